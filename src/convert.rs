@@ -1,0 +1,1 @@
+//! Many scenes to sound and map.

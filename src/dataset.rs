@@ -1,0 +1,1 @@
+//! Training frames: splits, statistics, batches.

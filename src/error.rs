@@ -1,0 +1,80 @@
+//! Errors, sorted by whose fault they are.
+//!
+//! Every error names its subject (a file, a flag, a device), says what is
+//! wrong with both numbers where there are two, and hints at what to do.
+//! The binary prints `error: SUBJECT: WHAT` and `hint: ...`.
+
+use std::fmt;
+use std::path::Path;
+
+/// The result of everything here that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Whose fault an [`Error`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The input: a file that is missing, damaged or not what it claims to be.
+    Input,
+    /// The caller: settings that contradict each other or the input.
+    Usage,
+    /// Us: the input is sound, but this build or version cannot take it.
+    Unsupported,
+    /// The place we write to: no permission, no space.
+    Output,
+    /// A device: sound card, camera, graphics adapter.
+    Device,
+    /// The user stopped the work; what was finished is on disk.
+    Interrupted,
+}
+
+/// What went wrong, with whom, and what to do about it.
+#[derive(Debug)]
+pub struct Error {
+    /// Whose fault it is.
+    pub fault: Fault,
+    subject: String,
+    what: String,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// An error of `fault` about `subject`.
+    pub fn new(fault: Fault, subject: impl fmt::Display, what: impl fmt::Display) -> Self {
+        Self { fault, subject: subject.to_string(), what: what.to_string(), hint: None }
+    }
+
+    /// The input at `path` is at fault.
+    pub fn input(path: impl AsRef<Path>, what: impl fmt::Display) -> Self {
+        Self::new(Fault::Input, path.as_ref().display(), what)
+    }
+
+    /// The output at `path` could not be written.
+    pub fn output(path: impl AsRef<Path>, what: impl fmt::Display) -> Self {
+        Self::new(Fault::Output, path.as_ref().display(), what)
+    }
+
+    /// The setting `name` cannot be followed.
+    pub fn usage(name: impl fmt::Display, what: impl fmt::Display) -> Self {
+        Self::new(Fault::Usage, name, what)
+    }
+
+    /// Adds what the user can do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// What the user can do, if we know it.
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.what)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,332 @@
+//! What was seen: one picture of any number of bands, in physical units.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ndarray::{Array3, ArrayView2, ArrayViewMut2, Axis, s};
+use serde::{Deserialize, Serialize};
+
+/// The physical unit of a band's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Degrees Celsius.
+    Celsius,
+    /// Kelvin.
+    Kelvin,
+    /// Reflectance, 0..1 for a surface that returns all light.
+    Reflectance,
+    /// Spectral radiance in W m^-2 sr^-1 nm^-1.
+    Radiance,
+    /// Counts of the converter, without a physical scale.
+    Counts,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unit::Celsius => "degC",
+            Unit::Kelvin => "K",
+            Unit::Reflectance => "reflectance",
+            Unit::Radiance => "W m-2 sr-1 nm-1",
+            Unit::Counts => "counts",
+        })
+    }
+}
+
+/// One spectral band of a sensor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Band {
+    /// The band's own name, e.g. `B8A` or `LWIR`.
+    pub name: String,
+    /// Its STAC common name, e.g. `nir08` or `lwir`, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common_name: Option<String>,
+    /// Centre wavelength in micrometres.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wavelength_um: Option<f32>,
+    /// Full width at half maximum in micrometres.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fwhm_um: Option<f32>,
+    /// Unit of the values after scale and offset.
+    pub unit: Unit,
+    /// `value = stored * scale + offset`; the reader has already applied it.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub scale: f64,
+    /// See [`Band::scale`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub offset: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(value: &f64) -> bool {
+    *value == 1.0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
+impl Band {
+    /// A band about which only its name and unit are known.
+    pub fn new(name: impl Into<String>, unit: Unit) -> Self {
+        Self {
+            name: name.into(),
+            common_name: None,
+            wavelength_um: None,
+            fwhm_um: None,
+            unit,
+            scale: 1.0,
+            offset: 0.0,
+        }
+    }
+
+    /// The band's weight in the band energy: its width in micrometres, or 1.
+    pub fn weight(&self) -> f32 {
+        self.fwhm_um.unwrap_or(1.0)
+    }
+}
+
+/// Where a picture lies on the Earth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GeoReference {
+    /// Affine transform from (column, row) of a pixel's corner to map
+    /// coordinates, in GDAL's order:
+    /// `x = t[0] + column * t[1] + row * t[2]`,
+    /// `y = t[3] + column * t[4] + row * t[5]`.
+    pub transform: [f64; 6],
+    /// The coordinate reference system as well-known text.
+    pub crs_wkt: String,
+}
+
+impl GeoReference {
+    /// Map coordinates of the pixel corner at (`row`, `column`).
+    pub fn locate(&self, row: f64, column: f64) -> (f64, f64) {
+        let t = &self.transform;
+        (t[0] + column * t[1] + row * t[2], t[3] + column * t[4] + row * t[5])
+    }
+
+    /// The same reference for a window that starts at (`row`, `column`).
+    #[must_use]
+    pub fn window(&self, row: f64, column: f64) -> Self {
+        let mut shifted = self.clone();
+        (shifted.transform[0], shifted.transform[3]) = self.locate(row, column);
+        shifted
+    }
+
+    /// The same reference with pixels `rows` times as high and `columns`
+    /// times as wide.
+    #[must_use]
+    pub fn scaled(&self, rows: f64, columns: f64) -> Self {
+        let mut scaled = self.clone();
+        for index in [1, 4] {
+            scaled.transform[index] *= columns;
+        }
+        for index in [2, 5] {
+            scaled.transform[index] *= rows;
+        }
+        scaled
+    }
+}
+
+/// One picture: values in physical units, and what is known about them.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// `[band, row, column]`; NaN where there is no reading.
+    pub data: Array3<f32>,
+    /// One entry per band, in the order of `data`.
+    pub bands: Arc<[Band]>,
+    /// Seconds since the source's first frame (or its own epoch).
+    pub time_s: f64,
+    /// Where the picture lies, if the source knows.
+    pub georeference: Option<GeoReference>,
+    /// Row and column of the picture's upper left pixel in the scene that it
+    /// was cut from; (0, 0) for whole pictures.
+    pub position: (usize, usize),
+}
+
+/// The part of a letterboxed grid that carries the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Area {
+    /// First row.
+    pub row: usize,
+    /// First column.
+    pub column: usize,
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub columns: usize,
+}
+
+impl Area {
+    /// The largest area of the given picture's aspect, centred in a grid of
+    /// `grid_rows` by `grid_columns`; at least one pixel each way.
+    pub fn letterbox(rows: usize, columns: usize, grid_rows: usize, grid_columns: usize) -> Self {
+        let scale = (grid_rows as f64 / rows.max(1) as f64)
+            .min(grid_columns as f64 / columns.max(1) as f64);
+        let fit = |size: usize, limit: usize| {
+            ((size as f64 * scale).round() as usize).clamp(1, limit.max(1))
+        };
+        let (rows, columns) = (fit(rows, grid_rows), fit(columns, grid_columns));
+        Self { row: (grid_rows - rows) / 2, column: (grid_columns - columns) / 2, rows, columns }
+    }
+
+    /// Whether the grid cell (`row`, `column`) lies in the picture.
+    pub fn contains(&self, row: usize, column: usize) -> bool {
+        (self.row..self.row + self.rows).contains(&row)
+            && (self.column..self.column + self.columns).contains(&column)
+    }
+}
+
+impl Frame {
+    /// A picture that is not placed on the Earth, taken at `time_s`.
+    pub fn new(data: Array3<f32>, bands: Arc<[Band]>, time_s: f64) -> Self {
+        debug_assert_eq!(data.len_of(Axis(0)), bands.len());
+        Self { data, bands, time_s, georeference: None, position: (0, 0) }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.data.len_of(Axis(1))
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.data.len_of(Axis(2))
+    }
+
+    /// The share of pixels that have a reading in every band, 0..1.
+    pub fn valid_fraction(&self) -> f32 {
+        let pixels = self.rows() * self.columns();
+        let valid = ndarray::indices((self.rows(), self.columns()))
+            .into_iter()
+            .filter(|&(row, column)| {
+                self.data.slice(s![.., row, column]).iter().all(|v| !v.is_nan())
+            })
+            .count();
+        valid as f32 / pixels.max(1) as f32
+    }
+
+    /// The whole picture on a grid of `rows` by `columns`, its aspect kept,
+    /// with bars of NaN where it does not reach.
+    ///
+    /// Shrinking averages over each cell's footprint, enlarging repeats
+    /// pixels; missing readings do not count, and a cell without any reading
+    /// stays NaN. The geo-reference follows.
+    #[must_use]
+    pub fn letterbox(&self, rows: usize, columns: usize) -> Frame {
+        let area = Area::letterbox(self.rows(), self.columns(), rows, columns);
+        let mut data = Array3::from_elem((self.bands.len(), rows, columns), f32::NAN);
+        for (source, mut grid) in self.data.outer_iter().zip(data.outer_iter_mut()) {
+            let inner = grid.slice_mut(s![
+                area.row..area.row + area.rows,
+                area.column..area.column + area.columns
+            ]);
+            shrink(source, inner);
+        }
+        let (row_step, column_step) =
+            (self.rows() as f64 / area.rows as f64, self.columns() as f64 / area.columns as f64);
+        let georeference = self.georeference.as_ref().map(|g| {
+            g.window(-(area.row as f64) * row_step, -(area.column as f64) * column_step)
+                .scaled(row_step, column_step)
+        });
+        Frame { data, georeference, bands: self.bands.clone(), ..*self }
+    }
+}
+
+/// Fills `target` with the area averages of `source`, separably: first along
+/// rows, then along columns, each with fractional weights at the borders.
+fn shrink(source: ArrayView2<f32>, mut target: ArrayViewMut2<f32>) {
+    let row_spans = spans(source.nrows(), target.nrows());
+    let column_spans = spans(source.ncols(), target.ncols());
+    for (row_span, mut target_row) in row_spans.iter().zip(target.outer_iter_mut()) {
+        for (column_span, cell) in column_spans.iter().zip(target_row.iter_mut()) {
+            let (mut sum, mut weight) = (0.0f64, 0.0f64);
+            for &(row, row_weight) in row_span {
+                for &(column, column_weight) in column_span {
+                    let value = source[(row, column)];
+                    if !value.is_nan() {
+                        let w = row_weight * column_weight;
+                        sum += w * f64::from(value);
+                        weight += w;
+                    }
+                }
+            }
+            *cell = if weight > 0.0 { (sum / weight) as f32 } else { f32::NAN };
+        }
+    }
+}
+
+/// For each of `to` cells laid over `from` pixels: the pixels it covers, with
+/// the covered length of each.
+fn spans(from: usize, to: usize) -> Vec<Vec<(usize, f64)>> {
+    let step = from as f64 / to as f64;
+    (0..to)
+        .map(|cell| {
+            let (start, end) = (cell as f64 * step, (cell + 1) as f64 * step);
+            let last = (end.ceil() as usize).clamp(1, from);
+            ((start.floor() as usize).min(from - 1)..last)
+                .map(|pixel| {
+                    let covered = end.min(pixel as f64 + 1.0) - start.max(pixel as f64);
+                    (pixel, covered)
+                })
+                .filter(|&(_, covered)| covered > 1e-9)
+                .collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(data: Array3<f32>) -> Frame {
+        let bands = (0..data.len_of(Axis(0))).map(|b| Band::new(b.to_string(), Unit::Counts));
+        let bands = bands.collect();
+        Frame::new(data, bands, 0.0)
+    }
+
+    #[test]
+    fn letterbox_keeps_the_mean_and_the_aspect() {
+        let data = Array3::from_shape_fn((1, 51, 64), |(_, r, c)| (r * 7 + c * 3) as f32);
+        let mean = data.mean().unwrap();
+        let boxed = frame(data).letterbox(16, 16);
+        let area = Area::letterbox(51, 64, 16, 16);
+        assert_eq!(area, Area { row: 1, column: 0, rows: 13, columns: 16 });
+        let inside: Vec<f32> = boxed.data.iter().copied().filter(|v| !v.is_nan()).collect();
+        assert_eq!(inside.len(), 13 * 16);
+        let boxed_mean = inside.iter().sum::<f32>() / inside.len() as f32;
+        assert!((boxed_mean - mean).abs() < 1e-3, "{boxed_mean} against {mean}");
+    }
+
+    #[test]
+    fn missing_readings_do_not_count() {
+        let mut data = Array3::from_elem((1, 4, 4), 5.0);
+        data[(0, 0, 0)] = f32::NAN;
+        data.slice_mut(s![0, 2.., 2..]).fill(f32::NAN);
+        let boxed = frame(data).letterbox(2, 2);
+        assert_eq!(boxed.data[(0, 0, 0)], 5.0);
+        assert!(boxed.data[(0, 1, 1)].is_nan());
+        assert_eq!(boxed.valid_fraction(), 0.75);
+    }
+
+    #[test]
+    fn the_map_follows_the_letterbox() {
+        let mut wide = frame(Array3::zeros((1, 32, 64)));
+        wide.georeference = Some(GeoReference {
+            transform: [100.0, 10.0, 0.0, 900.0, 0.0, -10.0],
+            crs_wkt: String::new(),
+        });
+        let boxed = wide.letterbox(16, 16);
+        let map = boxed.georeference.unwrap();
+        // The picture occupies rows 4..12; its upper left corner stays put.
+        assert_eq!(map.locate(4.0, 0.0), (100.0, 900.0));
+        assert_eq!(map.locate(12.0, 16.0), (740.0, 580.0));
+    }
+}

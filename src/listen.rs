@@ -1,0 +1,1 @@
+//! Sound back to pictures.

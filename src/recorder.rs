@@ -1,0 +1,1 @@
+//! The Rerun tap.

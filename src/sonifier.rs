@@ -1,0 +1,1 @@
+//! The whole middle, no I/O.

@@ -1,0 +1,1 @@
+//! Code to levels at frequencies, and back; hearing.
