@@ -1,0 +1,37 @@
+# `make` alone lists what there is. Every target sets up what it needs.
+
+SHELL := /bin/bash
+.PHONY: help demo test lint clean
+
+# Outside the clone, so that a fresh clone does not build the dependencies anew.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/wysiwyh/target
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+RUST := $(shell sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
+ORACLES := $(HOME)/.cache/wysiwyh/oracles
+
+help:
+	@echo 'make demo   build, hear a simulated thermal camera, and write the session to out/demo'
+	@echo 'make test   everything that must hold: format, lints, documentation, tests'
+	@echo 'make lint   format, lints and documentation alone'
+	@echo 'make clean  delete what was built, in $(CARGO_TARGET_DIR)'
+	@echo 'The first build takes about 40 minutes on two cores; later ones take seconds.'
+
+demo:
+	@bash setup.sh demo
+	cargo build --locked
+	'$(CARGO_TARGET_DIR)/debug/wysiwyh' demo -o out/demo
+
+test: lint
+	@if [ -d '$(ORACLES)' ]; then export WYSIWYH_ORACLES='$(ORACLES)'; fi; \
+	cargo test --locked
+
+lint:
+	@bash setup.sh test
+	cargo fmt --check
+	@# Later compilers warn of more than this code has met: there, warnings are shown only.
+	@if rustc --version | grep -qF 'rustc $(RUST).'; then deny='-D warnings'; fi; set -ex; \
+	cargo clippy --locked --all-targets -- $$deny; \
+	RUSTDOCFLAGS="$$deny" cargo doc --locked --no-deps
+
+clean:
+	cargo clean
