@@ -1,1 +1,0 @@
-//! Code to levels at frequencies, and back; hearing.
