@@ -145,10 +145,11 @@ impl Spectrum {
         Self { amplitudes: vec![0.0; Self::BINS] }
     }
 
-    /// Total power of `bins`; 1.0 is a full-scale sine.
+    /// Total power of `bins`; 1.0 is a full-scale sine. A bin that is missing
+    /// or not finite, as damaged sound may have, is silent.
     fn power(&self, bins: &[usize]) -> f64 {
-        let amplitude = |&bin: &usize| self.amplitudes.get(bin).map_or(0.0, |&a| f64::from(a));
-        bins.iter().map(amplitude).map(|a| a * a).sum()
+        let amplitudes = bins.iter().filter_map(|&bin| self.amplitudes.get(bin));
+        amplitudes.filter(|a| a.is_finite()).map(|&a| f64::from(a).powi(2)).sum()
     }
 }
 
@@ -286,7 +287,7 @@ impl Layout {
         let power = |(bin, &amplitude): (usize, &f32)| {
             f64::from(amplitude).powi(2) / 2.0 * hearing::k_weighting(hz(bin))
         };
-        let sounding = spectrum.amplitudes.iter().enumerate().filter(|&(_, &a)| a != 0.0);
+        let sounding = spectrum.amplitudes.iter().enumerate().filter(|(_, a)| a.is_normal());
         hearing::lufs(sounding.map(power).sum::<f64>().max(from_db(SILENCE_DB)))
     }
 
@@ -516,8 +517,9 @@ mod tests {
             assert!(spectrum.amplitudes.iter().all(|a| a.is_finite()));
             assert!(loudness_without_pilots(&layout, &spectrum) < -10.999);
         }
-        let garbage = Spectrum { amplitudes: vec![f32::NAN, 3.0, f32::INFINITY] };
-        for spectrum in [Spectrum::silence(), garbage] {
+        let garbage = [f32::NAN, 3.0, f32::INFINITY, f32::MAX].map(|a| vec![a; Spectrum::BINS]);
+        for amplitudes in garbage.into_iter().chain([vec![], vec![0.0; 9]]) {
+            let spectrum = Spectrum { amplitudes };
             let code = layout.code(&spectrum);
             assert!(code.len() == 128 && code.iter().all(|c| (0.0..=1.0).contains(c)));
         }
