@@ -26,7 +26,7 @@
 //! Loudness should tell how bright the frame is, and the mean of the code
 //! does. But under a decibel law the few loudest values hold nearly all of
 //! the power, so that on real frames loudness follows the mean code only at a
-//! correlation of 0.64 (40 dB) to 0.8 (16 dB). The anchor mends that by
+//! correlation of 0.64 (40 dB) to 0.83 (16 dB). The anchor mends that by
 //! construction. It is the one offset at which the K-weighted loudness of all
 //! values together (ITU-R BS.1770, without the pilots) is
 //!
