@@ -1,8 +1,22 @@
 //! One binary for all integration tests, one module per subject.
 
+use std::path::PathBuf;
+
 #[path = "it/sound.rs"]
 mod sound;
 
 /// So that a test can forbid allocation where sound is made.
 #[global_allocator]
 static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisabler;
+
+/// The folder of real data that `WYSIWYH_DATA` names. Where it is unset, a
+/// line says that the calling test was skipped, and the test returns.
+#[allow(dead_code, reason = "called by the subjects that need real data")]
+fn data() -> Option<PathBuf> {
+    let folder = std::env::var_os("WYSIWYH_DATA").map(PathBuf::from);
+    if folder.is_none() {
+        let test = std::thread::current();
+        eprintln!("skipped, WYSIWYH_DATA is unset: {}", test.name().unwrap_or("a test"));
+    }
+    folder
+}
