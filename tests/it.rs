@@ -1,5 +1,7 @@
 //! One binary for all integration tests, one module per subject.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panic")]
+
 use std::path::PathBuf;
 
 #[path = "it/sound.rs"]

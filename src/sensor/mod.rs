@@ -1,12 +1,35 @@
 //! Where frames come from.
+//!
+//! [`open`] looks at what a source *is*, not at what it is called, and hands
+//! it to the reader of its family: the simulated camera, a folder of
+//! pictures, the pages of a TIFF file, a video, or a raster through GDAL.
 
+mod folder;
+mod simulated;
+mod stack;
+mod tiles;
+mod video;
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Fault, Result};
-use crate::frame::{Band, Frame, GeoReference};
+use crate::frame::{Band, Frame, GeoReference, Unit};
 use crate::profile::Profile;
+
+pub use folder::Folder;
+pub use simulated::Simulated;
+pub use stack::Stack;
+pub use tiles::Tiles;
+pub use video::Video;
+
+/// The largest picture that is decoded at once: 1 GiB of f32 readings.
+const LIMIT: usize = 1 << 30;
 
 /// What a source is, known before its first frame.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +68,7 @@ pub struct Scene {
 }
 
 /// A source of frames. An error ends the iteration.
-pub trait Sensor: Iterator<Item = Result<Frame>> + Send {
+pub trait Sensor: Iterator<Item = Result<Frame>> + Send + fmt::Debug {
     /// What this source is.
     fn source(&self) -> &Source;
 }
@@ -62,15 +85,208 @@ pub struct Options {
     pub frames: Option<usize>,
 }
 
-/// Opens `source`: `simulated`, a folder of pictures, a picture, a TIFF of one
-/// page or many, a raster, or a video file.
+/// Opens `source`:
+///
+/// - `simulated` or `simulated:SEED`: the simulated thermal camera;
+/// - a folder: its pictures and TIFF files in natural order, one sequence;
+/// - a picture (JPEG, PNG, BMP, WebP, PNM): one frame;
+/// - a TIFF file of several pages: one frame per page;
+/// - a video file: its frames, through the program `ffmpeg`;
+/// - anything else: a
+///   raster, through GDAL.
+///
+/// Where the profile lists bands, their names, wavelengths and units are
+/// used, and its scale and offset where the file states none. A source of one
+/// picture is tiled if the options ask for chips; sequences are not.
 ///
 /// # Errors
 ///
-/// If it is missing, empty, damaged or of a kind that this build cannot read.
+/// If the source is missing, empty, damaged, no picture, of a kind that this
+/// build cannot read, or has another number of bands than the profile lists.
 pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
-    let _ = (profile, options);
-    Err(Error::new(Fault::Unsupported, source, "no reader for this kind of source"))
+    let mut sensor: Box<dyn Sensor> = match source.strip_prefix("simulated") {
+        Some("") => Box::new(Simulated::new(options.seed, profile)?),
+        Some(seed) if seed.starts_with(':') => {
+            let seed = seed[1..].parse().map_err(|_| {
+                Error::usage(source, format!("{} is no seed", &seed[1..]))
+                    .hint("a seed is a whole number from 0, as in simulated:7")
+            })?;
+            Box::new(Simulated::new(seed, profile)?)
+        }
+        _ => open_path(source, profile, options)?,
+    };
+    if let Some(chip) = options.chip
+        && sensor.source().frames == Some(1)
+        && sensor.source().scene.is_none()
+    {
+        sensor = Box::new(Tiles::new(sensor, chip));
+    }
+    Ok(match options.frames {
+        Some(frames) => Box::new(Limited::new(sensor, frames)),
+        None => sensor,
+    })
+}
+
+/// Opens the file or folder at `source`.
+fn open_path(
+    source: &str,
+    profile: Option<&Profile>,
+    options: &Options,
+) -> Result<Box<dyn Sensor>> {
+    let path = Path::new(source);
+    if named_by_gdal(path) {
+        return raster(source, profile, options);
+    }
+    let metadata = std::fs::metadata(path).map_err(|e| {
+        let error =
+            Error::input(path, if path.exists() { e.to_string() } else { "not found".into() });
+        error.hint("give a file, a folder, or `simulated`")
+    })?;
+    if metadata.is_dir() {
+        return Ok(Box::new(Folder::open(path, profile)?));
+    }
+    match Content::of(path)? {
+        Content::Picture => Ok(Box::new(Folder::of_one(path, profile)?)),
+        Content::Tiff => tiff(path, profile, options),
+        Content::Video => Ok(Box::new(Video::open(path, profile)?)),
+        Content::Other => raster(source, profile, options),
+    }
+}
+
+/// Whether `path` is no file, but a name that GDAL understands, such as
+/// `/vsizip/a.zip/a.tif` or `NETCDF:"a.nc":reflectance`.
+fn named_by_gdal(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    let driver = name.split_once(':').map_or("", |(driver, _)| driver);
+    let is_driver =
+        driver.len() > 1 && driver.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    !path.exists() && (name.starts_with("/vsi") || is_driver)
+}
+
+/// Opens a TIFF file.
+fn tiff(path: &Path, profile: Option<&Profile>, _: &Options) -> Result<Box<dyn Sensor>> {
+    Ok(Box::new(Stack::open(path, profile)?))
+}
+
+/// Opens anything that GDAL reads.
+fn raster(source: &str, _: Option<&Profile>, _: &Options) -> Result<Box<dyn Sensor>> {
+    let what = "is no picture, TIFF file or video, and this build reads no other rasters";
+    Err(Error::new(Fault::Unsupported, source, what).hint("build it with the feature `gdal`"))
+}
+
+/// What a file is, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    Picture,
+    Tiff,
+    Video,
+    Other,
+}
+
+impl Content {
+    /// Looks into the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or is empty.
+    fn of(path: &Path) -> Result<Self> {
+        let mut head = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(64).read_to_end(&mut head))
+            .map_err(|e| Error::input(path, e))?;
+        if head.is_empty() {
+            return Err(Error::input(path, "is empty (0 bytes)"));
+        }
+        Ok(Self::of_bytes(&head))
+    }
+
+    fn of_bytes(head: &[u8]) -> Self {
+        const TIFFS: [&[u8]; 4] = [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"];
+        const PICTURES: [&[u8]; 2] = [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"];
+        // Matroska and WebM, MPEG program and elementary streams, Ogg, FLV,
+        // ASF, GIF, YUV4MPEG2, NUT, IVF, MXF.
+        const VIDEOS: [&[u8]; 11] = [
+            b"\x1a\x45\xdf\xa3",
+            b"\0\0\x01\xba",
+            b"\0\0\x01\xb3",
+            b"OggS",
+            b"FLV\x01",
+            b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+            b"GIF8",
+            b"YUV4MPEG2",
+            b"nut/multimedia container",
+            b"DKIF",
+            b"\x06\x0e\x2b\x34\x02\x05\x01\x01",
+        ];
+        // The first box of MP4 and QuickTime files.
+        const BOXES: [&[u8]; 6] = [b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"];
+        let is = |magics: &[&[u8]]| magics.iter().any(|magic| head.starts_with(magic));
+        let at = |start: usize, length: usize| head.get(start..start + length).unwrap_or_default();
+        let pnm = matches!(head, [b'P', b'1'..=b'7', space, ..] if space.is_ascii_whitespace());
+        // A bitmap's reserved bytes are 0, and its header has 12 to 124 bytes.
+        let bmp = head.starts_with(b"BM")
+            && at(6, 4) == [0; 4]
+            && matches!(head.get(14), Some(12..=124))
+            && at(15, 3) == [0; 3];
+        // Files of ISO media that hold one still picture are left to GDAL.
+        let still = [b"avif", b"heic", b"heix", b"mif1", b"jp2 "].iter().any(|b| at(8, 4) == *b);
+        let transport = head.first() == Some(&0x47) && head.len() == 64 && at(1, 1)[0] & 0x80 == 0;
+        if is(&TIFFS) {
+            Self::Tiff
+        } else if is(&PICTURES) || pnm || bmp || (is(&[b"RIFF"]) && at(8, 4) == b"WEBP") {
+            Self::Picture
+        } else if is(&VIDEOS)
+            || (BOXES.contains(&at(4, 4)) && !still)
+            || (is(&[b"RIFF"]) && at(8, 4) == b"AVI ")
+            || transport
+        {
+            Self::Video
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// A source that ends early.
+#[derive(Debug)]
+struct Limited {
+    sensor: Box<dyn Sensor>,
+    source: Source,
+    left: usize,
+}
+
+impl Limited {
+    fn new(sensor: Box<dyn Sensor>, frames: usize) -> Self {
+        let mut source = sensor.source().clone();
+        source.frames = Some(source.frames.map_or(frames, |known| known.min(frames)));
+        Self { sensor, source, left: frames }
+    }
+}
+
+impl Iterator for Limited {
+    type Item = Result<Frame>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        self.sensor.next()
+    }
+}
+
+impl Sensor for Limited {
+    fn source(&self) -> &Source {
+        &self.source
+    }
+}
+
+/// Red, green and blue of an ordinary camera; the wavelengths are nominal.
+fn colours() -> Vec<Band> {
+    [("red", 0.66), ("green", 0.56), ("blue", 0.48)]
+        .map(|(name, wavelength_um)| Band {
+            common_name: Some(name.to_string()),
+            wavelength_um: Some(wavelength_um),
+            ..Band::new(name, Unit::Counts)
+        })
+        .to_vec()
 }
 
 /// The bands of a file whose own metadata says `found`, as `profile` has them.

@@ -1,0 +1,510 @@
+//! Ordinary pictures: a folder of them as one sequence, or a single one.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use image::codecs::pnm::PnmDecoder;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use ndarray::{Array3, Axis};
+
+use super::{Content, LIMIT, Options, Sensor, Source, colours, count, reconcile, stack, tiff};
+use crate::error::{Error, Fault, Result};
+use crate::frame::{Band, Frame, Unit};
+use crate::profile::Profile;
+use crate::synth::SLOT_S;
+
+/// Endings of the files in a folder that are taken for pictures.
+const PICTURES: [&str; 9] = ["jpg", "jpeg", "png", "bmp", "webp", "pnm", "pgm", "ppm", "pbm"];
+
+/// Endings of the files in a folder that are taken for TIFF files.
+const TIFFS: [&str; 2] = ["tif", "tiff"];
+
+/// Pictures of any size, one after another.
+///
+/// Greyscale is one band; colour is three, at nominal wavelengths; values are
+/// the stored counts, and pixels that are wholly transparent have no reading.
+/// Where the profile lists one band, a colour picture in shades of grey is
+/// that band. TIFF files in a folder are opened as they are on their own, and
+/// deliver a frame for each of their pages.
+#[derive(Debug)]
+pub struct Folder {
+    files: VecDeque<PathBuf>,
+    profile: Option<Profile>,
+    source: Source,
+    /// The file that decided the number of bands.
+    first: PathBuf,
+    /// The file of the latest frame, and the rest of its pages if it is a
+    /// TIFF file.
+    current: PathBuf,
+    pages: Option<Box<dyn Sensor>>,
+    /// A frame that was read when the folder was opened.
+    ready: Option<Frame>,
+    delivered: usize,
+}
+
+impl Folder {
+    /// Opens the pictures in the folder at `path`, but not in folders inside
+    /// it, in natural order of their names: frame9 comes before frame10.
+    ///
+    /// # Errors
+    ///
+    /// If the folder holds no picture, or its first one cannot be read, or
+    /// has another number of bands than `profile`.
+    pub fn open(path: impl AsRef<Path>, profile: Option<&Profile>) -> Result<Self> {
+        let path = path.as_ref();
+        let mut files = Vec::new();
+        let mut folders = 0;
+        for entry in std::fs::read_dir(path).map_err(|e| Error::input(path, e))? {
+            let file = entry.map_err(|e| Error::input(path, e))?.path();
+            let hidden = file.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+            if file.is_dir() {
+                folders += 1;
+            } else if !hidden && (ends_in(&file, &PICTURES) || ends_in(&file, &TIFFS)) {
+                files.push(file);
+            }
+        }
+        if files.is_empty() {
+            let what = match folders {
+                0 => "holds no pictures".to_string(),
+                _ => format!("holds no pictures of its own, only {}", count(folders, "folder")),
+            };
+            return Err(Error::input(path, what).hint(format!(
+                "pictures end in {} or tif; name the folder that holds them",
+                PICTURES.join(", ")
+            )));
+        }
+        files.sort_by_cached_key(|file| natural(file));
+        Self::of_files(path, files.into(), profile)
+    }
+
+    /// Opens the single picture at `path`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or has another number of bands than `profile`.
+    pub fn of_one(path: impl AsRef<Path>, profile: Option<&Profile>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::of_files(path, VecDeque::from([path.to_path_buf()]), profile)
+    }
+
+    fn of_files(path: &Path, files: VecDeque<PathBuf>, profile: Option<&Profile>) -> Result<Self> {
+        let frames = files.iter().map(|file| frames_in(file)).sum();
+        let mut folder = Self {
+            first: files.front().cloned().unwrap_or_default(),
+            files,
+            profile: profile.cloned(),
+            source: Source {
+                description: String::new(),
+                bands: [].into(),
+                rows: 0,
+                columns: 0,
+                frames: Some(frames),
+                period_s: None,
+                scene: None,
+            },
+            current: PathBuf::new(),
+            pages: None,
+            ready: None,
+            delivered: 0,
+        };
+        let frame = folder.read().unwrap_or_else(|| Err(Error::input(path, "holds no frame")))?;
+        folder.source = Source {
+            description: format!(
+                "{}: {} of {}, {} x {} pixels",
+                path.display(),
+                count(frames, "picture"),
+                count(frame.bands.len(), "band"),
+                frame.columns(),
+                frame.rows()
+            ),
+            bands: frame.bands.clone(),
+            rows: frame.rows(),
+            columns: frame.columns(),
+            ..folder.source
+        };
+        folder.ready = Some(frame);
+        Ok(folder)
+    }
+
+    /// The next frame, whatever its bands.
+    fn read(&mut self) -> Option<Result<Frame>> {
+        loop {
+            if let Some(frame) = self.pages.as_mut().and_then(Iterator::next) {
+                return Some(frame);
+            }
+            self.pages = None;
+            self.current = self.files.pop_front()?;
+            let profile = self.profile.as_ref();
+            match Content::of(&self.current) {
+                Err(error) => return Some(Err(error)),
+                Ok(Content::Tiff) => match tiff(&self.current, profile, &Options::default()) {
+                    Ok(pages) => self.pages = Some(pages),
+                    Err(error) => return Some(Err(error)),
+                },
+                Ok(Content::Picture) => return Some(picture(&self.current, profile)),
+                Ok(_) => {
+                    let what = "is no picture, in spite of its name";
+                    return Some(Err(
+                        Error::input(&self.current, what).hint("move it out of the folder")
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Refuses a frame with another number of bands than the first one.
+    fn check(&self, frame: Frame) -> Result<Frame> {
+        let (expected, found) = (self.source.bands.len(), frame.bands.len());
+        if found == expected {
+            return Ok(frame);
+        }
+        let first = self.first.display();
+        let what = format!("has {}, but {first} has {expected}", count(found, "band"));
+        Err(Error::input(&self.current, what)
+            .hint("a sequence needs pictures of one kind; move the others out"))
+    }
+}
+
+impl Iterator for Folder {
+    type Item = Result<Frame>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let frame = self.ready.take().map(Ok).or_else(|| self.read())?;
+        let mut frame = frame.and_then(|frame| self.check(frame));
+        match &mut frame {
+            Ok(frame) => frame.time_s = self.delivered as f64 * SLOT_S,
+            Err(_) => {
+                self.files.clear();
+                self.pages = None;
+            }
+        }
+        self.delivered += 1;
+        Some(frame)
+    }
+}
+
+impl Sensor for Folder {
+    fn source(&self) -> &Source {
+        &self.source
+    }
+}
+
+/// How many frames the file will deliver; 1 where it is unreadable, which
+/// will come to light in its turn.
+fn frames_in(file: &Path) -> usize {
+    if !ends_in(file, &TIFFS) {
+        return 1;
+    }
+    stack::Outline::of(file)
+        .map_or(1, |outline| if outline.is_sequence() { outline.pages } else { 1 })
+}
+
+fn ends_in(file: &Path, endings: &[&str]) -> bool {
+    file.extension().is_some_and(|e| endings.iter().any(|ending| e.eq_ignore_ascii_case(ending)))
+}
+
+/// A key that sorts names as people do: runs of digits by their number.
+fn natural(file: &Path) -> Vec<(usize, String)> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let mut runs: Vec<String> = Vec::new();
+    for letter in name.chars() {
+        match runs.last_mut() {
+            Some(run) if run.ends_with(|c: char| c.is_ascii_digit() == letter.is_ascii_digit()) => {
+                run.push(letter);
+            }
+            _ => runs.push(letter.to_string()),
+        }
+    }
+    let key = |run: String| match run.trim_start_matches('0') {
+        // Longer numbers are larger; text comes after all numbers.
+        number if run.starts_with(|c: char| c.is_ascii_digit()) => {
+            (number.len(), number.to_string())
+        }
+        _ => (usize::MAX, run),
+    };
+    let mut keys: Vec<_> = runs.into_iter().map(key).collect();
+    // Where only leading zeros differ, the names themselves decide.
+    keys.push((0, name.into_owned()));
+    keys
+}
+
+/// Reads the picture at `path`.
+fn picture(path: &Path, profile: Option<&Profile>) -> Result<Frame> {
+    refuse_radiometric(path)?;
+    let (image, maximum) = decode(path)?;
+    let (data, full_scale) = planes(path, &image, maximum)?;
+    let data = if wants_one(profile) { single(data, full_scale) } else { data };
+    settle(&path.to_string_lossy(), data, profile)
+}
+
+/// A frame of the counts in `data`, one grey band or three colours, with
+/// bands, scale and offset of `profile`.
+pub(super) fn settle(
+    subject: &str,
+    mut data: Array3<f32>,
+    profile: Option<&Profile>,
+) -> Result<Frame> {
+    let found = match data.len_of(Axis(0)) {
+        1 => vec![Band::new("grey", Unit::Counts)],
+        _ => colours(),
+    };
+    let bands = reconcile(subject, found, profile).map_err(|error| {
+        if wants_one(profile) {
+            error.hint("it is in colour: export it in shades of grey")
+        } else {
+            error
+        }
+    })?;
+    for (band, mut plane) in bands.iter().zip(data.outer_iter_mut()) {
+        if (band.scale, band.offset) != (1.0, 0.0) {
+            plane.mapv_inplace(|value| (f64::from(value) * band.scale + band.offset) as f32);
+        }
+    }
+    Ok(Frame::new(data, bands, 0.0))
+}
+
+/// Whether `profile` lists exactly one band.
+pub(super) fn wants_one(profile: Option<&Profile>) -> bool {
+    profile.and_then(Profile::listed_bands).is_some_and(|bands| bands.len() == 1)
+}
+
+/// The one band of a picture whose three colours are equal, or the picture
+/// itself where they are not.
+///
+/// Lossy files round each colour for itself, so the colours may differ by 4
+/// of 255 counts, and in one pixel of a thousand by more. The band is their
+/// mean.
+pub(super) fn single(data: Array3<f32>, full_scale: f32) -> Array3<f32> {
+    if data.len_of(Axis(0)) != 3 {
+        return data;
+    }
+    let tolerance = full_scale * 4.0 / 255.0;
+    let (red, green, blue) =
+        (data.index_axis(Axis(0), 0), data.index_axis(Axis(0), 1), data.index_axis(Axis(0), 2));
+    let coloured =
+        ndarray::Zip::from(red).and(green).and(blue).fold(0usize, |count, &r, &g, &b| {
+            count + usize::from(r.max(g).max(b) - r.min(g).min(b) > tolerance)
+        });
+    if coloured * 1000 > red.len() {
+        return data;
+    }
+    let mean = (&red + &green + blue) / 3.0;
+    mean.insert_axis(Axis(0))
+}
+
+/// Decodes the file at `path`, upright, with the highest count that it says
+/// it may hold, if it does.
+fn decode(path: &Path) -> Result<(DynamicImage, Option<f32>)> {
+    let mut reader = ImageReader::open(path)
+        .and_then(ImageReader::with_guessed_format)
+        .map_err(|e| Error::input(path, e))?;
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(LIMIT as u64);
+    reader.limits(limits);
+    let format = reader.format();
+    let mut decoder = reader.into_decoder().map_err(|e| damaged(path, &e))?;
+    let (columns, rows) = decoder.dimensions();
+    let channels = u64::from(decoder.color_type().channel_count());
+    let bytes = u64::from(columns) * u64::from(rows) * channels * size_of::<f32>() as u64;
+    if bytes > LIMIT as u64 {
+        let what = format!(
+            "its {columns} x {rows} pixels take {} MiB, more than the {} MiB read at once",
+            bytes >> 20,
+            LIMIT >> 20
+        );
+        return Err(Error::input(path, what));
+    }
+    let orientation = decoder.orientation().map_err(|e| damaged(path, &e))?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| damaged(path, &e))?;
+    image.apply_orientation(orientation);
+    let maximum = if format == Some(ImageFormat::Pnm) { maximal_sample(path) } else { None };
+    Ok((image, maximum))
+}
+
+/// What a picture of the PNM family states as its highest count.
+fn maximal_sample(path: &Path) -> Option<f32> {
+    let decoder = PnmDecoder::new(BufReader::new(File::open(path).ok()?)).ok()?;
+    let (_, header) = decoder.into_inner();
+    Some(header.maximal_sample().max(1) as f32)
+}
+
+fn damaged(path: &Path, error: &image::ImageError) -> Error {
+    match error {
+        image::ImageError::Unsupported(_) => {
+            Error::new(Fault::Unsupported, path.display(), error).hint("convert it to PNG")
+        }
+        _ => Error::input(path, format!("cannot be decoded: {error}")),
+    }
+}
+
+/// The counts of `image` as stored, `[band, row, column]`, and the full scale
+/// of its type. Pixels of alpha 0 have no reading.
+///
+/// The decoder stretches counts up to `maximum` to the full scale. This is
+/// undone: programs of thermal cameras state the maximum of each picture, and
+/// stretched counts would not compare.
+fn planes(path: &Path, image: &DynamicImage, maximum: Option<f32>) -> Result<(Array3<f32>, f32)> {
+    let (rows, columns) = (image.height() as usize, image.width() as usize);
+    let split = |samples: &dyn Fn(usize) -> f32, channels: usize, full_scale: f32| {
+        let alpha = channels.is_multiple_of(2);
+        let bands = channels - usize::from(alpha);
+        let data = Array3::from_shape_fn((bands, rows, columns), |(band, row, column)| {
+            let pixel = (row * columns + column) * channels;
+            let count = samples(pixel + band);
+            match maximum {
+                _ if alpha && samples(pixel + bands) == 0.0 => f32::NAN,
+                Some(maximum) => (count * maximum / full_scale).round(),
+                None => count,
+            }
+        });
+        (data, full_scale)
+    };
+    use DynamicImage as D;
+    Ok(match image {
+        D::ImageLuma8(i) => split(&|at| f32::from(i.as_raw()[at]), 1, 255.0),
+        D::ImageLumaA8(i) => split(&|at| f32::from(i.as_raw()[at]), 2, 255.0),
+        D::ImageRgb8(i) => split(&|at| f32::from(i.as_raw()[at]), 3, 255.0),
+        D::ImageRgba8(i) => split(&|at| f32::from(i.as_raw()[at]), 4, 255.0),
+        D::ImageLuma16(i) => split(&|at| f32::from(i.as_raw()[at]), 1, 65535.0),
+        D::ImageLumaA16(i) => split(&|at| f32::from(i.as_raw()[at]), 2, 65535.0),
+        D::ImageRgb16(i) => split(&|at| f32::from(i.as_raw()[at]), 3, 65535.0),
+        D::ImageRgba16(i) => split(&|at| f32::from(i.as_raw()[at]), 4, 65535.0),
+        other => {
+            let what = format!("holds pixels of the kind {:?}", other.color());
+            return Err(Error::new(Fault::Unsupported, path.display(), what)
+                .hint("convert it to PNG or TIFF"));
+        }
+    })
+}
+
+/// Refuses JPEG files with temperatures inside (FLIR's segments APP1 that
+/// start with `FLIR`): their visible picture is a false-colour rendering, and
+/// would be taken for what the camera measured.
+fn refuse_radiometric(path: &Path) -> Result<()> {
+    let mut file = BufReader::new(File::open(path).map_err(|e| Error::input(path, e))?);
+    match has_flir_segment(&mut file) {
+        Ok(true) => {
+            let what = "holds temperatures that this version cannot read, beside a picture";
+            Err(Error::new(Fault::Unsupported, path.display(), what)
+                .hint("export the temperatures as a 16-bit TIFF, or the picture as PNG"))
+        }
+        // What cannot be followed here is the decoder's to report.
+        Ok(false) | Err(_) => Ok(()),
+    }
+}
+
+/// Walks the segments of a JPEG file up to its pixels; false for other files.
+fn has_flir_segment(file: &mut (impl Read + Seek)) -> std::io::Result<bool> {
+    const START_OF_SCAN: u8 = 0xda;
+    const APP1: u8 = 0xe1;
+    let mut start = [0; 2];
+    file.read_exact(&mut start)?;
+    if start != [0xff, 0xd8] {
+        return Ok(false);
+    }
+    loop {
+        let mut head = [0; 4];
+        file.read_exact(&mut head)?;
+        let [0xff, marker, high, low] = head else { return Ok(false) };
+        if marker == START_OF_SCAN {
+            return Ok(false);
+        }
+        let length = i64::from(u16::from_be_bytes([high, low])) - 2;
+        let mut name = [0; 5];
+        if marker == APP1 && length >= 5 {
+            file.read_exact(&mut name)?;
+            if &name == b"FLIR\0" {
+                return Ok(true);
+            }
+            file.seek(SeekFrom::Current(length - 5))?;
+        } else {
+            file.seek(SeekFrom::Current(length.max(0)))?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{GrayAlphaImage, ImageBuffer, Luma, RgbImage};
+
+    use super::*;
+
+    #[test]
+    fn names_sort_as_people_sort_them() {
+        let mut names =
+            ["b2.png", "frame10.png", "frame9.png", "frame1.png", "frame09.png", "a.png"];
+        names.sort_by_cached_key(|name| natural(Path::new(name)));
+        assert_eq!(
+            names,
+            ["a.png", "b2.png", "frame1.png", "frame09.png", "frame9.png", "frame10.png"]
+        );
+    }
+
+    #[test]
+    fn sixteen_bits_stay_sixteen_bits_and_alpha_is_no_reading() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("1.png");
+        ImageBuffer::<Luma<u16>, _>::from_fn(5, 3, |x, y| Luma([(y * 10_000 + x) as u16]))
+            .save(&deep)
+            .unwrap();
+        let frame = Folder::of_one(&deep, None).unwrap().next().unwrap().unwrap();
+        assert_eq!(frame.data.shape(), [1, 3, 5]);
+        assert_eq!(frame.data[(0, 2, 4)], 20_004.0);
+        let alpha = folder.path().join("2.png");
+        GrayAlphaImage::from_fn(2, 1, |x, _| image::LumaA([7, x as u8])).save(&alpha).unwrap();
+        let frame = Folder::of_one(&alpha, None).unwrap().next().unwrap().unwrap();
+        assert!(frame.data[(0, 0, 0)].is_nan());
+        assert_eq!(frame.data[(0, 0, 1)], 7.0);
+    }
+
+    #[test]
+    fn counts_below_a_stated_maximum_are_not_stretched() {
+        let folder = tempfile::tempdir().unwrap();
+        for maximum in [9_000u16, 16_383, 40_000, 65_535] {
+            let path = folder.path().join("a.pgm");
+            let counts: Vec<u16> = (0..maximum).step_by(7).collect();
+            let mut bytes = format!("P5\n{} 1\n{maximum}\n", counts.len()).into_bytes();
+            bytes.extend(counts.iter().flat_map(|count| count.to_be_bytes()));
+            std::fs::write(&path, bytes).unwrap();
+            let frame = Folder::of_one(&path, None).unwrap().next().unwrap().unwrap();
+            let counts: Vec<f32> = counts.into_iter().map(f32::from).collect();
+            assert_eq!(frame.data.into_raw_vec_and_offset().0, counts);
+        }
+    }
+
+    #[test]
+    fn one_band_wants_shades_of_grey() {
+        let profile = Profile::find("hituav-lwir").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("grey.png");
+        RgbImage::from_fn(8, 8, |x, y| {
+            let grey = (x * 20 + y) as u8;
+            image::Rgb([grey, grey + 1, grey])
+        })
+        .save(&path)
+        .unwrap();
+        let frame = Folder::of_one(&path, Some(&profile)).unwrap().next().unwrap().unwrap();
+        assert_eq!(frame.bands[0].name, "LWIR");
+        assert!((frame.data[(0, 3, 2)] - 43.0).abs() < 0.5);
+        RgbImage::from_fn(8, 8, |x, _| image::Rgb([x as u8 * 30, 0, 0])).save(&path).unwrap();
+        let error = Folder::of_one(&path, Some(&profile)).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("has 3 bands"), "{error}");
+        assert!(error.to_string().contains("lists 1"), "{error}");
+    }
+
+    #[test]
+    fn another_number_of_bands_in_the_middle_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["1.png", "2.png"] {
+            image::GrayImage::new(4, 4).save(folder.path().join(name)).unwrap();
+        }
+        RgbImage::new(4, 4).save(folder.path().join("10.png")).unwrap();
+        let mut frames: Vec<_> = Folder::open(folder.path(), None).unwrap().collect();
+        let error = frames.pop().unwrap().unwrap_err().to_string();
+        assert_eq!(frames.len(), 2);
+        assert!(error.contains("10.png: has 3 bands, but"), "{error}");
+        assert!(error.ends_with("1.png has 1"), "{error}");
+    }
+}

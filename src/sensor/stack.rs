@@ -1,0 +1,494 @@
+//! Plain TIFF files, read without GDAL: pages as a sequence of frames, or one
+//! picture of any number of bands.
+//!
+//! The crate that decodes them drops bands of some files without a word and
+//! panics on others; both kinds are recognised by their tags and refused.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use ndarray::Array3;
+use tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
+use tiff::tags::Tag;
+use tiff::{ColorType, TiffError, TiffResult};
+
+use super::{LIMIT, Sensor, Source, colours, count, reconcile};
+use crate::error::{Error, Fault, Result};
+use crate::frame::{Band, Frame, Unit};
+use crate::profile::Profile;
+use crate::synth::SLOT_S;
+
+/// The tag in which GDAL keeps scale, offset and description of each band.
+const GDAL_METADATA: Tag = Tag::Unknown(42112);
+
+/// A TIFF file as a sequence of frames, one per page, decoded one by one.
+///
+/// Reduced copies of a page are skipped. Scale, offset and the number that
+/// marks missing readings are those of the first page.
+#[derive(Debug)]
+pub struct Stack {
+    decoder: Decoder<BufReader<File>>,
+    path: String,
+    source: Source,
+    /// What all pages have in common.
+    page: Page,
+    nodata: Option<f64>,
+    /// Where the pages stand among the directories of the file.
+    directories: Vec<usize>,
+    delivered: usize,
+    /// What follows the last readable page of a damaged file.
+    damage: Option<Error>,
+}
+
+impl Stack {
+    /// Opens the TIFF at `path` and looks at every page without decoding it.
+    ///
+    /// # Errors
+    ///
+    /// If the file is missing, damaged before the end of its first page, of a
+    /// kind that cannot be read here (a mask page included), above 1 GiB per
+    /// decoded page, or has pages that differ in size or number of bands, or
+    /// another number of bands than `profile`.
+    pub fn open(path: impl AsRef<Path>, profile: Option<&Profile>) -> Result<Self> {
+        let path = path.as_ref().to_string_lossy().into_owned();
+        let mut decoder = decoder(&path)?;
+        let page = Page::read(&mut decoder, &path, 0)?;
+        let stated = guard(&path, 0, || {
+            let metadata = decoder.find_tag(GDAL_METADATA)?;
+            let nodata = decoder.find_tag(Tag::GdalNodata)?;
+            let text = |value: Option<tiff::decoder::ifd::Value>| {
+                value.and_then(|v| v.into_string().ok()).unwrap_or_default()
+            };
+            Ok((text(metadata), text(nodata)))
+        })?;
+        let bands = reconcile(&path, page.bands(&stated.0), profile)?;
+        let (directories, damage) = page.alike(&mut decoder, &path)?;
+        let what = match directories.len() {
+            1 => count(bands.len(), "band"),
+            pages => format!("{pages} pages of {}", count(bands.len(), "band")),
+        };
+        let source = Source {
+            description: format!("{path}: TIFF, {what}, {} x {} pixels", page.columns, page.rows),
+            bands,
+            rows: page.rows,
+            columns: page.columns,
+            frames: damage.is_none().then_some(directories.len()),
+            period_s: None,
+            scene: None,
+        };
+        let nodata = stated.1.trim_matches([' ', '\0']).parse().ok();
+        Ok(Self { decoder, path, source, page, nodata, directories, delivered: 0, damage })
+    }
+
+    /// Decodes the page in `directory` of the file.
+    fn read(&mut self, directory: usize) -> Result<Frame> {
+        let buffer = guard(&self.path, directory, || {
+            self.decoder.seek_to_image(directory)?;
+            let mut buffer = DecodingResult::U8(Vec::new());
+            self.decoder.read_image_to_buffer(&mut buffer)?;
+            Ok(buffer)
+        })?;
+        let Page { rows, columns, samples, .. } = self.page;
+        let (stored, length) = numbers(&buffer);
+        if length != rows * columns * samples {
+            let what = format!(
+                "page {} holds {length} numbers instead of {}",
+                directory + 1,
+                rows * columns * samples
+            );
+            return Err(Error::input(&self.path, what));
+        }
+        let bands = &self.source.bands;
+        let data = Array3::from_shape_fn((bands.len(), rows, columns), |(band, row, column)| {
+            let hidden = |alpha| stored(self.page.position(alpha, row, column)) == 0.0;
+            if self.page.alpha.is_some_and(hidden) {
+                return f32::NAN;
+            }
+            let number = stored(self.page.position(self.page.sample(band), row, column));
+            self.reading(number, &bands[band])
+        });
+        Ok(Frame::new(data, bands.clone(), self.delivered as f64 * SLOT_S))
+    }
+
+    /// The reading that the stored `number` stands for.
+    fn reading(&self, number: f64, band: &Band) -> f32 {
+        // Headers state the mark of missing readings in decimal.
+        let missing =
+            self.nodata.is_some_and(|mark| number == mark || number as f32 == mark as f32);
+        let value = (number * band.scale + band.offset) as f32;
+        if missing || !value.is_finite() { f32::NAN } else { value }
+    }
+}
+
+impl Iterator for Stack {
+    type Item = Result<Frame>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Some(&directory) = self.directories.get(self.delivered) else {
+            return self.damage.take().map(Err);
+        };
+        let frame = self.read(directory);
+        if frame.is_err() {
+            self.directories.clear();
+            self.damage = None;
+        }
+        self.delivered += 1;
+        Some(frame)
+    }
+}
+
+impl Sensor for Stack {
+    fn source(&self) -> &Source {
+        &self.source
+    }
+}
+
+/// What decides which reader suits a TIFF file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Outline {
+    /// Pages that are no reduced copies; at least 1.
+    pub pages: usize,
+    /// Whether the first page is placed on the Earth.
+    pub placed: bool,
+}
+
+impl Outline {
+    /// Counts the pages of the TIFF at `path`; `None` where the first is
+    /// unreadable here.
+    pub fn of(path: &Path) -> Option<Self> {
+        let path = path.to_string_lossy();
+        let mut decoder = decoder(&path).ok()?;
+        let placed = [Tag::ModelPixelScaleTag, Tag::ModelTransformationTag]
+            .iter()
+            .any(|&tag| matches!(decoder.find_tag(tag), Ok(Some(_))));
+        let mut pages = 1;
+        while decoder.more_images() && guard(&path, pages, || decoder.next_image()).is_ok() {
+            pages += usize::from(matches!(role(&mut decoder), Ok(Role::Picture)));
+        }
+        Some(Self { pages, placed })
+    }
+
+    /// Whether the pages are frames of a sequence.
+    pub fn is_sequence(self) -> bool {
+        self.pages > 1 && !self.placed
+    }
+}
+
+/// How the numbers of a page lie in its file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Page {
+    rows: usize,
+    columns: usize,
+    /// Numbers per pixel, alpha included.
+    samples: usize,
+    /// Which of them says that a pixel is transparent.
+    alpha: Option<usize>,
+    /// Whether one band follows the other, instead of one pixel the other.
+    planar: bool,
+    /// Whether the first three samples are red, green and blue.
+    colour: bool,
+}
+
+impl Page {
+    /// Describes the page that `decoder` stands at, in `directory` of the
+    /// file, and refuses those that would decode wrongly.
+    fn read(decoder: &mut Decoder<BufReader<File>>, path: &str, directory: usize) -> Result<Self> {
+        let (page, colour_type, white_is_zero) = guard(path, directory, || {
+            let (columns, rows) = decoder.dimensions()?;
+            let number = |tag: u32| usize::try_from(tag).unwrap_or(usize::MAX);
+            let colour_type = decoder.colortype()?;
+            let samples = decoder.find_tag_unsigned::<u16>(Tag::SamplesPerPixel)?.unwrap_or(1);
+            let samples = usize::from(samples);
+            let planar = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration)? == Some(2);
+            let extra =
+                decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples)?.unwrap_or_default();
+            let photometric = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation)?;
+            // ExtraSamples describes the last samples; 1 and 2 are alpha.
+            let alpha = extra.iter().position(|&kind| kind == 1 || kind == 2);
+            let alpha = alpha.map(|at| (samples + at).saturating_sub(extra.len()));
+            let colour = matches!(colour_type, ColorType::RGB(_) | ColorType::RGBA(_));
+            let (rows, columns) = (number(rows), number(columns));
+            let page = Self { rows, columns, samples, alpha, planar, colour };
+            Ok((page, colour_type, photometric == Some(0)))
+        })?;
+        let refuse = |what: String| {
+            let what = format!("page {} {what}", directory + 1);
+            Err(Error::new(Fault::Unsupported, path, what)
+                .hint("`gdal_translate` turns it into a plain TIFF file"))
+        };
+        let (given, taken) = (page.samples, usize::from(colour_type.num_samples()));
+        match colour_type {
+            ColorType::CMYK(_) | ColorType::CMYKA(_) | ColorType::YCbCr(_) | ColorType::Lab(_) => {
+                return refuse(format!("holds colours of the kind {colour_type:?}"));
+            }
+            _ if !matches!(colour_type.bit_depth(), 8 | 16 | 32 | 64) => {
+                return refuse(format!("stores {} bits per number", colour_type.bit_depth()));
+            }
+            _ if given != taken => {
+                return refuse(format!("has {given} bands, but would decode to {taken} colours"));
+            }
+            _ if page.planar && decoder.get_chunk_type() == ChunkType::Tile => {
+                return refuse("keeps its bands apart in tiles".to_string());
+            }
+            _ if white_is_zero => return refuse("is a negative: 0 is white".to_string()),
+            _ => {}
+        }
+        let bytes = page.rows.saturating_mul(page.columns).saturating_mul(page.samples * 4);
+        if bytes > LIMIT {
+            let what = format!(
+                "page {} of {} x {} pixels and {} takes {} MiB, more than the {} MiB read at once",
+                directory + 1,
+                page.columns,
+                page.rows,
+                count(page.samples, "band"),
+                bytes >> 20,
+                LIMIT >> 20
+            );
+            return Err(Error::input(path, what));
+        }
+        Ok(page)
+    }
+
+    /// The directories of all pages like this, the first one of the file,
+    /// and what is wrong with the first page that is unreadable.
+    fn alike(
+        &self,
+        decoder: &mut Decoder<BufReader<File>>,
+        path: &str,
+    ) -> Result<(Vec<usize>, Option<Error>)> {
+        let mut directories = vec![0];
+        for directory in 1.. {
+            if !decoder.more_images() {
+                break;
+            }
+            let role = guard(path, directory, || {
+                decoder.next_image()?;
+                role(decoder)
+            });
+            let page = match role {
+                Ok(Role::Reduced) => continue,
+                Ok(Role::Mask) => {
+                    let what = format!("page {} masks another one", directory + 1);
+                    return Err(Error::new(Fault::Unsupported, path, what)
+                        .hint("a build with the feature `gdal` honours it"));
+                }
+                Ok(Role::Picture) => Page::read(decoder, path, directory),
+                Err(error) => Err(error),
+            };
+            match page {
+                Ok(page) if page.size() == self.size() => directories.push(directory),
+                Ok(page) => {
+                    let (size, first) = (page.size(), self.size());
+                    let what = format!("page {} is {size}, but page 1 is {first}", directory + 1);
+                    return Err(Error::input(path, what)
+                        .hint("all pages of a sequence need the same size and bands"));
+                }
+                Err(error) => return Ok((directories, Some(error))),
+            }
+        }
+        Ok((directories, None))
+    }
+
+    fn size(&self) -> String {
+        let bands = count(self.samples - usize::from(self.alpha.is_some()), "band");
+        format!("{} x {} pixels of {bands}", self.columns, self.rows)
+    }
+
+    /// Where the number of `sample` at (`row`, `column`) lies.
+    fn position(&self, sample: usize, row: usize, column: usize) -> usize {
+        if self.planar {
+            (sample * self.rows + row) * self.columns + column
+        } else {
+            (row * self.columns + column) * self.samples + sample
+        }
+    }
+
+    /// The sample that holds `band`.
+    fn sample(&self, band: usize) -> usize {
+        band + usize::from(self.alpha.is_some_and(|alpha| alpha <= band))
+    }
+
+    /// The bands of the frame, as the metadata that GDAL wrote describes them.
+    fn bands(&self, metadata: &str) -> Vec<Band> {
+        let number = self.samples - usize::from(self.alpha.is_some());
+        let mut bands: Vec<Band> = if self.colour {
+            colours()
+        } else {
+            (1..=number).map(|band| Band::new(band.to_string(), Unit::Counts)).collect()
+        };
+        for (sample, role, value) in items(metadata) {
+            let at = |band: &usize| self.sample(*band) == sample;
+            let Some(band) = (0..bands.len()).find(at).map(|band| &mut bands[band]) else {
+                continue;
+            };
+            let number = value.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+            match (role, number) {
+                ("scale", Some(scale)) if scale != 0.0 => band.scale = scale,
+                ("offset", Some(offset)) => band.offset = offset,
+                ("description", _) if !value.is_empty() => band.name = plain(value),
+                _ => {}
+            }
+        }
+        bands
+    }
+}
+
+/// A decoder that allows what the memory budget allows, instead of less.
+fn decoder(path: &str) -> Result<Decoder<BufReader<File>>> {
+    let file = File::open(path).map_err(|e| Error::input(path, e))?;
+    let mut limits = Limits::default();
+    // 64-bit numbers become 32-bit readings.
+    limits.decoding_buffer_size = 2 * LIMIT;
+    limits.intermediate_buffer_size = LIMIT;
+    limits.ifd_value_size = 64 << 20;
+    Ok(guard(path, 0, || Decoder::new(BufReader::new(file)))?.with_limits(limits))
+}
+
+/// Runs `work` on the page in `directory` of the file at `path`; a panic of
+/// the decoder is one more way in which the file is damaged.
+fn guard<T>(path: &str, directory: usize, work: impl FnOnce() -> TiffResult<T>) -> Result<T> {
+    let page = directory + 1;
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(TiffError::UnsupportedError(error))) => {
+            Err(Error::new(Fault::Unsupported, path, format!("page {page}: {error}"))
+                .hint("`gdal_translate` turns it into a plain TIFF file"))
+        }
+        Ok(Err(error)) => Err(Error::input(path, format!("page {page} is damaged: {error}"))),
+        Err(_) => Err(Error::input(path, format!("page {page} is damaged"))),
+    }
+}
+
+/// What a page is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Picture,
+    /// A reduced copy of another page, or of its mask.
+    Reduced,
+    /// It says which pixels of another page have a reading.
+    Mask,
+}
+
+/// The role of the page that `decoder` stands at, by bits 0 and 2 of
+/// NewSubfileType.
+fn role(decoder: &mut Decoder<BufReader<File>>) -> TiffResult<Role> {
+    let bits = decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType)?.unwrap_or(0);
+    Ok(match (bits & 1 != 0, bits & 4 != 0) {
+        (true, _) => Role::Reduced,
+        (false, true) => Role::Mask,
+        (false, false) => Role::Picture,
+    })
+}
+
+/// Access to the stored numbers, whatever their type, and how many there are.
+fn numbers(buffer: &DecodingResult) -> (Box<dyn Fn(usize) -> f64 + '_>, usize) {
+    match buffer {
+        DecodingResult::U8(v) => (Box::new(|at| f64::from(v[at])), v.len()),
+        DecodingResult::U16(v) => (Box::new(|at| f64::from(v[at])), v.len()),
+        DecodingResult::U32(v) => (Box::new(|at| f64::from(v[at])), v.len()),
+        DecodingResult::U64(v) => (Box::new(|at| v[at] as f64), v.len()),
+        DecodingResult::I8(v) => (Box::new(|at| f64::from(v[at])), v.len()),
+        DecodingResult::I16(v) => (Box::new(|at| f64::from(v[at])), v.len()),
+        DecodingResult::I32(v) => (Box::new(|at| f64::from(v[at])), v.len()),
+        DecodingResult::I64(v) => (Box::new(|at| v[at] as f64), v.len()),
+        DecodingResult::F16(v) => (Box::new(|at| v[at].to_f64()), v.len()),
+        DecodingResult::F32(v) => (Box::new(|at| f64::from(v[at])), v.len()),
+        DecodingResult::F64(v) => (Box::new(|at| v[at]), v.len()),
+    }
+}
+
+/// Sample, role and value of every item of GDAL's metadata that belongs to a
+/// band: `<Item name="SCALE" sample="0" role="scale">0.01</Item>`.
+fn items(metadata: &str) -> impl Iterator<Item = (usize, &str, &str)> {
+    metadata.split("<Item ").skip(1).filter_map(|item| {
+        let (attributes, rest) = item.split_once('>')?;
+        let (value, _) = rest.split_once("</Item>")?;
+        let attribute = |name: &str| {
+            let (_, tail) = attributes.split_once(&format!("{name}=\""))?;
+            Some(tail.split_once('"')?.0)
+        };
+        Some((attribute("sample")?.parse().ok()?, attribute("role")?, value))
+    })
+}
+
+/// Text of an XML file without its escapes.
+fn plain(text: &str) -> String {
+    let escapes = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    escapes.iter().fold(text.to_string(), |text, (escape, plain)| text.replace(escape, plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use tiff::encoder::{TiffEncoder, colortype};
+
+    use super::*;
+
+    /// A file of `pages` pages of `columns` x 3 pixels; number = page * 100 +
+    /// position.
+    fn sequence(folder: &Path, columns: &[u32]) -> PathBuf {
+        let path = folder.join("sequence.tif");
+        let mut encoder = TiffEncoder::new(File::create(&path).unwrap()).unwrap();
+        for (page, &columns) in columns.iter().enumerate() {
+            let numbers: Vec<u16> =
+                (0..columns * 3).map(|at| (page as u32 * 100 + at) as u16).collect();
+            let mut image = encoder.new_image::<colortype::Gray16>(columns, 3).unwrap();
+            let metadata = "<GDALMetadata><Item name=\"OFFSET\" sample=\"0\" role=\"offset\">-2\
+                            </Item><Item name=\"SCALE\" sample=\"0\" role=\"scale\">0.5</Item>\
+                            <Item name=\"D\" sample=\"0\" role=\"description\">a &amp; b</Item>\
+                            </GDALMetadata>";
+            image.encoder().write_tag(GDAL_METADATA, metadata).unwrap();
+            image.encoder().write_tag(Tag::GdalNodata, "3").unwrap();
+            image.write_data(&numbers).unwrap();
+        }
+        path
+    }
+
+    #[test]
+    fn pages_are_frames_with_scale_and_missing_readings() {
+        let folder = tempfile::tempdir().unwrap();
+        let stack = Stack::open(sequence(folder.path(), &[4, 4, 4]), None).unwrap();
+        let source = stack.source().clone();
+        assert_eq!((source.frames, source.rows, source.columns), (Some(3), 3, 4));
+        assert_eq!(source.bands[0].name, "a & b");
+        let frames: Vec<Frame> = stack.collect::<Result<_>>().unwrap();
+        assert_eq!(frames[0].data[(0, 1, 2)], 6.0 * 0.5 - 2.0);
+        assert_eq!(frames[2].data[(0, 2, 3)], 211.0 * 0.5 - 2.0);
+        assert!(frames[0].data[(0, 0, 3)].is_nan());
+        assert_eq!(frames[2].time_s, 2.0 * SLOT_S);
+    }
+
+    #[test]
+    fn pages_of_another_size_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Stack::open(sequence(folder.path(), &[4, 4, 5]), None).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("page 3 is 5 x 3") && error.contains("page 1 is 4 x 3"), "{error}");
+    }
+
+    #[test]
+    fn a_truncated_sequence_delivers_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = sequence(folder.path(), &[4; 8]);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() * 3 / 4]).unwrap();
+        let stack = Stack::open(&path, None).unwrap();
+        assert_eq!(stack.source().frames, None);
+        let mut frames: Vec<Result<Frame>> = stack.collect();
+        let error = frames.pop().unwrap().unwrap_err().to_string();
+        assert!(error.contains(&format!("page {} is damaged", frames.len() + 1)), "{error}");
+        assert!(frames.len() > 3 && frames.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn an_outline_counts_pages() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = sequence(folder.path(), &[4, 4]);
+        assert_eq!(Outline::of(&path), Some(Outline { pages: 2, placed: false }));
+        std::fs::write(&path, b"II*\0").unwrap();
+        assert_eq!(Outline::of(&path), None);
+    }
+}
