@@ -33,6 +33,7 @@ pub mod convert;
 pub mod evaluate;
 pub mod listen;
 pub mod live;
+pub mod map;
 
 pub mod random;
 

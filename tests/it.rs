@@ -4,6 +4,12 @@
 
 use std::path::PathBuf;
 
+#[cfg(feature = "gdal")]
+#[path = "it/map.rs"]
+mod map;
+#[cfg(feature = "gdal")]
+#[path = "it/raster.rs"]
+mod raster;
 #[path = "it/sound.rs"]
 mod sound;
 

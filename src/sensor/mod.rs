@@ -5,6 +5,8 @@
 //! pictures, the pages of a TIFF file, a video, or a raster through GDAL.
 
 mod folder;
+#[cfg(feature = "gdal")]
+pub mod raster;
 mod simulated;
 mod stack;
 mod tiles;

@@ -1,0 +1,203 @@
+//! Where the sound lies on the Earth: footprints and mosaics.
+//!
+//! A scene is tiled into chips, and each chip becomes a slot of sound. The
+//! footprints say which stretch of the sound is which place; a mosaic puts
+//! the decoded chips back onto the map.
+
+use std::path::Path;
+
+use ndarray::{ArrayView4, Axis};
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+use crate::frame::Band;
+use crate::sensor::Scene;
+
+// Coordinates and GeoTIFF are GDAL's business; without it both are refused.
+#[cfg_attr(not(feature = "gdal"), path = "map/absent.rs")]
+mod earth;
+
+pub use earth::Mosaic;
+
+/// Corners of an area in order: (longitude, latitude) in degrees.
+type Ring = Vec<(f64, f64)>;
+
+/// The outline of every chip as GeoJSON text (RFC 7946): a feature collection
+/// in longitude and latitude on WGS 84, one feature per chip, in the order
+/// given.
+///
+/// `positions` are row and column of each chip's upper left pixel in `scene`,
+/// `times_s` begin and end of its sound in seconds. The properties of a
+/// feature are `frame` (its number, from 0), `start_s`, `end_s`, `row` and
+/// `column`. Only the part of a chip that lies in the scene counts. Corners
+/// are rounded to 1e-7 degrees, about a centimetre. A chip across the
+/// antimeridian is cut in two there.
+///
+/// # Errors
+///
+/// If there are not as many times as positions, if the scene has no
+/// geo-reference, or its coordinates cannot be transformed.
+pub fn footprints(scene: &Scene, positions: &[[u32; 2]], times_s: &[[f64; 2]]) -> Result<String> {
+    if positions.len() != times_s.len() {
+        let what = format!("{} for {} chips", times_s.len(), positions.len());
+        return Err(Error::usage("times of the footprints", what));
+    }
+    let features: Vec<Value> = corners(scene, positions)?
+        .chunks_exact(4)
+        .zip(positions.iter().zip(times_s))
+        .enumerate()
+        .map(|(frame, (corners, ([row, column], [start_s, end_s])))| {
+            json!({
+                "type": "Feature",
+                "properties": {
+                    "frame": frame,
+                    "start_s": start_s,
+                    "end_s": end_s,
+                    "row": row,
+                    "column": column,
+                },
+                "geometry": geometry(corners),
+            })
+        })
+        .collect();
+    Ok(json!({ "type": "FeatureCollection", "features": features }).to_string())
+}
+
+/// Writes a scene as a GeoTIFF of 32-bit floats, one band per band, with the
+/// scene's geo-reference if it has one.
+///
+/// `chips` are `[frame, band, row, column]` in the bands' units, `positions`
+/// row and column of each chip's upper left pixel in `scene`. Pixels that no
+/// chip covers are NaN, which the file declares as missing. The file appears
+/// under its name only when it is complete.
+///
+/// # Errors
+///
+/// If shapes disagree, a chip lies outside the scene, or the file cannot be
+/// written.
+pub fn write_mosaic(
+    path: &Path,
+    scene: &Scene,
+    bands: &[Band],
+    chips: ArrayView4<f32>,
+    positions: &[[u32; 2]],
+) -> Result<()> {
+    if chips.len_of(Axis(0)) != positions.len() {
+        let what = format!("{} for {} chips", positions.len(), chips.len_of(Axis(0)));
+        return Err(Error::usage("positions of the mosaic", what));
+    }
+    let mut mosaic = Mosaic::create(path, scene, bands)?;
+    for (chip, &position) in chips.outer_iter().zip(positions) {
+        mosaic.place(position, chip)?;
+    }
+    mosaic.finish()
+}
+
+/// Longitude and latitude of the four corners of each chip: upper left, lower
+/// left, lower right, upper right.
+fn corners(scene: &Scene, positions: &[[u32; 2]]) -> Result<Ring> {
+    let Some(georeference) = &scene.georeference else {
+        return Err(Error::input("scene", "has no geo-reference, so its place is unknown"));
+    };
+    let points = positions
+        .iter()
+        .flat_map(|&[row, column]| {
+            let edge = |start: u32, size: usize| (start as usize + scene.chip).min(size) as f64;
+            let (top, bottom) = (f64::from(row), edge(row, scene.rows));
+            let (left, right) = (f64::from(column), edge(column, scene.columns));
+            [(top, left), (bottom, left), (bottom, right), (top, right)]
+        })
+        .map(|(row, column)| georeference.locate(row, column))
+        .collect();
+    earth::longitudes_latitudes(&georeference.crs_wkt, points)
+}
+
+/// The GeoJSON geometry of an area with these `corners`: a polygon, or two
+/// where it crosses the antimeridian.
+fn geometry(corners: &[(f64, f64)]) -> Value {
+    let degrees = |angle: f64| (angle * 1e7).round() / 1e7;
+    let rings: Vec<[Vec<[f64; 2]>; 1]> = halves(corners)
+        .into_iter()
+        .map(|ring| [closed(ring).iter().map(|&(x, y)| [degrees(x), degrees(y)]).collect()])
+        .collect();
+    match &rings[..] {
+        [ring] => json!({ "type": "Polygon", "coordinates": ring }),
+        rings => json!({ "type": "MultiPolygon", "coordinates": rings }),
+    }
+}
+
+/// `ring` running counter-clockwise, as RFC 7946 asks of outer rings, and
+/// ending where it begins.
+fn closed(mut ring: Ring) -> Ring {
+    let next = ring.iter().cycle().skip(1);
+    let twice_area: f64 = ring.iter().zip(next).map(|(a, b)| a.0 * b.1 - b.0 * a.1).sum();
+    if twice_area < 0.0 {
+        ring.reverse();
+    }
+    ring.extend(ring.first().copied());
+    ring
+}
+
+/// `corners` as one ring, or as two rings cut at the antimeridian where they
+/// span more than half the globe, which no chip does otherwise.
+fn halves(corners: &[(f64, f64)]) -> Vec<Ring> {
+    let west = corners.iter().map(|corner| corner.0).fold(f64::INFINITY, f64::min);
+    let east = corners.iter().map(|corner| corner.0).fold(f64::NEG_INFINITY, f64::max);
+    if east - west <= 180.0 {
+        return vec![corners.to_vec()];
+    }
+    let turned = |&(x, y): &(f64, f64)| (if x < 0.0 { x + 360.0 } else { x }, y);
+    let unrolled: Ring = corners.iter().map(turned).collect();
+    let beyond = clip(&unrolled, |x| x - 180.0);
+    vec![clip(&unrolled, |x| 180.0 - x), beyond.iter().map(|&(x, y)| (x - 360.0, y)).collect()]
+}
+
+/// The part of `ring` where `inside` is not negative, by the algorithm of
+/// Sutherland and Hodgman (Communications of the ACM 17, 1974).
+fn clip(ring: &[(f64, f64)], inside: impl Fn(f64) -> f64) -> Ring {
+    let mut clipped = Ring::new();
+    for (&a, &b) in ring.iter().zip(ring.iter().cycle().skip(1)) {
+        let (from, to) = (inside(a.0), inside(b.0));
+        if from >= 0.0 {
+            clipped.push(a);
+        }
+        if from * to < 0.0 {
+            let share = from / (from - to);
+            clipped.push((a.0 + share * (b.0 - a.0), a.1 + share * (b.1 - a.1)));
+        }
+    }
+    clipped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rings_run_counter_clockwise_and_close() {
+        let clockwise = vec![(0.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, 0.0)];
+        let ring = closed(clockwise);
+        assert_eq!(ring, [(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.0, 0.0), (1.0, 0.0)]);
+        assert_eq!(closed(ring[..4].to_vec()), ring);
+    }
+
+    #[test]
+    fn a_chip_across_the_antimeridian_is_cut_in_two() {
+        let corners = [(179.0, 1.0), (179.0, 0.0), (-177.0, 0.0), (-177.0, 1.0)];
+        let geometry = geometry(&corners);
+        let expected = json!({ "type": "MultiPolygon", "coordinates": [
+            [[[179.0, 1.0], [179.0, 0.0], [180.0, 0.0], [180.0, 1.0], [179.0, 1.0]]],
+            [[[-180.0, 0.0], [-177.0, 0.0], [-177.0, 1.0], [-180.0, 1.0], [-180.0, 0.0]]],
+        ] });
+        assert_eq!(geometry, expected);
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let scene = Scene { rows: 4, columns: 4, chip: 2, georeference: None };
+        let error = footprints(&scene, &[[0, 0]], &[]).unwrap_err();
+        assert_eq!(error.to_string(), "times of the footprints: 0 for 1 chips");
+        let error = footprints(&scene, &[[0, 0]], &[[0.0, 0.1]]).unwrap_err();
+        assert_eq!(error.to_string(), "scene: has no geo-reference, so its place is unknown");
+    }
+}

@@ -1,0 +1,52 @@
+//! A build without GDAL neither transforms coordinates nor writes GeoTIFF.
+
+use std::path::Path;
+
+use ndarray::ArrayView3;
+
+use super::Ring;
+use crate::error::{Error, Fault, Result};
+use crate::frame::Band;
+use crate::sensor::Scene;
+
+/// A GeoTIFF in the making; this build cannot make one.
+#[derive(Debug)]
+pub enum Mosaic {}
+
+impl Mosaic {
+    /// Begins a mosaic of `scene` at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Always: this build has no GDAL.
+    pub fn create(path: &Path, _scene: &Scene, _bands: &[Band]) -> Result<Self> {
+        Err(unsupported(&path.display().to_string()))
+    }
+
+    /// Places a chip.
+    ///
+    /// # Errors
+    ///
+    /// Never: there is no mosaic to call it on.
+    pub fn place(&mut self, _position: [u32; 2], _chip: ArrayView3<f32>) -> Result<()> {
+        match *self {}
+    }
+
+    /// Completes the file.
+    ///
+    /// # Errors
+    ///
+    /// Never: there is no mosaic to call it on.
+    pub fn finish(self) -> Result<()> {
+        match self {}
+    }
+}
+
+pub(super) fn longitudes_latitudes(_crs_wkt: &str, _points: Ring) -> Result<Ring> {
+    Err(unsupported("footprints"))
+}
+
+fn unsupported(subject: &str) -> Error {
+    Error::new(Fault::Unsupported, subject, "this build cannot place pictures on the map")
+        .hint("build it with the feature `gdal`")
+}

@@ -1,0 +1,500 @@
+//! What a raster says of its bands.
+//!
+//! Files state wavelengths in many places. They are believed in this order:
+//! the `IMAGERY` domain of a band (GDAL 3.10 and later), the band's own items
+//! (`wavelength`, `fwhm`, `WAVELENGTH`, `BANDWIDTH`, and the lists that HDF5
+//! files repeat at each band), the data set's `ENVI` domain, the band's
+//! description (`band 1 (418.24 Nanometers)`), the profile, and nothing.
+//! Where no unit is given, a value below 100 is in micrometres and any other
+//! in nanometres.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use gdal::raster::{ColorInterpretation, GdalDataType, RasterBand};
+use gdal::{Dataset, Metadata};
+
+use super::library;
+use crate::error::{Fault, Result};
+use crate::frame::{Band, Unit};
+use crate::profile::{Bands, Profile};
+use crate::sensor::reconcile;
+
+/// A band of the file that is a band of the frame, and how its stored numbers
+/// become readings.
+#[derive(Debug)]
+pub(super) struct Layer {
+    /// Its number in the file, from 1.
+    pub index: usize,
+    /// Its description; `value = stored * scale + offset`.
+    pub band: Band,
+    /// The stored number that means that there is no reading.
+    pub nodata: Option<f64>,
+    /// Whether the file has a mask for this band alone.
+    pub own_mask: bool,
+}
+
+impl Layer {
+    /// The reading that `stored` stands for; NaN where there is none.
+    pub fn reading(&self, stored: f64) -> f32 {
+        let value = (stored * self.band.scale + self.band.offset) as f32;
+        if Some(stored) == self.nodata || !value.is_finite() { f32::NAN } else { value }
+    }
+}
+
+/// The bands of a file.
+#[derive(Debug)]
+pub(super) struct Layers {
+    /// Those that the frame shows, in the order of the file.
+    pub shown: Vec<Layer>,
+    /// The mask that holds for all of them.
+    pub shared_mask: Option<Shared>,
+    /// How many bands are left out.
+    pub left_out: usize,
+}
+
+/// A mask that holds for all bands of a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shared {
+    /// The alpha band of this number.
+    Alpha(usize),
+    /// The mask of the band of this number.
+    MaskOf(usize),
+}
+
+/// What the file itself says of one band.
+struct Claim {
+    index: usize,
+    band: Band,
+    unit: Option<Unit>,
+    nodata: Option<f64>,
+    mask: Mask,
+    bad: bool,
+}
+
+/// How the file marks pixels without a reading, apart from nodata and alpha.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mask {
+    None,
+    /// One mask for all bands.
+    Shared,
+    /// A mask for this band.
+    Own,
+}
+
+/// Reads the bands of `dataset`, opened from `path`, as `profile` has them.
+///
+/// An alpha band is a mask and no band. Bands that the file marks bad (`bbl`
+/// of 0, as for the absorption of water vapour) are left out, unless all are.
+/// Where band names of the file occur in the profile, those bands are taken
+/// and the others (quality masks, say) left out; else the profile's bands are
+/// the file's by position.
+///
+/// # Errors
+///
+/// If a band cannot be opened, or the profile lists another number of bands.
+pub(super) fn layers(dataset: &Dataset, path: &str, profile: Option<&Profile>) -> Result<Layers> {
+    let (mut claims, alpha) = library::call(Fault::Input, path, || {
+        let claims = claims(dataset);
+        library::forgive();
+        claims
+    })?;
+    tell_apart(&mut claims);
+    name_colours(&mut claims);
+    let (claims, listed) = choose(claims, profile);
+    let found = claims.iter().map(|claim| claim.band.clone()).collect();
+    let bands = reconcile(path, found, listed.as_ref())?;
+    let all_bad = claims.iter().all(|claim| claim.bad);
+    let (shown, masks): (Vec<Layer>, Vec<Mask>) = claims
+        .into_iter()
+        .zip(bands.iter())
+        .filter(|(claim, _)| all_bad || !claim.bad)
+        .map(|(claim, band)| claim.settle(band))
+        .unzip();
+    let shared_mask = match (alpha, masks.first()) {
+        (Some(alpha), _) => Some(Shared::Alpha(alpha)),
+        (None, Some(Mask::Shared)) => shown.first().map(|layer| Shared::MaskOf(layer.index)),
+        _ => None,
+    };
+    let left_out = dataset.raster_count() - shown.len() - usize::from(alpha.is_some());
+    Ok(Layers { shown, shared_mask, left_out })
+}
+
+/// What the file says of each of its bands, and the number of its alpha band.
+fn claims(dataset: &Dataset) -> gdal::errors::Result<(Vec<Claim>, Option<usize>)> {
+    let count = dataset.raster_count();
+    let lists = Lists::of(dataset);
+    let mut alpha = None;
+    let mut claims = Vec::with_capacity(count);
+    for position in 0..count {
+        let band = dataset.rasterband(position + 1)?;
+        let colour = colour(&band);
+        if colour == Some(ColorInterpretation::AlphaBand) && count > 1 {
+            alpha = Some(position + 1);
+        } else {
+            claims.push(Claim::read(dataset, &band, position, colour, &lists));
+        }
+    }
+    Ok((claims, alpha))
+}
+
+impl Claim {
+    /// The layer of this band, which the profile has completed as `band`, and
+    /// its mask. Where the file states wavelength, width or unit, its word
+    /// stands.
+    fn settle(self, band: &Band) -> (Layer, Mask) {
+        let mut band = band.clone();
+        if self.band.wavelength_um.is_some() {
+            band.wavelength_um = self.band.wavelength_um;
+            band.fwhm_um = self.band.fwhm_um.or(band.fwhm_um);
+        }
+        band.unit = self.unit.unwrap_or(band.unit);
+        let own_mask = self.mask == Mask::Own;
+        (Layer { index: self.index, band, nodata: self.nodata, own_mask }, self.mask)
+    }
+
+    /// Everything that `dataset` says of its `band` at `position`, from 0.
+    fn read(
+        dataset: &Dataset,
+        band: &RasterBand,
+        position: usize,
+        colour: Option<ColorInterpretation>,
+        lists: &Lists,
+    ) -> Self {
+        let item = |key: &str| band.metadata_item(key, "").filter(|text| !text.trim().is_empty());
+        let description = band.description().unwrap_or_default();
+        let name = item("BANDNAME").or_else(|| Some(description.clone())).filter(|n| !n.is_empty());
+        let mut unit = known_unit(&band.unit()).or_else(|| known_unit(&item("unit")?));
+        let mut found = Band::new(name.unwrap_or_default(), Unit::Counts);
+        if let Some((wavelength, fwhm)) = spectrum(band, &description, position, lists) {
+            (found.wavelength_um, found.fwhm_um) = (Some(wavelength), fwhm);
+        }
+        found.common_name = match colour {
+            Some(ColorInterpretation::RedBand) => Some("red".to_string()),
+            Some(ColorInterpretation::GreenBand) => Some("green".to_string()),
+            Some(ColorInterpretation::BlueBand) => Some("blue".to_string()),
+            _ => None,
+        };
+        let mut nodata = band.no_data_value();
+        if band.band_type() == GdalDataType::Float32 {
+            // The header states it in decimal, the pixels hold it in 32 bits.
+            nodata = nodata.map(|value| f64::from(value as f32));
+        }
+        let linear = (band.scale().unwrap_or(1.0), band.offset().unwrap_or(0.0));
+        if linear.0.is_finite() && linear.0 != 0.0 && linear.1.is_finite() {
+            (found.scale, found.offset) = linear;
+        }
+        if (found.scale, found.offset) == (1.0, 0.0)
+            && let Some(reflectance) = Reflectance::of(dataset, &found)
+        {
+            (found.scale, found.offset) = (reflectance.scale, reflectance.offset);
+            nodata = nodata.or(reflectance.nodata);
+            unit = unit.or(Some(Unit::Reflectance));
+        }
+        let bad = lists.bad(band, position);
+        let mask = Mask::of(band, nodata.is_some());
+        Self { index: position + 1, band: found, unit, nodata, mask, bad }
+    }
+}
+
+impl Mask {
+    /// How `band` is masked; a number for missing readings is no mask here.
+    fn of(band: &RasterBand, has_nodata: bool) -> Self {
+        let Ok(flags) = band.mask_flags() else { return Self::None };
+        if flags.is_all_valid() || flags.is_alpha() || (flags.is_nodata() && has_nodata) {
+            Self::None
+        } else if flags.is_per_dataset() {
+            Self::Shared
+        } else {
+            Self::Own
+        }
+    }
+}
+
+/// The crate panics on the interpretations that GDAL 3.10 added.
+fn colour(band: &RasterBand) -> Option<ColorInterpretation> {
+    catch_unwind(AssertUnwindSafe(|| band.color_interpretation())).ok()
+}
+
+/// Replaces names that say nothing: bands without a name, or with the name of
+/// another band, get their number.
+fn tell_apart(claims: &mut [Claim]) {
+    let mut seen = std::collections::HashMap::new();
+    for claim in claims.iter() {
+        *seen.entry(claim.band.name.clone()).or_insert(0) += 1;
+    }
+    for claim in claims {
+        let name = &mut claim.band.name;
+        if name.is_empty() {
+            *name = claim.index.to_string();
+        } else if seen[name] > 1 {
+            *name = format!("{name} {}", claim.index);
+        }
+    }
+}
+
+/// Where wavelengths are known but colours are not, calls the bands nearest
+/// to the usual red, green and blue by these names, if they are within 20 nm,
+/// so that a cube of hundreds of bands has a true-colour view.
+fn name_colours(claims: &mut [Claim]) {
+    if claims.iter().any(|claim| claim.band.common_name.is_some()) {
+        return;
+    }
+    for (name, centre) in [("red", 0.665), ("green", 0.56), ("blue", 0.49)] {
+        let nearest = claims
+            .iter_mut()
+            .filter_map(|c| Some(((c.band.wavelength_um? - centre).abs(), &mut c.band)))
+            .min_by(|a, b| a.0.total_cmp(&b.0));
+        if let Some((_, band)) = nearest.filter(|&(distance, _)| distance <= 0.02) {
+            band.common_name = Some(name.to_string());
+        }
+    }
+}
+
+/// Takes the bands whose names the profile lists, with the profile narrowed
+/// to them; where it lists none of the names, all bands and the profile.
+fn choose(claims: Vec<Claim>, profile: Option<&Profile>) -> (Vec<Claim>, Option<Profile>) {
+    let entry = |claim: &Claim| {
+        let listed = profile?.listed_bands()?;
+        listed.iter().find(|band| same_name(&band.name, &claim.band.name)).cloned()
+    };
+    let listed: Vec<Band> = claims.iter().filter_map(entry).collect();
+    if listed.is_empty() {
+        return (claims, profile.cloned());
+    }
+    let taken = claims.into_iter().filter(|claim| entry(claim).is_some()).collect();
+    let narrowed = profile.map(|p| Profile { bands: Bands::Listed(listed), ..p.clone() });
+    (taken, narrowed)
+}
+
+/// Whether two band names are one: `B4` is `B04`, and letter case is free.
+fn same_name(a: &str, b: &str) -> bool {
+    let short = |name: &str| {
+        let digits = name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len());
+        let (letters, number) = name.split_at(digits);
+        format!("{letters}{}", number.trim_start_matches('0')).to_lowercase()
+    };
+    !a.is_empty() && short(a) == short(b)
+}
+
+/// Lists for all bands that stand at the data set.
+struct Lists {
+    wavelength: Vec<f64>,
+    fwhm: Vec<f64>,
+    bad_bands: Vec<f64>,
+    units: String,
+}
+
+impl Lists {
+    /// The `ENVI` domain of `dataset`; empty lists for other formats.
+    fn of(dataset: &Dataset) -> Self {
+        let item = |key| dataset.metadata_item(key, "ENVI").unwrap_or_default();
+        Self {
+            wavelength: numbers(&item("wavelength")),
+            fwhm: numbers(&item("fwhm")),
+            bad_bands: numbers(&item("bbl")),
+            units: item("wavelength_units"),
+        }
+    }
+
+    /// Whether `band` at `position` is marked bad.
+    fn bad(&self, band: &RasterBand, position: usize) -> bool {
+        let own = band.metadata_item("bbl", "").and_then(|text| text.trim().parse().ok());
+        own.or_else(|| self.bad_bands.get(position).copied()) == Some(0.0)
+    }
+}
+
+/// Centre and width of `band` in micrometres, as the file states them.
+fn spectrum(
+    band: &RasterBand,
+    description: &str,
+    position: usize,
+    lists: &Lists,
+) -> Option<(f32, Option<f32>)> {
+    let item = |key: &str, domain: &str| band.metadata_item(key, domain);
+    let number = |key: &str| item(key, "")?.trim().parse::<f64>().ok();
+    let units = |keys: [&str; 2]| keys.iter().find_map(|k| item(k, "")).unwrap_or_default();
+
+    let imagery = |key: &str| item(key, "IMAGERY")?.trim().parse::<f64>().ok();
+    if let Some(centre) = imagery("CENTRAL_WAVELENGTH_UM") {
+        return micrometres(centre, imagery("FWHM_UM"), "um", "um");
+    }
+    if let Some(centre) = number("wavelength") {
+        let fwhm = number("fwhm").or_else(|| number("BANDWIDTH"));
+        let unit = units(["wavelength_units", "WAVELENGTH_UNIT"]);
+        return micrometres(centre, fwhm, &unit, &units(["fwhm_units", "BANDWIDTH_UNIT"]));
+    }
+    let suffix = |ending: &str| {
+        let items = band.metadata_domain("")?;
+        let pairs = items.iter().filter_map(|pair| pair.split_once('='));
+        pairs.filter(|(key, _)| key.ends_with(ending)).map(|(_, v)| v.to_string()).next()
+    };
+    if let Some(centre) = suffix("center_wavelengths").and_then(|l| nth(&l, position)) {
+        let fwhm = suffix("fwhm").and_then(|list| nth(&list, position));
+        let unit = suffix("center_wavelengths_units").unwrap_or_default();
+        return micrometres(centre, fwhm, &unit, &suffix("fwhm_units").unwrap_or_default());
+    }
+    if let Some(&centre) = lists.wavelength.get(position) {
+        return micrometres(centre, lists.fwhm.get(position).copied(), &lists.units, "");
+    }
+    let (centre, unit) = described(description)?;
+    micrometres(centre, None, &unit, "")
+}
+
+/// Centre and width in micrometres from numbers in the units named; a width
+/// without a unit is in the unit of the centre.
+fn micrometres(
+    centre: f64,
+    fwhm: Option<f64>,
+    unit: &str,
+    fwhm_unit: &str,
+) -> Option<(f32, Option<f32>)> {
+    let factor = |unit: &str| {
+        let unit = unit.trim().to_lowercase();
+        match unit.as_str() {
+            "nm" => Some(1e-3),
+            "um" | "\u{b5}m" | "\u{3bc}m" => Some(1.0),
+            _ if unit.starts_with("nano") => Some(1e-3),
+            _ if unit.starts_with("micro") => Some(1.0),
+            "" | "unknown" => Some(if centre < 100.0 { 1.0 } else { 1e-3 }),
+            _ => None,
+        }
+    };
+    let sound = |value: f64| (value.is_finite() && value > 0.0).then_some(value as f32);
+    let scale = factor(unit)?;
+    let fwhm_scale = if fwhm_unit.trim().is_empty() { scale } else { factor(fwhm_unit)? };
+    Some((sound(centre * scale)?, fwhm.and_then(|width| sound(width * fwhm_scale))))
+}
+
+/// A wavelength in running text: the first number before a unit of length.
+fn described(text: &str) -> Option<(f64, String)> {
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || "(),;[]".contains(c)).collect();
+    let known = ["nm", "um", "\u{b5}m", "\u{3bc}m"];
+    let is_unit = |word: &str| {
+        let word = word.to_lowercase();
+        known.contains(&word.as_str())
+            || ["nanomet", "micromet", "micron"].iter().any(|u| word.starts_with(u))
+    };
+    words.iter().enumerate().find_map(|(at, word)| {
+        let split = word.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(word.len());
+        let (number, attached) = word.split_at(split);
+        let unit = if attached.is_empty() { *words.get(at + 1)? } else { attached };
+        Some((number.parse().ok()?, unit.to_string())).filter(|_| is_unit(unit))
+    })
+}
+
+/// Stored numbers that mean reflectance by the rule of their product.
+struct Reflectance {
+    scale: f64,
+    offset: f64,
+    nodata: Option<f64>,
+}
+
+impl Reflectance {
+    /// The rule for `band` of `dataset`, if its format has one.
+    ///
+    /// Sentinel-2 products: `(DN + ADD_OFFSET) / QUANTIFICATION_VALUE`, both
+    /// from the product's own metadata, for the spectral bands; the date or
+    /// baseline says nothing certain about the offset. ENVI: `reflectance
+    /// scale factor` is a divisor.
+    fn of(dataset: &Dataset, band: &Band) -> Option<Self> {
+        let number = |key: &str, domain: &str| -> Option<f64> {
+            dataset.metadata_item(key, domain)?.trim().parse().ok()
+        };
+        let positive = |value: &f64| value.is_finite() && *value > 0.0;
+        if let Some(factor) = number("reflectance_scale_factor", "ENVI").filter(positive) {
+            return Some(Self { scale: 1.0 / factor, offset: 0.0, nodata: None });
+        }
+        band.wavelength_um?;
+        let xml = dataset.metadata_domain("xml:SENTINEL2")?.join("\n");
+        let quantification = number("BOA_QUANTIFICATION_VALUE", "")
+            .or_else(|| number("QUANTIFICATION_VALUE", ""))
+            .filter(positive)?;
+        Some(Self {
+            scale: 1.0 / quantification,
+            offset: add_offset(&xml, &band.name).unwrap_or(0.0) / quantification,
+            nodata: number("SPECIAL_VALUE_NODATA", ""),
+        })
+    }
+}
+
+/// The `BOA_ADD_OFFSET` or `RADIO_ADD_OFFSET` of the band called `name`, by
+/// the `band_id` of the Sentinel-2 product format.
+fn add_offset(xml: &str, name: &str) -> Option<f64> {
+    const IDS: [&str; 13] =
+        ["B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12"];
+    let id = IDS.iter().position(|known| same_name(known, name))?;
+    let (_, tail) = xml.split_once(&format!("_ADD_OFFSET band_id=\"{id}\">"))?;
+    tail.split_once('<')?.0.trim().parse().ok()
+}
+
+/// The numbers in `{1, 2, 3}` or `1 2 3`; NaN for a word that is none.
+fn numbers(text: &str) -> Vec<f64> {
+    text.split(|c: char| c.is_whitespace() || "{},".contains(c))
+        .filter(|word| !word.is_empty())
+        .map(|word| word.parse().unwrap_or(f64::NAN))
+        .collect()
+}
+
+/// The number at `position` of a list.
+fn nth(list: &str, position: usize) -> Option<f64> {
+    numbers(list).get(position).copied()
+}
+
+/// The unit that files call `text`, if it is one of ours.
+fn known_unit(text: &str) -> Option<Unit> {
+    let text: String = text.to_lowercase().chars().filter(|c| !c.is_whitespace()).collect();
+    match text.as_str() {
+        "k" | "kelvin" => Some(Unit::Kelvin),
+        "degc" | "c" | "\u{b0}c" | "celsius" | "degreescelsius" | "degrees_celsius" => {
+            Some(Unit::Celsius)
+        }
+        "reflectance" => Some(Unit::Reflectance),
+        "wm-2sr-1nm-1" | "w/m2/sr/nm" | "w/m^2/sr/nm" | "w/(m^2*sr*nm)" => Some(Unit::Radiance),
+        "counts" | "dn" => Some(Unit::Counts),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wavelengths_are_found_in_running_text() {
+        let find = |text| described(text).and_then(|(v, unit)| micrometres(v, None, &unit, ""));
+        assert_eq!(find("band 1 (418.24 Nanometers)"), Some((0.41824, None)));
+        assert_eq!(find("B4, central wavelength 665 nm"), Some((0.665, None)));
+        assert_eq!(find("366.551 nm"), Some((0.366551, None)));
+        assert_eq!(find("Band 10 - 10.9\u{b5}m"), Some((10.9, None)));
+        assert_eq!(find("B8A"), None);
+        assert_eq!(find("10 m resolution"), None);
+        assert_eq!(find("nm 5"), None);
+        assert_eq!(find(""), None);
+    }
+
+    #[test]
+    fn a_width_follows_the_unit_of_its_centre() {
+        assert_eq!(micrometres(0.56, Some(0.036), "", ""), Some((0.56, Some(0.036))));
+        assert_eq!(micrometres(560.0, Some(36.0), "", ""), Some((0.56, Some(0.036))));
+        assert_eq!(micrometres(300.0, Some(0.01), "", "Micrometers"), Some((0.3, Some(0.01))));
+        assert_eq!(micrometres(3.0, None, "Index", ""), None);
+        assert_eq!(micrometres(-3.0, None, "nm", ""), None);
+    }
+
+    #[test]
+    fn sentinel_offsets_belong_to_their_band() {
+        let xml = "<BOA_ADD_OFFSET band_id=\"1\">-1000</BOA_ADD_OFFSET>\n\
+                   <BOA_ADD_OFFSET band_id=\"8\">-900</BOA_ADD_OFFSET>";
+        assert_eq!(add_offset(xml, "B02"), Some(-1000.0));
+        assert_eq!(add_offset(xml, "B8A"), Some(-900.0));
+        assert_eq!(add_offset(xml, "B3"), None);
+        assert_eq!(add_offset(xml, "SCL"), None);
+    }
+
+    #[test]
+    fn names_agree_without_leading_zeros() {
+        assert!(same_name("B4", "B04") && same_name("b8a", "B8A"));
+        assert!(!same_name("B1", "B10") && !same_name("", ""));
+    }
+}

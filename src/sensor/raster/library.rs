@@ -1,0 +1,123 @@
+//! GDAL as a guest: it reports to us instead of to the terminal, keeps its
+//! cache small, and reaches no further than the path that the user gave.
+
+use std::cell::RefCell;
+use std::sync::Once;
+
+use gdal::config::{
+    clear_thread_local_config_option, get_config_option, set_config_option, set_error_handler,
+    set_thread_local_config_option,
+};
+use gdal::errors::{CplErrType, GdalError};
+
+use crate::error::{Error, Fault, Result};
+
+/// GDAL's cache of decoded blocks, in bytes. Its own default is a twentieth
+/// of the machine's memory.
+pub(super) const CACHE: usize = 256 << 20;
+
+/// Drivers that fetch pictures from servers, which a small local file can
+/// order them to do. Remote files remain readable by `/vsicurl/` and its kin.
+const REMOTE_DRIVERS: &str =
+    "HTTP WMS WMTS WCS OGCAPI STACTA STACIT PLMOSAIC PLSCENES NGW EEDAI DAAS";
+
+/// Prefixes of the paths that GDAL reads over the network.
+const REMOTE_PREFIXES: [&str; 8] =
+    ["/vsicurl", "/vsis3", "/vsigs", "/vsiaz", "/vsiadls", "/vsioss", "/vsiswift", "/vsiwebhdfs"];
+
+/// The option that limits network paths to file names of certain endings.
+const REMOTE_ENDINGS: &str = "CPL_VSIL_CURL_ALLOWED_EXTENSIONS";
+
+thread_local! {
+    /// The first failure that GDAL reported on this thread since the last
+    /// look. Later ones follow from it and say less.
+    static FAILURE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Configures the library once per process. What the user's environment says
+/// comes first.
+fn ready() {
+    static READY: Once = Once::new();
+    READY.call_once(|| {
+        let cache = (CACHE >> 20).to_string();
+        for (option, value) in [
+            ("GDAL_CACHEMAX", cache.as_str()),
+            ("GDAL_SKIP", REMOTE_DRIVERS),
+            ("GDAL_VRT_ENABLE_PYTHON", "NO"),
+            ("GDAL_HTTP_CONNECTTIMEOUT", "10"),
+            ("GDAL_HTTP_TIMEOUT", "30"),
+        ] {
+            if get_config_option(option, "").is_ok_and(|set| set.is_empty()) {
+                // Only a zero byte in the name or value could make this fail.
+                let _ = set_config_option(option, value);
+            }
+        }
+        set_error_handler(|class, _, message| {
+            if matches!(class, CplErrType::Failure | CplErrType::Fatal) {
+                FAILURE.with_borrow_mut(|first| {
+                    first.get_or_insert_with(|| message.trim().to_string());
+                });
+            }
+        });
+    });
+}
+
+/// Forgets the failures reported so far: those that a caller can live with.
+pub(crate) fn forgive() {
+    FAILURE.take();
+}
+
+/// Runs `work` on the file at `path`.
+///
+/// A local path stays local: the files that it refers to (as a VRT does) are
+/// not fetched from the network, unless the user's environment sets
+/// `CPL_VSIL_CURL_ALLOWED_EXTENSIONS`.
+///
+/// # Errors
+///
+/// If `work` fails, or if GDAL reports a failure while it runs, even where
+/// the call then claims success: the first failure reported, which is the
+/// deepest, as a fault of kind `fault`.
+pub(crate) fn call<T>(
+    fault: Fault,
+    path: &str,
+    work: impl FnOnce() -> gdal::errors::Result<T>,
+) -> Result<T> {
+    ready();
+    forgive();
+    let fenced = !REMOTE_PREFIXES.iter().any(|prefix| path.contains(prefix))
+        && get_config_option(REMOTE_ENDINGS, "").is_ok_and(|set| set.is_empty());
+    if fenced {
+        // No file name ends in a slash.
+        let _ = set_thread_local_config_option(REMOTE_ENDINGS, "/");
+    }
+    let result = work();
+    if fenced {
+        let _ = clear_thread_local_config_option(REMOTE_ENDINGS);
+    }
+    match (result, FAILURE.take()) {
+        (Ok(value), None) => Ok(value),
+        (Ok(_), Some(first)) => Err(Error::new(fault, path, plain(path, &first))),
+        (Err(error), first) => {
+            let what = first.unwrap_or_else(|| message(error));
+            Err(Error::new(fault, path, plain(path, &what)))
+        }
+    }
+}
+
+/// What GDAL said, without the wrapping of the Rust crate.
+fn message(error: GdalError) -> String {
+    match error {
+        GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. } if !msg.is_empty() => {
+            msg
+        }
+        other => other.to_string(),
+    }
+}
+
+/// One line, without the path that the error already names.
+fn plain(path: &str, message: &str) -> String {
+    let message = message.strip_prefix(path).unwrap_or(message);
+    let message = message.trim_start_matches([':', ',', ' ']);
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}

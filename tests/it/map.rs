@@ -1,0 +1,142 @@
+//! Footprints against GDAL's own transformer, and mosaics there and back.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use ndarray::{Array4, Axis, s};
+use wysiwyh::map::{Mosaic, footprints, write_mosaic};
+use wysiwyh::sensor::raster::Raster;
+use wysiwyh::sensor::{Scene, Sensor};
+use wysiwyh::{Frame, Profile};
+
+use crate::data;
+
+/// Chips, their positions and the scene of a Landsat band.
+fn scene(data: &std::path::Path, chip: usize) -> (Scene, Vec<Frame>, Vec<[u32; 2]>) {
+    let path = data.join("formats/landsat/LC08_L2SP_008059_20191201_20200825_02_T1_SR_B4.TIF");
+    let chips = Raster::open(path, None).unwrap().chips(chip);
+    let scene = chips.source().scene.clone().unwrap();
+    let frames: Vec<Frame> = chips.map(Result::unwrap).collect();
+    let position = |f: &Frame| [f.position.0 as u32, f.position.1 as u32];
+    let positions = frames.iter().map(position).collect();
+    (scene, frames, positions)
+}
+
+/// Longitude and latitude of map points, by `gdaltransform`.
+fn gdaltransform(crs: &str, points: &[(f64, f64)]) -> Option<Vec<(f64, f64)>> {
+    let mut child = Command::new("gdaltransform")
+        .args(["-s_srs", crs, "-t_srs", "EPSG:4326", "-output_xy"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .ok()?;
+    let lines: String = points.iter().map(|(x, y)| format!("{x:.6} {y:.6}\n")).collect();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    let pair = |line: &str| {
+        let (x, y) = line.split_once(' ').unwrap();
+        (x.parse().unwrap(), y.trim().parse().unwrap())
+    };
+    Some(output.lines().map(pair).collect())
+}
+
+#[test]
+fn footprints_lie_where_gdaltransform_puts_them() {
+    let Some(data) = data() else { return };
+    let (scene, frames, positions) = scene(&data, 200);
+    let times: Vec<[f64; 2]> =
+        (0..frames.len()).map(|i| [i as f64 * 0.1, (i + 1) as f64 * 0.1]).collect();
+    let text = footprints(&scene, &positions, &times).unwrap();
+    let collection: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(collection["type"], "FeatureCollection");
+    let features = collection["features"].as_array().unwrap();
+    assert_eq!(features.len(), 9);
+    let map = scene.georeference.as_ref().unwrap();
+    for (index, (feature, [row, column])) in features.iter().zip(&positions).enumerate() {
+        let properties = &feature["properties"];
+        assert_eq!(properties["frame"], index);
+        assert_eq!(
+            (&properties["row"], &properties["column"]),
+            (&(*row).into(), &(*column).into())
+        );
+        assert_eq!(properties["start_s"], times[index][0]);
+        let ring: Vec<[f64; 2]> =
+            serde_json::from_value(feature["geometry"]["coordinates"][0].clone()).unwrap();
+        assert_eq!((ring.len(), ring[0]), (5, ring[4]));
+        let area: f64 = ring.windows(2).map(|p| p[0][0] * p[1][1] - p[1][0] * p[0][1]).sum();
+        assert!(area > 0.0, "a ring that runs clockwise");
+        // The scene ends after 512 pixels, within the third chip.
+        let edge = |start: u32| f64::from((start + 200).min(512));
+        let corners = [
+            (f64::from(*row), f64::from(*column)),
+            (edge(*row), f64::from(*column)),
+            (edge(*row), edge(*column)),
+            (f64::from(*row), edge(*column)),
+        ];
+        let points = corners.map(|(row, column)| map.locate(row, column));
+        let Some(places) = gdaltransform("EPSG:32618", &points) else {
+            eprintln!("skipped, gdaltransform is not installed");
+            return;
+        };
+        assert_eq!(places.len(), 4);
+        for (corner, place) in ring.iter().zip(places) {
+            let off = (corner[0] - place.0).abs().max((corner[1] - place.1).abs());
+            assert!(off < 2e-7, "{corner:?} instead of {place:?}");
+        }
+    }
+}
+
+#[test]
+fn a_mosaic_returns_what_the_chips_held() {
+    let Some(data) = data() else { return };
+    let profile = Profile::find("sentinel2-l2a").unwrap();
+    let path = data.join("sentinel2/ssl4eos12_val_0173706_2.tif");
+    let mut raster = Raster::open(&path, Some(&profile)).unwrap();
+    let all = raster.next().unwrap().unwrap();
+    let chips = raster.chips(64);
+    let (scene, bands) = (chips.source().scene.clone().unwrap(), chips.source().bands.clone());
+    let frames: Vec<Frame> = chips.map(Result::unwrap).collect();
+    let mut stack = Array4::zeros((frames.len(), 12, 64, 64));
+    for (mut slot, frame) in stack.outer_iter_mut().zip(&frames) {
+        slot.assign(&frame.data);
+    }
+    let positions: Vec<[u32; 2]> =
+        frames.iter().map(|f| [f.position.0 as u32, f.position.1 as u32]).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("mosaic.tif");
+    write_mosaic(&target, &scene, &bands, stack.view(), &positions).unwrap();
+    let mosaic = Raster::open(&target, None).unwrap().next().unwrap().unwrap();
+    assert_eq!(mosaic.data, all.data);
+    assert_eq!(mosaic.georeference, all.georeference);
+    for (written, band) in mosaic.bands.iter().zip(bands.iter()) {
+        assert_eq!((&written.name, written.unit), (&band.name, band.unit));
+        assert_eq!((written.wavelength_um, written.fwhm_um), (band.wavelength_um, band.fwhm_um));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+
+    // Half of the chips: the rest is missing, not zero.
+    let half = stack.slice(s![..12, .., .., ..]);
+    write_mosaic(&target, &scene, &bands, half, &positions[..12]).unwrap();
+    let mosaic = Raster::open(&target, None).unwrap().next().unwrap().unwrap();
+    let first = mosaic.data.index_axis(Axis(0), 0);
+    assert_eq!(first.iter().filter(|v| !v.is_nan()).count(), 264 * 128 + 2 * 64 * 64);
+}
+
+#[test]
+fn an_unfinished_or_impossible_mosaic_leaves_nothing_behind() {
+    let scene = Scene { rows: 100, columns: 90, chip: 64, georeference: None };
+    let bands = [wysiwyh::Band::new("LWIR", wysiwyh::Unit::Celsius)];
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("mosaic.tif");
+    let chip = ndarray::Array3::from_elem((1, 64, 64), 20.0f32);
+    let mut mosaic = Mosaic::create(&target, &scene, &bands).unwrap();
+    mosaic.place([64, 64], chip.view()).unwrap();
+    assert!(mosaic.place([100, 0], chip.view()).is_err());
+    assert!(mosaic.place([0, 0], ndarray::Array3::zeros((2, 64, 64)).view()).is_err());
+    drop(mosaic);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert!(Mosaic::create(&folder.path().join("none/mosaic.tif"), &scene, &bands).is_err());
+    assert!(Mosaic::create(&target, &Scene { rows: 0, ..scene.clone() }, &bands).is_err());
+    assert!(Mosaic::create(&target, &scene, &[]).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
