@@ -10,6 +10,8 @@ mod map;
 #[cfg(feature = "gdal")]
 #[path = "it/raster.rs"]
 mod raster;
+#[path = "it/sensor.rs"]
+mod sensor;
 #[path = "it/sound.rs"]
 mod sound;
 
@@ -19,7 +21,6 @@ static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisable
 
 /// The folder of real data that `WYSIWYH_DATA` names. Where it is unset, a
 /// line says that the calling test was skipped, and the test returns.
-#[allow(dead_code, reason = "called by the subjects that need real data")]
 fn data() -> Option<PathBuf> {
     let folder = std::env::var_os("WYSIWYH_DATA").map(PathBuf::from);
     if folder.is_none() {

@@ -20,7 +20,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Fault, Result};
+#[cfg(not(feature = "gdal"))]
+use crate::error::Fault;
+use crate::error::{Error, Result};
 use crate::frame::{Band, Frame, GeoReference, Unit};
 use crate::profile::Profile;
 
@@ -94,8 +96,9 @@ pub struct Options {
 /// - a picture (JPEG, PNG, BMP, WebP, PNM): one frame;
 /// - a TIFF file of several pages: one frame per page;
 /// - a video file: its frames, through the program `ffmpeg`;
-/// - anything else: a
-///   raster, through GDAL.
+/// - anything else, and TIFF files of one page or placed on the Earth: a
+///   raster, through GDAL. Without the feature `gdal`, TIFF files are read
+///   all the same, but without their place on the Earth.
 ///
 /// Where the profile lists bands, their names, wavelengths and units are
 /// used, and its scale and offset where the file states none. A source of one
@@ -151,7 +154,10 @@ fn open_path(
         Content::Picture => Ok(Box::new(Folder::of_one(path, profile)?)),
         Content::Tiff => tiff(path, profile, options),
         Content::Video => Ok(Box::new(Video::open(path, profile)?)),
-        Content::Other => raster(source, profile, options),
+        Content::Other => raster(source, profile, options).map_err(|error| match error.advice() {
+            None => error.hint("pictures, rasters and videos are read, by what they are"),
+            Some(_) => error,
+        }),
     }
 }
 
@@ -165,12 +171,26 @@ fn named_by_gdal(path: &Path) -> bool {
     !path.exists() && (name.starts_with("/vsi") || is_driver)
 }
 
-/// Opens a TIFF file.
-fn tiff(path: &Path, profile: Option<&Profile>, _: &Options) -> Result<Box<dyn Sensor>> {
+/// Opens a TIFF file: sequences of pages as a stack, all others as a raster
+/// where GDAL is at hand.
+fn tiff(path: &Path, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
+    if cfg!(feature = "gdal") && !stack::Outline::of(path).is_some_and(|o| o.is_sequence()) {
+        return raster(&path.to_string_lossy(), profile, options);
+    }
     Ok(Box::new(Stack::open(path, profile)?))
 }
 
 /// Opens anything that GDAL reads.
+#[cfg(feature = "gdal")]
+fn raster(source: &str, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
+    let raster = raster::Raster::open(source, profile)?;
+    Ok(match options.chip {
+        Some(chip) => Box::new(raster.chips(chip)),
+        None => Box::new(raster),
+    })
+}
+
+#[cfg(not(feature = "gdal"))]
 fn raster(source: &str, _: Option<&Profile>, _: &Options) -> Result<Box<dyn Sensor>> {
     let what = "is no picture, TIFF file or video, and this build reads no other rasters";
     Err(Error::new(Fault::Unsupported, source, what).hint("build it with the feature `gdal`"))

@@ -350,13 +350,22 @@ fn decoder(path: &str) -> Result<Decoder<BufReader<File>>> {
 /// the decoder is one more way in which the file is damaged.
 fn guard<T>(path: &str, directory: usize, work: impl FnOnce() -> TiffResult<T>) -> Result<T> {
     let page = directory + 1;
+    // Some messages list the tag of every band.
+    let short =
+        |error: &dyn std::fmt::Display| error.to_string().chars().take(160).collect::<String>();
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(TiffError::UnsupportedError(error))) => {
-            Err(Error::new(Fault::Unsupported, path, format!("page {page}: {error}"))
+            let what = format!("page {page}: {}", short(&error));
+            Err(Error::new(Fault::Unsupported, path, what)
                 .hint("`gdal_translate` turns it into a plain TIFF file"))
         }
-        Ok(Err(error)) => Err(Error::input(path, format!("page {page} is damaged: {error}"))),
+        Ok(Err(TiffError::LimitsExceeded)) => {
+            Err(Error::input(path, format!("page {page} asks for more memory than is allowed")))
+        }
+        Ok(Err(error)) => {
+            Err(Error::input(path, format!("page {page} is damaged: {}", short(&error))))
+        }
         Err(_) => Err(Error::input(path, format!("page {page} is damaged"))),
     }
 }
