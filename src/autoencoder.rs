@@ -1,1 +1,0 @@
-//! Frame to code and back.

@@ -1,0 +1,413 @@
+//! Frame to code and back.
+//!
+//! A code is K values in 0..1 (K a power of two), ordered so that groups of
+//! neighbours carry coarse information. The autoencoder is a linear path that
+//! is computed in seconds ([`linear`], [`haar`]) plus a network whose last
+//! layers start at zero, so that training can only improve on it.
+//!
+//! ```text
+//! picture -> spectral mix -> DCT -> coefficients -> components (+ network) -> Haar -> logits -> code
+//! picture <- spectral mix <- DCT <- coefficients (+ network) <- components <- Haar <- logits <- code
+//! ```
+//!
+//! All of it is matrix products, which are fast on every backend, where the
+//! backward pass of convolutions is slow on the CPU.
+
+pub mod haar;
+pub mod linear;
+
+use burn::module::Module;
+use burn::nn;
+use burn::tensor::activation::gelu;
+use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
+use ndarray::{Array2, Array3, Axis};
+
+use crate::error::{Error, Result};
+use linear::{Linear, cosines};
+
+/// Frame to code and back, on one device.
+#[derive(Clone, Debug)]
+pub struct Autoencoder {
+    linear: Linear,
+    /// Scale of the logits: they are divided by it before the squash.
+    pub spread: f32,
+    constants: Constants,
+    /// The trained part, if training was worth keeping.
+    pub network: Option<Network>,
+    device: Device,
+}
+
+/// The linear path's arrays as tensors.
+#[derive(Clone, Debug)]
+struct Constants {
+    band_mean: Tensor<3>,     // [1, band, 1]
+    mix: Tensor<3>,           // [1, component, band]
+    rows: Tensor<3>,          // [1, frequency, row]
+    columns: Tensor<3>,       // [1, column, frequency]
+    selected: Tensor<1, Int>, // [coefficient]
+    centre: Tensor<2>,        // [1, coefficient]
+    rotation: Tensor<2>,      // [coefficient, value]
+    deviation: Tensor<2>,     // [1, value]
+    scale: Tensor<2>,         // [1, coefficient]
+    spread_rows: Tensor<2>,   // [value, position]: weighted Haar rows
+}
+
+impl Autoencoder {
+    /// The linear path alone, for pictures and device as given; `spread` is
+    /// the scale of the logits.
+    pub fn new(linear: Linear, spread: f32, device: &Device) -> Self {
+        let constants = Constants::new(&linear, device);
+        Self { linear, spread, constants, network: None, device: device.clone() }
+    }
+
+    /// Adds a network whose output starts at zero, `width` wide.
+    #[must_use]
+    pub fn with_network(mut self, width: usize) -> Self {
+        let coefficients = self.linear.selected.len();
+        self.network = Some(Network::new(coefficients, self.values(), width, &self.device));
+        self
+    }
+
+    /// The same autoencoder on another device.
+    #[must_use]
+    pub fn to_device(&self, device: &Device) -> Self {
+        let mut moved = Self::new(self.linear.clone(), self.spread, device);
+        moved.network = self.network.clone().map(|network| network.to_device(device));
+        moved
+    }
+
+    /// The linear path.
+    pub fn linear(&self) -> &Linear {
+        &self.linear
+    }
+
+    /// Number of code values, K.
+    pub fn values(&self) -> usize {
+        self.linear.values()
+    }
+
+    /// The device it computes on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Pictures `[picture, band, row, column]`, normalised and without gaps,
+    /// to components of unit variance `[picture, value]`.
+    pub fn components(&self, pictures: Tensor<4>) -> Tensor<2> {
+        let c = &self.constants;
+        let coefficients = self.coefficients(pictures);
+        let components = coefficients.clone().matmul(c.rotation.clone()) / c.deviation.clone();
+        match &self.network {
+            Some(network) => components + network.encode(coefficients / c.scale.clone()),
+            None => components,
+        }
+    }
+
+    /// Centred coefficients `[picture, coefficient]` of the pictures.
+    fn coefficients(&self, pictures: Tensor<4>) -> Tensor<2> {
+        let c = &self.constants;
+        let [batch, bands, rows, columns] = pictures.dims();
+        let spectral = self.linear.spectral.ncols();
+        let flat = pictures.reshape([batch, bands, rows * columns]) - c.band_mean.clone();
+        let mixed = c.mix.clone().expand([batch, spectral, bands]).matmul(flat);
+        let planes = mixed.reshape([batch * spectral, rows, columns]);
+        let along_rows = c.rows.clone().expand([batch * spectral, rows, rows]).matmul(planes);
+        let both =
+            along_rows.matmul(c.columns.clone().expand([batch * spectral, columns, columns]));
+        both.reshape([batch, spectral * rows * columns]).select(1, c.selected.clone())
+            - c.centre.clone()
+    }
+
+    /// Components `[picture, value]` back to pictures
+    /// `[picture, band, row, column]`.
+    pub fn pictures(&self, components: Tensor<2>) -> Tensor<4> {
+        let c = &self.constants;
+        let mut coefficients =
+            (components.clone() * c.deviation.clone()).matmul(c.rotation.clone().transpose());
+        if let Some(network) = &self.network {
+            coefficients = coefficients + network.decode(components) * c.scale.clone();
+        }
+        let coefficients = coefficients + c.centre.clone();
+        let [batch, _] = coefficients.dims();
+        let [rows, columns] = self.linear.grid;
+        let (bands, spectral) = self.linear.spectral.dim();
+        let empty = Tensor::<2>::zeros([batch, spectral * rows * columns], &self.device);
+        let planes = empty
+            .select_assign(1, c.selected.clone(), coefficients, IndexingUpdateOp::Add)
+            .reshape([batch * spectral, rows, columns]);
+        let inverse_rows = c.rows.clone().swap_dims(1, 2).expand([batch * spectral, rows, rows]);
+        let inverse_columns =
+            c.columns.clone().swap_dims(1, 2).expand([batch * spectral, columns, columns]);
+        let mixed = inverse_rows.matmul(planes).matmul(inverse_columns).reshape([
+            batch,
+            spectral,
+            rows * columns,
+        ]);
+        let flat = c.mix.clone().swap_dims(1, 2).expand([batch, bands, spectral]).matmul(mixed)
+            + c.band_mean.clone();
+        flat.reshape([batch, bands, rows, columns])
+    }
+
+    /// Components `[picture, value]` to the code `[picture, value]` in 0..1,
+    /// as a tensor, so that losses on the code have gradients.
+    pub fn code_tensor(&self, components: Tensor<2>) -> Tensor<2> {
+        let logits = components.matmul(self.constants.spread_rows.clone()) / self.spread;
+        let w = logits.clone() / (logits.powf_scalar(2.0) + 4.0).sqrt();
+        w.clone() * (w.powf_scalar(2.0) * -1.0 + 3.0) / 4.0 + 0.5
+    }
+
+    /// One picture `[band, row, column]`, normalised and without gaps, to its
+    /// code averaged to `groups` groups (K: not averaged).
+    pub fn encode(&self, picture: &Array3<f32>, groups: usize) -> Result<Vec<f32>> {
+        let components = self.components(self.tensor(std::slice::from_ref(picture))?);
+        let components = read(components)?;
+        Ok(self.code(&components, groups))
+    }
+
+    /// Pictures `[band, row, column]` as one tensor
+    /// `[picture, band, row, column]` on the device.
+    ///
+    /// # Errors
+    ///
+    /// If a picture does not have the bands, rows and columns of the model.
+    pub fn tensor(&self, pictures: &[Array3<f32>]) -> Result<Tensor<4>> {
+        let [rows, columns] = self.linear.grid;
+        let bands = self.linear.band_mean.len();
+        let mut flat: Vec<f32> = Vec::with_capacity(pictures.len() * bands * rows * columns);
+        for picture in pictures {
+            if picture.dim() != (bands, rows, columns) {
+                let what = format!(
+                    "the picture is {:?}, the model takes {:?} (bands, rows, columns)",
+                    picture.dim(),
+                    (bands, rows, columns)
+                );
+                return Err(Error::usage("frame", what));
+            }
+            flat.extend(picture.iter().copied());
+        }
+        let shape = [pictures.len(), bands, rows, columns];
+        Ok(Tensor::from_data(TensorData::new(flat, shape), &self.device))
+    }
+
+    /// Unit components `[value]` to the code averaged to `groups` groups.
+    pub fn code(&self, components: &[f32], groups: usize) -> Vec<f32> {
+        let values = self.values();
+        let rescale = f64::from(haar::rescale(values, groups) / self.spread);
+        let rows = weighted_rows(values);
+        let mut logits = vec![0.0f64; values];
+        for (row, &component) in components.iter().enumerate().take(groups) {
+            for (logit, &weight) in logits.iter_mut().zip(rows.row(row)) {
+                *logit += f64::from(component) * f64::from(weight);
+            }
+        }
+        logits.iter().map(|logit| haar::squash(logit * rescale) as f32).collect()
+    }
+
+    /// The inverse of [`Autoencoder::code`]: a code that was averaged to
+    /// `groups` groups to components, zero beyond the leading `groups`.
+    pub fn components_of_code(&self, code: &[f32], groups: usize) -> Vec<f32> {
+        let values = self.values();
+        let rescale = f64::from(self.spread / haar::rescale(values, groups));
+        let (haar, weights) = (haar::matrix(values), haar::weights(values));
+        let logits: Vec<f64> =
+            code.iter().map(|&value| haar::unsquash(f64::from(value)) * rescale).collect();
+        (0..values)
+            .map(|row| {
+                if row >= groups {
+                    return 0.0;
+                }
+                let products =
+                    haar.row(row).into_iter().zip(&logits).map(|(h, logit)| f64::from(*h) * logit);
+                (products.sum::<f64>() / f64::from(weights[row])) as f32
+            })
+            .collect()
+    }
+
+    /// A code that was averaged to `groups` groups to the normalised picture
+    /// `[band, row, column]`.
+    ///
+    /// # Errors
+    ///
+    /// If the code does not have K values.
+    pub fn decode(&self, code: &[f32], groups: usize) -> Result<Array3<f32>> {
+        if code.len() != self.values() {
+            let what = format!("{} values, the model has {}", code.len(), self.values());
+            return Err(Error::usage("code", what));
+        }
+        let components = self.components_of_code(code, groups);
+        let shape = [1, components.len()];
+        let tensor = Tensor::<2>::from_data(TensorData::new(components, shape), &self.device);
+        let [rows, columns] = self.linear.grid;
+        let flat = read(self.pictures(tensor))?;
+        Array3::from_shape_vec((self.linear.band_mean.len(), rows, columns), flat)
+            .map_err(|e| Error::usage("code", e))
+    }
+}
+
+/// Reads a tensor back from its device, row by row.
+///
+/// # Errors
+///
+/// If the device fails.
+pub fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    tensor
+        .into_data()
+        .try_to_vec::<f32>()
+        .map_err(|e| Error::new(crate::error::Fault::Device, "tensor", format!("{e:?}")))
+}
+
+/// Haar rows times their weights, `[row, position]`.
+fn weighted_rows(values: usize) -> Array2<f32> {
+    haar::matrix(values) * haar::weights(values).insert_axis(Axis(1))
+}
+
+/// An array of two dimensions as a tensor.
+fn matrix(array: &Array2<f32>, device: &Device) -> Tensor<2> {
+    let flat: Vec<f32> = array.iter().copied().collect();
+    Tensor::from_data(TensorData::new(flat, [array.nrows(), array.ncols()]), device)
+}
+
+impl Constants {
+    fn new(linear: &Linear, device: &Device) -> Self {
+        let [rows, columns] = linear.grid;
+        let column =
+            |values: &ndarray::Array1<f32>| matrix(&values.clone().insert_axis(Axis(0)), device);
+        let selected: Vec<i32> = linear.selected.iter().map(|&index| index as i32).collect();
+        let count = selected.len();
+        // The deviation of each coefficient as far as the components explain
+        // it sets the scale on which the network sees and corrects it.
+        let explained = (&linear.rotation * &linear.deviation.view().insert_axis(Axis(0)))
+            .mapv(|v| v * v)
+            .sum_axis(Axis(1))
+            .mapv(|v| v.sqrt().max(1e-4));
+        Self {
+            band_mean: column(&linear.band_mean).reshape([1, linear.band_mean.len(), 1]),
+            mix: matrix(&linear.spectral, device).transpose().unsqueeze::<3>(),
+            rows: matrix(&cosines(rows), device).unsqueeze::<3>(),
+            columns: matrix(&cosines(columns), device).transpose().unsqueeze::<3>(),
+            selected: Tensor::from_data(TensorData::new(selected, [count]), device),
+            centre: column(&linear.centre),
+            rotation: matrix(&linear.rotation, device),
+            deviation: column(&linear.deviation),
+            scale: column(&explained),
+            spread_rows: matrix(&weighted_rows(linear.values()), device),
+        }
+    }
+}
+
+/// The trained part: a correction of the components, seen from the
+/// coefficients, and one of the coefficients, seen from the components.
+#[derive(Module, Debug)]
+pub struct Network {
+    encoder: Perceptron,
+    decoder: Perceptron,
+}
+
+/// Two hidden layers with a shortcut over the second.
+#[derive(Module, Debug)]
+struct Perceptron {
+    first: nn::Linear,
+    second: nn::Linear,
+    last: nn::Linear,
+}
+
+impl Network {
+    /// A network whose output is zero.
+    pub fn new(coefficients: usize, values: usize, width: usize, device: &Device) -> Self {
+        Self {
+            encoder: Perceptron::new(coefficients, width, values, device),
+            decoder: Perceptron::new(values, width, coefficients, device),
+        }
+    }
+
+    fn encode(&self, coefficients: Tensor<2>) -> Tensor<2> {
+        self.encoder.forward(coefficients)
+    }
+
+    fn decode(&self, components: Tensor<2>) -> Tensor<2> {
+        self.decoder.forward(components)
+    }
+
+    /// Names and arrays of the parameters, for the model file:
+    /// weights `[input, output]`, biases `[1, output]`.
+    pub fn parameters(&self) -> Result<Vec<(String, Array2<f32>)>> {
+        let mut parameters = Vec::new();
+        for (part, perceptron) in [("encoder", &self.encoder), ("decoder", &self.decoder)] {
+            for (layer, linear) in perceptron.layers() {
+                let weight = linear.weight.val();
+                let [inputs, outputs] = weight.dims();
+                parameters.push((
+                    format!("{part}.{layer}.weight"),
+                    (inputs, outputs),
+                    read(weight)?,
+                ));
+                if let Some(bias) = &linear.bias {
+                    let bias = read(bias.val())?;
+                    parameters.push((format!("{part}.{layer}.bias"), (1, bias.len()), bias));
+                }
+            }
+        }
+        parameters
+            .into_iter()
+            .map(|(name, shape, flat)| {
+                let array = Array2::from_shape_vec(shape, flat);
+                array.map(|array| (name, array)).map_err(|e| Error::usage("network", e))
+            })
+            .collect()
+    }
+
+    /// A network from its parameters: the inverse of [`Network::parameters`].
+    ///
+    /// # Errors
+    ///
+    /// If `parameter` does not have one of them.
+    pub fn from_parameters(
+        parameter: &dyn Fn(&str) -> Result<Array2<f32>>,
+        device: &Device,
+    ) -> Result<Self> {
+        let load = |part: &str| Perceptron::from_parameters(part, parameter, device);
+        Ok(Self { encoder: load("encoder")?, decoder: load("decoder")? })
+    }
+}
+
+impl Perceptron {
+    fn new(inputs: usize, width: usize, outputs: usize, device: &Device) -> Self {
+        let zero = nn::Initializer::Zeros;
+        Self {
+            first: nn::LinearConfig::new(inputs, width).init(device),
+            second: nn::LinearConfig::new(width, width).init(device),
+            last: nn::LinearConfig::new(width, outputs).with_initializer(zero).init(device),
+        }
+    }
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let hidden = gelu(self.first.forward(input));
+        let hidden = hidden.clone() + gelu(self.second.forward(hidden));
+        self.last.forward(hidden)
+    }
+
+    fn layers(&self) -> [(&'static str, &nn::Linear); 3] {
+        [("first", &self.first), ("second", &self.second), ("last", &self.last)]
+    }
+
+    fn from_parameters(
+        part: &str,
+        parameter: &dyn Fn(&str) -> Result<Array2<f32>>,
+        device: &Device,
+    ) -> Result<Self> {
+        let layer = |layer: &str| -> Result<nn::Linear> {
+            let weight = parameter(&format!("{part}.{layer}.weight"))?;
+            let bias = parameter(&format!("{part}.{layer}.bias"))?;
+            if bias.dim() != (1, weight.ncols()) {
+                let what = format!("bias {:?} beside weight {:?}", bias.dim(), weight.dim());
+                return Err(Error::input(format!("{part}.{layer}"), what));
+            }
+            let bias = matrix(&bias, device).reshape([weight.ncols()]);
+            Ok(nn::Linear {
+                weight: burn::module::Param::from_tensor(matrix(&weight, device)),
+                bias: Some(burn::module::Param::from_tensor(bias)),
+            })
+        };
+        Ok(Self { first: layer("first")?, second: layer("second")?, last: layer("last")? })
+    }
+}
