@@ -1,1 +1,396 @@
-//! The model file.
+//! The model file: everything that turns frames of one kind into codes and
+//! back, in one safetensors file.
+//!
+//! Nothing in it is executable. Its metadata holds the format version, the
+//! profile, the physical range, and the training record with held-out scores;
+//! its tensors hold the linear path and, if training was worth keeping, the
+//! network. Large arrays are stored as f16.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use burn::tensor::Device;
+use half::f16;
+use ndarray::{Array1, Array2, Array3};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::autoencoder::linear::Linear;
+use crate::autoencoder::{Autoencoder, Network};
+use crate::error::{Error, Fault, Result};
+use crate::frame::{Band, Frame};
+use crate::profile::Profile;
+
+/// Version of the file's layout.
+const FORMAT: u32 = 1;
+
+/// A model file larger than this is refused before it is read.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// How a model came to be, and how well it does on groups it has not seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Record {
+    /// Groups (flights, places, clips) it was fitted or chosen on.
+    pub trained_groups: Vec<String>,
+    /// Groups its scores were measured on.
+    pub report_groups: Vec<String>,
+    /// Number of training pictures, augmented ones included.
+    pub pictures: usize,
+    /// Seed of the split and of the augmentation.
+    pub seed: u64,
+    /// Shrinkage of the covariance, chosen on groups of their own.
+    pub shrinkage: f32,
+    /// Held-out scores by name, measured on what came back through the WAV.
+    pub scores: std::collections::BTreeMap<String, f64>,
+}
+
+/// What the metadata says, as JSON under the key `wysiwyh`.
+#[derive(Serialize, Deserialize)]
+struct About {
+    format: u32,
+    profile: Profile,
+    bands: Vec<Band>,
+    range: Vec<[f64; 2]>,
+    grid: [usize; 2],
+    spread: f32,
+    record: Record,
+}
+
+/// A trained code for frames of one kind.
+#[derive(Clone, Debug)]
+pub struct Model {
+    autoencoder: Autoencoder,
+    profile: Profile,
+    bands: Vec<Band>,
+    range: Vec<[f64; 2]>,
+    record: Record,
+    hash: String,
+}
+
+impl Model {
+    /// A model of `autoencoder` for frames of `bands`, whose physical values
+    /// `range`, per band, mean 0 and 1.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written as a model file.
+    pub fn new(
+        autoencoder: Autoencoder,
+        profile: Profile,
+        bands: Vec<Band>,
+        range: Vec<[f64; 2]>,
+        record: Record,
+    ) -> Result<Self> {
+        let mut model = Self { autoencoder, profile, bands, range, record, hash: String::new() };
+        // What is stored is f16: read it back, so that a fresh model sounds
+        // exactly as it will after loading.
+        model = Self::from_bytes(&model.to_bytes()?, "new model")?;
+        Ok(model)
+    }
+
+    /// Reads the model file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// If it is missing, no model file, damaged, or of a later format.
+    pub fn load(path: &Path) -> Result<Self> {
+        let size = std::fs::metadata(path).map_err(|e| Error::input(path, e))?.len();
+        if size > MAX_BYTES {
+            let what = format!("{size} bytes, a model file has at most {MAX_BYTES}");
+            return Err(Error::input(path, what));
+        }
+        let bytes = std::fs::read(path).map_err(|e| Error::input(path, e))?;
+        Self::from_bytes(&bytes, &path.display().to_string())
+    }
+
+    /// The model that ships for the profile called `profile`.
+    ///
+    /// # Errors
+    ///
+    /// If none does.
+    pub fn shipped(profile: &str) -> Result<Self> {
+        let bytes = Profile::shipped_model(profile).ok_or_else(|| {
+            Error::new(Fault::Usage, profile, "no model ships for this sensor")
+                .hint("train one: `wysiwyh train DATA... --sensor NAME -o MODEL`")
+        })?;
+        Self::from_bytes(bytes, profile)
+    }
+
+    /// Reads a model file's `bytes`; `origin` names it in errors.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Model::load`].
+    pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Self> {
+        let damaged = |what: String| Error::input(origin, what).hint("train or fetch it again");
+        let tensors = SafeTensors::deserialize(bytes)
+            .map_err(|e| damaged(format!("no model file (safetensors): {e}")))?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes)
+            .map_err(|e| damaged(format!("no model file (safetensors): {e}")))?;
+        let about = metadata
+            .metadata()
+            .as_ref()
+            .and_then(|m| m.get("wysiwyh"))
+            .ok_or_else(|| damaged("a safetensors file, but no wysiwyh model".into()))?;
+        let about: About = serde_json::from_str(about).map_err(|e| damaged(e.to_string()))?;
+        if about.format > FORMAT {
+            let what = format!("format {}, this version reads up to {FORMAT}", about.format);
+            return Err(Error::new(Fault::Unsupported, origin, what).hint("update wysiwyh"));
+        }
+        let parameter = |name: &str| array(&tensors, name, origin);
+        let linear = linear_from(&about, &parameter, &tensors, origin)?;
+        let device = Device::flex();
+        let mut autoencoder = Autoencoder::new(linear, about.spread, &device);
+        if tensors.names().iter().any(|name| name.starts_with("encoder.")) {
+            autoencoder.network = Some(Network::from_parameters(&parameter, &device)?);
+        }
+        let hash = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self {
+            autoencoder,
+            profile: about.profile,
+            bands: about.bands,
+            range: about.range,
+            record: about.record,
+            hash,
+        })
+    }
+
+    /// Writes the model file: under a temporary name first, then renamed.
+    ///
+    /// # Errors
+    ///
+    /// If the place cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+        let folder = folder.unwrap_or_else(|| Path::new("."));
+        let failed = |e: std::io::Error| Error::output(path, e);
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        file.write_all(&self.to_bytes()?).map_err(failed)?;
+        file.persist(path).map_err(|e| failed(e.error))?;
+        Ok(())
+    }
+
+    /// The model file as bytes.
+    fn to_bytes(&self) -> Result<Vec<u8>> {
+        let linear = self.autoencoder.linear();
+        let about = About {
+            format: FORMAT,
+            profile: self.profile.clone(),
+            bands: self.bands.clone(),
+            range: self.range.clone(),
+            grid: linear.grid,
+            spread: self.autoencoder.spread,
+            record: self.record.clone(),
+        };
+        let about = serde_json::to_string(&about)
+            .map_err(|e| Error::new(Fault::Unsupported, "model", e))?;
+        let row = |values: &Array1<f32>| values.clone().insert_axis(ndarray::Axis(0));
+        let mut parameters = vec![
+            ("linear.band_mean".to_owned(), row(&linear.band_mean)),
+            ("linear.spectral".to_owned(), linear.spectral.clone()),
+            ("linear.centre".to_owned(), row(&linear.centre)),
+            ("linear.rotation".to_owned(), linear.rotation.clone()),
+            ("linear.deviation".to_owned(), row(&linear.deviation)),
+        ];
+        if let Some(network) = &self.autoencoder.network {
+            parameters.extend(network.parameters()?);
+        }
+        let mut stored: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = parameters
+            .into_iter()
+            .map(|(name, array)| {
+                let small = array.len() < 4096;
+                let bytes = if small {
+                    array.iter().flat_map(|v| v.to_le_bytes()).collect()
+                } else {
+                    array.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect()
+                };
+                let dtype = if small { Dtype::F32 } else { Dtype::F16 };
+                (name, dtype, vec![array.nrows(), array.ncols()], bytes)
+            })
+            .collect();
+        let selected = linear.selected.iter().flat_map(|v| v.to_le_bytes()).collect();
+        stored.push(("linear.selected".into(), Dtype::U32, vec![linear.selected.len()], selected));
+        let views = stored
+            .iter()
+            .map(|(name, dtype, shape, bytes)| {
+                TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view))
+            })
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map_err(|e| Error::new(Fault::Unsupported, "model", e))?;
+        let metadata = HashMap::from([("wysiwyh".to_owned(), about)]);
+        safetensors::serialize(views, Some(metadata))
+            .map_err(|e| Error::new(Fault::Unsupported, "model", e))
+    }
+
+    /// Name of the model: that of its profile.
+    pub fn name(&self) -> &str {
+        &self.profile.name
+    }
+
+    /// SHA-256 of the model file, 64 hexadecimal digits.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The instrument it was trained for.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The bands it takes, in this order.
+    pub fn bands(&self) -> &[Band] {
+        &self.bands
+    }
+
+    /// Per band, the physical values that mean 0 and 1.
+    pub fn range(&self) -> &[[f64; 2]] {
+        &self.range
+    }
+
+    /// Number of code values, K.
+    pub fn values(&self) -> usize {
+        self.autoencoder.values()
+    }
+
+    /// Rows and columns of the pictures it takes.
+    pub fn grid(&self) -> [usize; 2] {
+        self.autoencoder.linear().grid
+    }
+
+    /// How it came to be, and its held-out scores.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Frame to code and back.
+    pub fn autoencoder(&self) -> &Autoencoder {
+        &self.autoencoder
+    }
+
+    /// Whether frames of `bands` are of the kind that the model takes: as many
+    /// bands, of the same units, and wavelengths within a quarter where both
+    /// sides know them.
+    ///
+    /// # Errors
+    ///
+    /// If not, naming the first band that differs.
+    pub fn accepts(&self, bands: &[Band]) -> Result<()> {
+        let refuse = |what: String| {
+            Err(Error::usage(self.name(), what).hint("name another sensor with --sensor, or a model with --model"))
+        };
+        if bands.len() != self.bands.len() {
+            return refuse(format!(
+                "the model takes {} bands, the source has {}",
+                self.bands.len(),
+                bands.len()
+            ));
+        }
+        for (own, other) in self.bands.iter().zip(bands) {
+            if own.unit != other.unit {
+                return refuse(format!(
+                    "band {} is in {} for the model, and in {} in the source",
+                    own.name, own.unit, other.unit
+                ));
+            }
+            if let (Some(a), Some(b)) = (own.wavelength_um, other.wavelength_um)
+                && (a - b).abs() > 0.25 * a
+            {
+                return refuse(format!(
+                    "band {} lies at {a} um for the model, and at {b} um in the source",
+                    own.name
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A letterboxed frame as the picture that the autoencoder takes:
+    /// normalised by `range`, gaps filled with the mean of their band's
+    /// readings, `[band, row, column]`.
+    pub fn normalise(&self, frame: &Frame, range: &[[f64; 2]]) -> Array3<f32> {
+        let mut picture = frame.data.clone();
+        for (mut band, &[low, high]) in picture.outer_iter_mut().zip(range) {
+            band.mapv_inplace(|v| ((f64::from(v) - low) / (high - low)) as f32);
+            let (sum, count) = band
+                .iter()
+                .filter(|v| v.is_finite())
+                .fold((0.0f64, 0usize), |(sum, count), &v| (sum + f64::from(v), count + 1));
+            let fill = if count > 0 { (sum / count as f64) as f32 } else { 0.5 };
+            band.mapv_inplace(|v| if v.is_finite() { v } else { fill });
+        }
+        picture
+    }
+}
+
+/// The tensor `name` as an array; one-dimensional tensors become one row.
+fn array(tensors: &SafeTensors<'_>, name: &str, origin: &str) -> Result<Array2<f32>> {
+    let damaged = |what: String| Error::input(origin, format!("tensor {name}: {what}"));
+    let tensor = tensors.tensor(name).map_err(|e| damaged(e.to_string()))?;
+    let &[rows, columns] = tensor.shape() else {
+        return Err(damaged(format!("{} dimensions instead of 2", tensor.shape().len())));
+    };
+    let bytes = tensor.data();
+    let flat: Vec<f32> = match tensor.dtype() {
+        Dtype::F32 => bytes
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect(),
+        Dtype::F16 => bytes
+            .chunks_exact(2)
+            .map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32())
+            .collect(),
+        other => return Err(damaged(format!("of type {other:?} instead of F16 or F32"))),
+    };
+    if flat.iter().any(|v| !v.is_finite()) {
+        return Err(damaged("has values that are not finite".into()));
+    }
+    Array2::from_shape_vec((rows, columns), flat).map_err(|e| damaged(e.to_string()))
+}
+
+/// The linear path of a model file, its shapes checked against each other.
+fn linear_from(
+    about: &About,
+    parameter: &dyn Fn(&str) -> Result<Array2<f32>>,
+    tensors: &SafeTensors<'_>,
+    origin: &str,
+) -> Result<Linear> {
+    let row = |name: &str| parameter(name).map(|array| Array1::from_iter(array.iter().copied()));
+    let selected = tensors
+        .tensor("linear.selected")
+        .map_err(|e| Error::input(origin, format!("tensor linear.selected: {e}")))?;
+    let linear = Linear {
+        grid: about.grid,
+        band_mean: row("linear.band_mean")?,
+        spectral: parameter("linear.spectral")?,
+        selected: selected
+            .data()
+            .chunks_exact(4)
+            .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect(),
+        centre: row("linear.centre")?,
+        rotation: parameter("linear.rotation")?,
+        deviation: row("linear.deviation")?,
+    };
+    let [rows, columns] = about.grid;
+    let bands = about.bands.len();
+    let coefficients = linear.selected.len();
+    let total = linear.spectral.ncols() * rows * columns;
+    let fits = bands > 0
+        && about.range.len() == bands
+        && rows.max(columns) <= 4096
+        && linear.band_mean.len() == bands
+        && linear.spectral.nrows() == bands
+        && linear.centre.len() == coefficients
+        && linear.rotation.dim() == (coefficients, linear.deviation.len())
+        && linear.deviation.len().is_power_of_two()
+        && linear.deviation.iter().all(|&d| d > 0.0)
+        && about.spread > 0.0
+        && linear.selected.iter().all(|&index| (index as usize) < total);
+    if !fits {
+        return Err(Error::input(origin, "the shapes of its tensors contradict each other"));
+    }
+    Ok(linear)
+}
