@@ -1,1 +1,230 @@
-//! Training frames: splits, statistics, batches.
+//! Training frames: splits, ranges, pictures.
+
+use std::path::Path;
+
+use ndarray::Array3;
+
+use crate::error::{Error, Fault, Result};
+use crate::frame::{Area, Band, Frame};
+use crate::profile::{Kind, Profile};
+use crate::random::Random;
+use crate::sensor::{self, Options};
+
+/// The longer side of the grid, in pixels.
+const GRID: usize = 64;
+
+/// Of an endless or long source, so many frames are looked at.
+const LONGEST: usize = 600;
+
+/// Of those, so many are kept, evenly spaced.
+const KEPT: usize = 40;
+
+/// Which part of the groups a picture belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Fitted on.
+    Train,
+    /// Choices are made on it.
+    Choose,
+    /// Only reported on.
+    Report,
+}
+
+/// Frames on the model's grid, in groups that are never split.
+#[derive(Debug)]
+pub struct Dataset {
+    /// Rows and columns of every picture.
+    pub grid: [usize; 2],
+    /// The bands of every picture.
+    pub bands: Vec<Band>,
+    /// Per band, the physical values that mean 0 and 1.
+    pub range: Vec<[f64; 2]>,
+    /// Frames on the grid, physical units, with the name of their group.
+    frames: Vec<(String, Frame)>,
+    parts: Vec<(String, Part)>,
+}
+
+impl Dataset {
+    /// Reads the sources at `paths` (files, folders of files, `simulated:1`),
+    /// and splits their groups: three fifths to train, the rest to choose and
+    /// to report, in an order drawn with `seed`.
+    ///
+    /// # Errors
+    ///
+    /// If a source cannot be read, sources differ in bands, or there are
+    /// fewer than three groups.
+    pub fn read(paths: &[String], profile: &Profile, seed: u64) -> Result<Self> {
+        let mut frames = Vec::new();
+        let mut grid = None;
+        for source in expand(paths)? {
+            let group = match Path::new(&source).is_file() {
+                true => profile.group(Path::new(&source)),
+                false => source.clone(),
+            };
+            for frame in sample(&source, profile)? {
+                let [rows, columns] = *grid.get_or_insert_with(|| grid_of(&frame, profile));
+                frames.push((group.clone(), frame.letterbox(rows, columns)));
+            }
+        }
+        let Some((_, first)) = frames.first() else {
+            return Err(Error::usage("DATA", "no frame with a reading in it"));
+        };
+        let bands = first.bands.to_vec();
+        if let Some((group, odd)) = frames.iter().find(|(_, f)| f.bands.len() != bands.len()) {
+            let what = format!("{} bands, the first source has {}", odd.bands.len(), bands.len());
+            return Err(Error::new(Fault::Input, group, what));
+        }
+        let parts = split(frames.iter().map(|(group, _)| group), seed)?;
+        let mut dataset =
+            Self { grid: grid.unwrap_or([GRID; 2]), bands, range: Vec::new(), frames, parts };
+        dataset.range = match profile.range {
+            Some(range) => vec![range; dataset.bands.len()],
+            None => dataset.percentiles(),
+        };
+        Ok(dataset)
+    }
+
+    /// The groups of `part`, sorted.
+    pub fn groups(&self, part: Part) -> Vec<String> {
+        let groups = self.parts.iter().filter(|(_, p)| *p == part);
+        groups.map(|(group, _)| group.clone()).collect()
+    }
+
+    /// The frames of `part`, on the grid, physical units, with their groups.
+    pub fn frames(&self, part: Part) -> impl Iterator<Item = (&str, &Frame)> {
+        self.frames
+            .iter()
+            .filter(move |(group, _)| self.parts.iter().any(|(g, p)| g == group && *p == part))
+            .map(|(group, frame)| (group.as_str(), frame))
+    }
+
+    /// Robust range of each band over the training frames: the first and the
+    /// ninety-ninth percentile.
+    fn percentiles(&self) -> Vec<[f64; 2]> {
+        (0..self.bands.len())
+            .map(|band| {
+                let mut values: Vec<f32> = self
+                    .frames(Part::Train)
+                    .flat_map(|(_, frame)| frame.data.index_axis(ndarray::Axis(0), band))
+                    .copied()
+                    .filter(|v| v.is_finite())
+                    .collect();
+                values.sort_by(f32::total_cmp);
+                let at = |share: f64| {
+                    let index = (share * values.len().saturating_sub(1) as f64) as usize;
+                    values.get(index).copied().map_or(0.0, f64::from)
+                };
+                let (low, high) = (at(0.01), at(0.99));
+                if low < high { [low, high] } else { [low, low + 1.0] }
+            })
+            .collect()
+    }
+}
+
+/// A picture and its mirror images; pictures taken from above also upside
+/// down.
+pub fn mirrored(picture: &Array3<f32>, from_above: bool) -> Vec<Array3<f32>> {
+    let flip = |axes: &[usize]| {
+        let mut view = picture.view();
+        for &axis in axes {
+            view.invert_axis(ndarray::Axis(axis));
+        }
+        view.as_standard_layout().into_owned()
+    };
+    match from_above {
+        true => vec![flip(&[]), flip(&[1]), flip(&[2]), flip(&[1, 2])],
+        false => vec![flip(&[]), flip(&[2])],
+    }
+}
+
+/// The grid for pictures like `frame`: its aspect, the longer side of 64
+/// pixels; square for scenes.
+fn grid_of(frame: &Frame, profile: &Profile) -> [usize; 2] {
+    match profile.source {
+        Kind::Scene => [GRID; 2],
+        Kind::Frames => {
+            let area = Area::letterbox(frame.rows(), frame.columns(), GRID, GRID);
+            [area.rows, area.columns]
+        }
+    }
+}
+
+/// Folders become the files in them, sorted, so that each file has its group.
+fn expand(paths: &[String]) -> Result<Vec<String>> {
+    let mut sources = Vec::new();
+    for path in paths {
+        if !Path::new(path).is_dir() {
+            sources.push(path.clone());
+            continue;
+        }
+        let entries = std::fs::read_dir(path).map_err(|e| Error::input(path, e))?;
+        let mut files: Vec<String> = entries
+            .filter_map(std::result::Result::ok)
+            .map(|entry| entry.path())
+            .filter(|path| path.is_file())
+            .filter(|path| !path.file_name().unwrap_or_default().to_string_lossy().starts_with('.'))
+            .map(|path| path.display().to_string())
+            .collect();
+        files.sort();
+        sources.extend(files);
+    }
+    Ok(sources)
+}
+
+/// Frames of one source with a reading in them, evenly spaced if it is long.
+fn sample(source: &str, profile: &Profile) -> Result<Vec<Frame>> {
+    let chip = (profile.source == Kind::Scene).then_some(GRID);
+    let options = Options { chip, frames: Some(LONGEST), ..Options::default() };
+    let frames = sensor::open(source, Some(profile), &options)?;
+    let mut kept: Vec<Frame> = Vec::new();
+    for frame in frames {
+        let frame = frame?;
+        if frame.valid_fraction() > 0.5 {
+            kept.push(frame);
+        }
+    }
+    let step = kept.len().div_ceil(KEPT).max(1);
+    Ok(kept.into_iter().step_by(step).collect())
+}
+
+/// Deals the groups out to the three parts.
+fn split<'a>(groups: impl Iterator<Item = &'a String>, seed: u64) -> Result<Vec<(String, Part)>> {
+    let mut groups: Vec<String> = groups.cloned().collect();
+    groups.sort();
+    groups.dedup();
+    let count = groups.len();
+    if count < 3 {
+        let what = format!("{count} groups of frames, at least 3 are needed to hold some out");
+        return Err(Error::usage("DATA", what)
+            .hint("give more files; the profile's group_fields says what one group is"));
+    }
+    Random::named(seed, "split").shuffle(&mut groups);
+    let held = (count / 5).max(1);
+    let mut parts: Vec<(String, Part)> = groups
+        .into_iter()
+        .enumerate()
+        .map(|(index, group)| match index {
+            index if index < held => (group, Part::Report),
+            index if index < 2 * held => (group, Part::Choose),
+            _ => (group, Part::Train),
+        })
+        .collect();
+    parts.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_dealt_out_whole_and_the_same_every_time() {
+        let groups: Vec<String> = (0..20).map(|g| format!("flight{g:02}")).collect();
+        let parts = split(groups.iter().chain(&groups), 3).unwrap();
+        let count = |part| parts.iter().filter(|(_, p)| *p == part).count();
+        assert_eq!((count(Part::Train), count(Part::Choose), count(Part::Report)), (12, 4, 4));
+        assert_eq!(parts, split(groups.iter(), 3).unwrap());
+        assert_ne!(parts, split(groups.iter(), 4).unwrap());
+        assert!(split(groups[..2].iter(), 3).unwrap_err().to_string().contains("2 groups"));
+    }
+}

@@ -279,7 +279,8 @@ impl Model {
     /// If not, naming the first band that differs.
     pub fn accepts(&self, bands: &[Band]) -> Result<()> {
         let refuse = |what: String| {
-            Err(Error::usage(self.name(), what).hint("name another sensor with --sensor, or a model with --model"))
+            Err(Error::usage(self.name(), what)
+                .hint("name another sensor with --sensor, or a model with --model"))
         };
         if bands.len() != self.bands.len() {
             return refuse(format!(
@@ -334,14 +335,12 @@ fn array(tensors: &SafeTensors<'_>, name: &str, origin: &str) -> Result<Array2<f
     };
     let bytes = tensor.data();
     let flat: Vec<f32> = match tensor.dtype() {
-        Dtype::F32 => bytes
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect(),
-        Dtype::F16 => bytes
-            .chunks_exact(2)
-            .map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32())
-            .collect(),
+        Dtype::F32 => {
+            bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+        }
+        Dtype::F16 => {
+            bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
+        }
         other => return Err(damaged(format!("of type {other:?} instead of F16 or F32"))),
     };
     if flat.iter().any(|v| !v.is_finite()) {

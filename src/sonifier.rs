@@ -1,1 +1,209 @@
-//! The whole middle, no I/O.
+//! The whole middle, without I/O: frame to sound, and sound to frame.
+
+use ndarray::{Array3, s};
+
+use crate::error::{Error, Result};
+use crate::frame::{Area, Frame};
+use crate::model::Model;
+use crate::profile::Polarity;
+use crate::receiver::Receiver;
+use crate::spectrum::{Layout, Mapping, Spectrum};
+use crate::synth::Synth;
+
+/// Frames of one kind to sound, one slot each.
+#[derive(Debug)]
+pub struct Sonifier {
+    model: Model,
+    layout: Layout,
+    synth: Synth,
+    receiver: Receiver,
+    range: Vec<[f64; 2]>,
+    polarity: Polarity,
+}
+
+/// What a frame became.
+#[derive(Clone, Debug)]
+pub struct Sound {
+    /// The frame as sent: on the model's grid, in physical units, NaN where
+    /// there was no reading.
+    pub sent: Frame,
+    /// The code, K values in 0..1.
+    pub code: Vec<f32>,
+    /// Amplitudes of the sound.
+    pub spectrum: Spectrum,
+    /// Level of each code value in dB, 0 dB being a full-scale sine.
+    pub levels_db: Vec<f32>,
+    /// Loudness of the steady sound in LUFS.
+    pub loudness_lufs: f64,
+    /// Weighted sum over bands of the mean normalised value, polarity applied;
+    /// the weights are the bands' widths, and sum to 1.
+    pub band_energy: f64,
+    /// The next samples of the sound at 48 kHz, full scale 1.0. The first
+    /// frame's are preceded by the lead-in.
+    pub samples: Vec<f32>,
+}
+
+impl Sonifier {
+    /// A sonifier of `model`; the code is averaged to `mapping.values` groups
+    /// where the mapping has fewer values than the model. `seed` is that of
+    /// the phases.
+    ///
+    /// # Errors
+    ///
+    /// If the mapping has more values than the model, not a power of two of
+    /// them, or more than its axis has bins.
+    pub fn new(model: Model, mapping: Mapping, seed: u64) -> Result<Self> {
+        let (asked, has) = (mapping.values, model.values());
+        if !asked.is_power_of_two() || asked > has {
+            let what = format!("{asked} values asked, the model's code has {has}");
+            return Err(Error::usage("mapping", what)
+                .hint("ask for a power of two that is not larger, or train with --values"));
+        }
+        Ok(Self {
+            layout: Layout::new(&mapping)?,
+            synth: Synth::new(seed),
+            receiver: Receiver::new(),
+            range: model.range().to_vec(),
+            polarity: model.profile().polarity,
+            model,
+        })
+    }
+
+    /// Lets other physical values mean 0 and 1, per band: a narrower range
+    /// makes small differences audible.
+    #[must_use]
+    pub fn with_range(mut self, range: Vec<[f64; 2]>) -> Self {
+        self.range = range;
+        self
+    }
+
+    /// Lets the other end of the range be loud.
+    #[must_use]
+    pub fn with_polarity(mut self, polarity: Polarity) -> Self {
+        self.polarity = polarity;
+        self
+    }
+
+    /// The model in use.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The mapping in use, planned.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Per band, the physical values that mean 0 and 1.
+    pub fn range(&self) -> &[[f64; 2]] {
+        &self.range
+    }
+
+    /// Which end of the range is loud.
+    pub fn polarity(&self) -> Polarity {
+        self.polarity
+    }
+
+    /// The part of the grid that pictures of `rows` by `columns` cover.
+    pub fn area(&self, rows: usize, columns: usize) -> Area {
+        let [grid_rows, grid_columns] = self.model.grid();
+        Area::letterbox(rows, columns, grid_rows, grid_columns)
+    }
+
+    /// The next frame as sound.
+    ///
+    /// # Errors
+    ///
+    /// If the frame has other bands than the model takes.
+    pub fn sonify(&mut self, frame: &Frame) -> Result<Sound> {
+        self.model.accepts(&frame.bands)?;
+        let [rows, columns] = self.model.grid();
+        let sent = frame.letterbox(rows, columns);
+        let code = self.encode(&sent)?;
+        let spectrum = self.layout.spectrum(&code);
+        let mut samples = Vec::new();
+        self.synth.push(&spectrum, &mut samples);
+        Ok(Sound {
+            band_energy: self.band_energy(&sent),
+            levels_db: self.layout.levels_db(&spectrum),
+            loudness_lufs: self.layout.loudness_lufs(&spectrum),
+            sent,
+            code,
+            spectrum,
+            samples,
+        })
+    }
+
+    /// The end of the sound: the last frame fades out over one more slot.
+    pub fn finish(&mut self) -> Vec<f32> {
+        let mut samples = Vec::new();
+        self.synth.finish(&mut samples);
+        samples
+    }
+
+    /// The code heard in slot `slot` of `samples`, counted from the end of the
+    /// lead-in; `None` past the last whole slot.
+    pub fn hear(&mut self, samples: &[f32], slot: usize) -> Option<Vec<f32>> {
+        let spectrum = self.receiver.spectrum(samples, slot)?;
+        Some(self.layout.code(&spectrum))
+    }
+
+    /// The picture that a code still holds, `[band, row, column]` on the
+    /// model's grid, in physical units.
+    ///
+    /// # Errors
+    ///
+    /// If the code does not have as many values as the mapping.
+    pub fn reconstruct(&self, code: &[f32]) -> Result<Array3<f32>> {
+        let groups = self.layout.mapping().values;
+        if code.len() != groups {
+            let what = format!("{} values, the mapping has {groups}", code.len());
+            return Err(Error::usage("code", what));
+        }
+        let repeat = self.model.values() / groups;
+        let code: Vec<f32> =
+            code.iter().flat_map(|&value| std::iter::repeat_n(self.polar(value), repeat)).collect();
+        let mut picture = self.model.autoencoder().decode(&code, groups)?;
+        for (mut band, &[low, high]) in picture.outer_iter_mut().zip(&self.range) {
+            band.mapv_inplace(|v| (low + f64::from(v) * (high - low)) as f32);
+        }
+        Ok(picture)
+    }
+
+    /// The code of a frame on the model's grid.
+    fn encode(&self, sent: &Frame) -> Result<Vec<f32>> {
+        let picture = self.model.normalise(sent, &self.range);
+        let groups = self.layout.mapping().values;
+        let code = self.model.autoencoder().encode(&picture, groups)?;
+        let repeat = code.len() / groups;
+        Ok(code.iter().step_by(repeat).map(|&value| self.polar(value)).collect())
+    }
+
+    /// A code value with the polarity applied; its own inverse.
+    fn polar(&self, value: f32) -> f32 {
+        match self.polarity {
+            Polarity::HotLoud => value,
+            Polarity::ColdLoud => 1.0 - value,
+        }
+    }
+
+    /// See [`Sound::band_energy`].
+    fn band_energy(&self, sent: &Frame) -> f64 {
+        let (mut energy, mut weights) = (0.0, 0.0);
+        for (index, (band, &[low, high])) in sent.bands.iter().zip(&self.range).enumerate() {
+            let readings = sent.data.slice(s![index, .., ..]);
+            let (sum, count) = readings
+                .iter()
+                .filter(|v| v.is_finite())
+                .fold((0.0f64, 0usize), |(sum, count), &v| (sum + f64::from(v), count + 1));
+            if count > 0 {
+                let mean = (sum / count as f64 - low) / (high - low);
+                let weight = f64::from(band.weight());
+                energy +=
+                    weight * if self.polarity == Polarity::ColdLoud { 1.0 - mean } else { mean };
+                weights += weight;
+            }
+        }
+        if weights > 0.0 { energy / weights } else { 0.0 }
+    }
+}
