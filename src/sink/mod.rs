@@ -1,1 +1,414 @@
-//! Where samples go.
+//! Where samples go, files and the speaker, and files read back.
+//!
+//! A file carries everything that a receiver needs in its [`Header`], so that
+//! a renamed file still decodes. Samples are mono, 48 kHz, full scale 1.0.
+//! In files they have 16 bits, plainly rounded: dither would be noise in the
+//! code, and rounding is 96 dB below full scale already.
+
+mod flac;
+pub mod guard;
+mod speaker;
+mod wav;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+use crate::error::{Error, Fault, Result};
+use crate::frame::Area;
+use crate::profile::Polarity;
+use crate::sensor::Scene;
+use crate::spectrum::Mapping;
+
+pub use flac::FlacSink;
+
+pub use wav::WavSink;
+
+/// The version of [`Header`] that this build writes, and the newest it reads.
+pub const FORMAT: u32 = 1;
+
+/// What a sound says about itself. It travels in the file as JSON.
+///
+/// A reader ignores fields it does not know, so that fields can be added
+/// without a new [`FORMAT`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Version of this header: [`FORMAT`].
+    pub format: u32,
+    /// Version of the program that wrote it.
+    #[serde(default)]
+    pub version: String,
+    /// Name of the model that made the code.
+    pub model: String,
+    /// SHA-256 of the model file, hexadecimal.
+    pub model_hash: String,
+    /// Name of the instrument's profile.
+    pub profile: String,
+    /// How the code became frequencies and levels.
+    pub mapping: Mapping,
+    /// Which end of the range is loud.
+    #[serde(default)]
+    pub polarity: Polarity,
+    /// For every band the physical values that meant 0 and 1.
+    pub range: Vec<[f64; 2]>,
+    /// Seed of the phases.
+    pub seed: u64,
+    /// Seconds of sound before the first frame.
+    pub lead_in_s: f64,
+    /// Number of frames, once it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<usize>,
+    /// The part of the model's grid that carries the picture.
+    pub area: Area,
+    /// What was heard: a path, a device.
+    #[serde(default)]
+    pub source: String,
+    /// When the first frame was taken, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<String>,
+    /// The scene that was tiled into frames, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scene: Option<Scene>,
+    /// Row and column in the scene of every frame's upper left pixel; empty
+    /// for whole pictures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub positions: Vec<[u32; 2]>,
+}
+
+/// The fields by which a comment is known to be a header of ours.
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "the fields only have to be there")]
+struct Recognition {
+    format: u32,
+    model_hash: serde::de::IgnoredAny,
+}
+
+impl Header {
+    /// The header as one line of ASCII: taggers disagree on the encoding of
+    /// anything else, and JSON can escape it.
+    ///
+    /// # Errors
+    ///
+    /// If a number of the header is not finite: JSON has no word for it.
+    pub fn to_json(&self) -> Result<String> {
+        let finite = self.range.iter().flatten().all(|value| value.is_finite());
+        if !finite || !self.lead_in_s.is_finite() {
+            let what =
+                format!("range {:?} or lead-in {} is not finite", self.range, self.lead_in_s);
+            return Err(Error::usage("header", what));
+        }
+        let json = serde_json::to_string(self).map_err(|e| Error::usage("header", e))?;
+        let mut ascii = String::with_capacity(json.len());
+        for character in json.chars() {
+            if character.is_ascii() {
+                ascii.push(character);
+            } else {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    ascii.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+        Ok(ascii)
+    }
+
+    /// Reads a comment of the file at `path`; `None` if it is somebody else's.
+    ///
+    /// # Errors
+    ///
+    /// If it is ours, but damaged or of a newer format.
+    pub fn parse(comment: &str, path: &Path) -> Result<Option<Self>> {
+        let comment = comment.trim_end_matches('\0').trim();
+        let Ok(Recognition { format, .. }) = serde_json::from_str(comment) else {
+            return Ok(None);
+        };
+        if format > FORMAT {
+            let what = format!("its header has format {format}, this build reads up to {FORMAT}");
+            return Err(Error::new(Fault::Unsupported, path.display(), what)
+                .hint("a newer wysiwyh reads it"));
+        }
+        let header = serde_json::from_str(comment)
+            .map_err(|e| Error::input(path, format!("its header is damaged: {e}")))?;
+        Ok(Some(header))
+    }
+}
+
+/// Where samples go.
+pub trait Sink: Send {
+    /// Takes the next samples, full scale 1.0.
+    ///
+    /// # Errors
+    ///
+    /// If they could not be written or played.
+    fn write(&mut self, samples: &[f32]) -> Result<()>;
+
+    /// Writes or plays what is still pending.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Sink::write`].
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// A file that samples go to.
+pub trait FileSink: Sink {
+    /// Replaces the header by one that also says what is only known at the
+    /// end: the number of frames, the positions of the chips.
+    ///
+    /// # Errors
+    ///
+    /// If the header does not fit the format.
+    fn replace_header(&mut self, header: &Header) -> Result<()>;
+
+    /// How many samples did not fit 16 bits so far.
+    fn clipped(&self) -> u64;
+}
+
+/// The formats of audio files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// RIFF WAVE, or RF64 past 4 GiB.
+    Wav,
+    /// FLAC.
+    Flac,
+}
+
+impl Format {
+    /// The format that the name of `path` ends in, if it is one of these.
+    pub fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        match extension.as_str() {
+            "wav" | "wave" => Some(Self::Wav),
+            "flac" => Some(Self::Flac),
+            _ => None,
+        }
+    }
+
+    /// The extension of its files.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Wav => "wav",
+            Self::Flac => "flac",
+        }
+    }
+}
+
+/// A file that grows in place: what a killed process leaves can be played.
+///
+/// # Errors
+///
+/// If the file cannot be created.
+pub fn create(path: &Path, format: Format, header: &Header) -> Result<Box<dyn FileSink>> {
+    Ok(match format {
+        Format::Wav => Box::new(WavSink::create(path, header)?),
+        Format::Flac => Box::new(FlacSink::create(path, header)?),
+    })
+}
+
+/// A file that appears under its name when it is finished, and not before.
+///
+/// # Errors
+///
+/// If no temporary file can be created in the folder of `path`.
+pub fn create_atomic(path: &Path, format: Format, header: &Header) -> Result<Box<dyn FileSink>> {
+    Ok(match format {
+        Format::Wav => Box::new(WavSink::create_atomic(path, header)?),
+        Format::Flac => Box::new(FlacSink::create_atomic(path, header)?),
+    })
+}
+
+/// An audio file that was read.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// The mean over the channels, full scale 1.0. All are finite.
+    pub samples: Vec<f32>,
+    /// Samples per second.
+    pub sample_rate: u32,
+    /// Number of channels in the file.
+    pub channels: usize,
+    /// What the file says about itself, if we wrote it.
+    pub header: Option<Header>,
+}
+
+/// Reads the WAV or FLAC file at `path`, whatever its name.
+///
+/// A file that ends early, as a killed process leaves it, gives what it has.
+/// Memory is bounded by a multiple of the file's true length, whatever the
+/// file claims. WAV: PCM of 16, 24 or 32 bits or 32-bit float; FLAC: any.
+///
+/// # Errors
+///
+/// If the file cannot be read, is empty, damaged or of another format, or
+/// holds a header of a newer version.
+pub fn read(path: &Path) -> Result<Recording> {
+    let failed = |e| Error::input(path, e);
+    let mut file = File::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    let mut magic = Vec::with_capacity(4);
+    (&mut file).take(4).read_to_end(&mut magic).map_err(failed)?;
+    file.seek(SeekFrom::Start(0)).map_err(failed)?;
+    match magic.as_slice() {
+        b"RIFF" | b"RF64" | b"BW64" => wav::read(file, length, path),
+        b"fLaC" => flac::read(file, length, path),
+        [] => Err(Error::input(path, "the file is empty")),
+        _ => Err(Error::new(Fault::Unsupported, path.display(), "this is neither WAV nor FLAC")
+            .hint("`ffmpeg -i FILE out.wav` turns most audio files into WAV")),
+    }
+}
+
+/// Rounds to 16 bits, saturating; counts what did not fit.
+fn quantise(sample: f32, clipped: &mut u64) -> i16 {
+    let value = (f64::from(sample) * 32768.0).round();
+    if !(-32768.0..=32767.0).contains(&value) {
+        *clipped += 1;
+    }
+    // The cast saturates, and makes 0 of NaN.
+    value as i16
+}
+
+/// A file being written.
+enum Output {
+    InPlace { file: File, path: PathBuf },
+    Atomic { file: NamedTempFile, path: PathBuf },
+}
+
+impl Output {
+    fn in_place(path: &Path) -> Result<Self> {
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(path);
+        let file = file.map_err(|e| Error::output(path, e))?;
+        Ok(Self::InPlace { file, path: path.into() })
+    }
+
+    fn atomic(path: &Path) -> Result<Self> {
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".").suffix(".part");
+        #[cfg(unix)]
+        {
+            // As any other new file: the umask decides, not the owner alone.
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let file = builder.tempfile_in(folder).map_err(|e| Error::output(path, e))?;
+        Ok(Self::Atomic { file, path: path.into() })
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::InPlace { path, .. } | Self::Atomic { path, .. } => path,
+        }
+    }
+
+    fn file(&mut self) -> &mut File {
+        match self {
+            Self::InPlace { file, .. } => file,
+            Self::Atomic { file, .. } => file.as_file_mut(),
+        }
+    }
+
+    fn error(&self, what: impl fmt::Display) -> Error {
+        Error::output(self.path(), what)
+    }
+
+    /// Writes `bytes` at `offset`. A failed write can be repeated.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let file = self.file();
+        let written = file.seek(SeekFrom::Start(offset)).and_then(|_| file.write_all(bytes));
+        written.map_err(|e| self.error(e))
+    }
+
+    /// Gives the file its name.
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::InPlace { .. } => Ok(()),
+            Self::Atomic { file, path } => match file.persist(&path) {
+                Ok(_) => Ok(()),
+                Err(e) => Err(Error::output(path, e.error)),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Output").field(&self.path()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spectrum::Preset;
+
+    pub(super) fn header() -> Header {
+        Header {
+            format: FORMAT,
+            version: "0.1.0".into(),
+            model: "test".into(),
+            model_hash: "00ff".into(),
+            profile: "simulated-lwir".into(),
+            mapping: Mapping::preset(Preset::Data, [60.0, 5000.0]),
+            polarity: Polarity::HotLoud,
+            range: vec![[18.1, 36.3]],
+            seed: 7,
+            lead_in_s: 0.1,
+            frames: None,
+            area: Area { row: 1, column: 0, rows: 62, columns: 64 },
+            source: "Wärme \u{1f525} \"quoted\"\nroom.tif".into(),
+            start_time: None,
+            scene: None,
+            positions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_header_survives_ascii() {
+        let json = header().to_json().unwrap();
+        assert!(json.is_ascii() && !json.contains('\n'), "{json}");
+        assert_eq!(Header::parse(&json, Path::new("x")).unwrap(), Some(header()));
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_and_optional_ones_may_miss() {
+        let json = header().to_json().unwrap();
+        let mut value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let fields = value.as_object_mut().unwrap();
+        fields.insert("of_the_future".into(), 1.into());
+        for optional in ["version", "polarity", "source"] {
+            assert!(fields.remove(optional).is_some());
+        }
+        let read = Header::parse(&value.to_string(), Path::new("x")).unwrap().unwrap();
+        let expected = Header { version: String::new(), source: String::new(), ..header() };
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_by_number() {
+        let newer = Header { format: FORMAT + 1, ..header() }.to_json().unwrap();
+        let error = Header::parse(&newer, Path::new("x.wav")).unwrap_err();
+        assert_eq!(error.fault, Fault::Unsupported);
+        assert!(error.to_string().contains("format 2"), "{error}");
+    }
+
+    #[test]
+    fn comments_of_others_are_no_headers() {
+        for comment in ["", "recorded on a hill", "{}", "{\"format\": 3}", "[1]"] {
+            assert_eq!(Header::parse(comment, Path::new("x")).unwrap(), None, "{comment}");
+        }
+    }
+
+    #[test]
+    fn rounding_is_plain_and_saturates() {
+        let mut clipped = 0;
+        let quantised = [0.0, 0.6, -0.6, 32767.4, 32767.6, -32768.4, -40000.0, f32::NAN]
+            .map(|value| quantise(value / 32768.0, &mut clipped));
+        assert_eq!(quantised, [0, 1, -1, 32767, 32767, -32768, -32768, 0]);
+        assert_eq!(clipped, 3);
+    }
+}

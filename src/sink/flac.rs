@@ -1,0 +1,333 @@
+//! FLAC, written frame by frame.
+//!
+//! The samples are bit for bit those of [`super::WavSink`]. The header lies in
+//! the Vorbis comment `WYSIWYH`, ahead of some padding, so that it can still
+//! grow when the frames are known. STREAMINFO is completed at the end; until
+//! then the file plays, but does not say how long it is.
+
+use std::fs::File;
+use std::io::{self, BufReader, Seek, SeekFrom};
+use std::path::Path;
+
+use claxon::FlacReader;
+use flacenc::bitsink::ByteSink;
+use flacenc::component::{BitRepr, StreamInfo};
+use flacenc::config;
+use flacenc::encode_fixed_size_frame;
+use flacenc::error::{Verified, Verify};
+use flacenc::source::{Context, Fill, FrameBuf};
+
+use super::{FileSink, Header, Output, Recording, Sink, quantise};
+use crate::error::{Error, Fault, Result};
+use crate::synth::SAMPLE_RATE;
+
+/// Samples of a frame; the streamable subset of FLAC allows 4608 at 48 kHz.
+const BLOCK: usize = 4096;
+/// Bytes kept free for the header to grow: about 600 chip positions.
+const PADDING: usize = 8192;
+/// Readers refuse larger comments, some of them at 10 MiB.
+const LARGEST_COMMENT: usize = 10 << 20;
+/// The names under which a header may lie: ours, and what becomes of a WAV
+/// file's comment when others convert it.
+const TAGS: [&str; 3] = ["WYSIWYH", "DESCRIPTION", "COMMENT"];
+
+/// A FLAC file that samples go to.
+pub struct FlacSink {
+    output: Output,
+    config: Verified<config::Encoder>,
+    stream: StreamInfo,
+    /// Counts the samples and computes their MD5 digest.
+    context: Context,
+    frame: FrameBuf,
+    /// Samples that are not in a frame yet, fewer than [`BLOCK`].
+    pending: Vec<i32>,
+    comment: Vec<u8>,
+    /// Where the first frame begins.
+    audio_start: u64,
+    /// Where the next frame begins.
+    end: u64,
+    clipped: u64,
+}
+
+impl std::fmt::Debug for FlacSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FlacSink").field("output", &self.output).finish_non_exhaustive()
+    }
+}
+
+impl FlacSink {
+    /// Starts the file at `path` in place. A killed process leaves all of its
+    /// complete frames.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be created, or the header is larger than 10 MiB.
+    pub fn create(path: &Path, header: &Header) -> Result<Self> {
+        Self::start(Output::in_place(path)?, header)
+    }
+
+    /// Starts a file that gets its name `path` when it is finished; dropped
+    /// before that, it leaves nothing.
+    ///
+    /// # Errors
+    ///
+    /// If no temporary file can be created in the folder of `path`, or the
+    /// header is larger than 10 MiB.
+    pub fn create_atomic(path: &Path, header: &Header) -> Result<Self> {
+        Self::start(Output::atomic(path)?, header)
+    }
+
+    fn start(output: Output, header: &Header) -> Result<Self> {
+        let comment = comment(header, output.path())?;
+        let refused = |e| output.error(format!("the FLAC encoder refused its settings: {e}"));
+        let config = config::Encoder::default().into_verified();
+        let config = config.map_err(|(_, e)| refused(e))?;
+        let mut stream = StreamInfo::new(SAMPLE_RATE, 1, 16).map_err(refused)?;
+        stream.set_block_sizes(BLOCK, BLOCK).map_err(refused)?;
+        // Unknown until the end.
+        stream.set_frame_sizes(0, 0).map_err(refused)?;
+        let frame = FrameBuf::with_size(1, BLOCK).map_err(refused)?;
+        let head = head(&stream, &comment, PADDING, &output)?;
+        let mut sink = Self {
+            config,
+            stream,
+            context: Context::new(16, 1),
+            frame,
+            pending: Vec::with_capacity(BLOCK),
+            comment,
+            audio_start: head.len() as u64,
+            end: head.len() as u64,
+            clipped: 0,
+            output,
+        };
+        sink.output.write_at(0, &head)?;
+        Ok(sink)
+    }
+
+    /// Encodes the pending samples as one frame.
+    fn encode(&mut self) -> Result<()> {
+        let samples = std::mem::take(&mut self.pending);
+        let bytes = self.encoded(&samples).map_err(|e| self.output.error(e))?;
+        self.pending = samples;
+        self.pending.clear();
+        self.output.write_at(self.end, &bytes)?;
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn encoded(&mut self, samples: &[i32]) -> std::result::Result<Vec<u8>, String> {
+        let failed = |e: &dyn std::fmt::Display| format!("the FLAC encoder failed: {e}");
+        self.frame.fill_interleaved(samples).map_err(|e| failed(&e))?;
+        self.context.fill_interleaved(samples).map_err(|e| failed(&e))?;
+        let number = self.context.current_frame_number().unwrap_or(0);
+        let frame = encode_fixed_size_frame(&self.config, &self.frame, number, &self.stream)
+            .map_err(|e| failed(&e))?;
+        let mut sink = ByteSink::with_capacity(frame.count_bits());
+        frame.write(&mut sink).map_err(|e| failed(&e))?;
+        Ok(sink.into_inner())
+    }
+
+    /// Makes room for a head that has outgrown its padding: the file is
+    /// written anew under a temporary name, so that no moment lacks a whole
+    /// one.
+    fn move_audio(&mut self, start: u64) -> Result<()> {
+        let mut output = Output::atomic(self.output.path())?;
+        let old = self.output.file();
+        let copied = old
+            .seek(SeekFrom::Start(self.audio_start))
+            .and_then(|_| output.file().seek(SeekFrom::Start(start)))
+            .and_then(|_| io::copy(old, output.file()));
+        copied.map_err(|e| output.error(e))?;
+        self.output = output;
+        self.audio_start = start;
+        Ok(())
+    }
+}
+
+impl Sink for FlacSink {
+    fn write(&mut self, samples: &[f32]) -> Result<()> {
+        for &sample in samples {
+            self.pending.push(quantise(sample, &mut self.clipped).into());
+            if self.pending.len() == BLOCK {
+                self.encode()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        if !self.pending.is_empty() {
+            self.encode()?;
+        }
+        self.stream.set_md5_digest(&self.context.md5_digest());
+        self.stream.set_total_samples(self.context.total_samples());
+        let fixed = head(&self.stream, &self.comment, 0, &self.output)?.len() as u64;
+        if fixed > self.audio_start {
+            self.move_audio(fixed)?;
+        }
+        let padding = (self.audio_start - fixed) as usize;
+        let head = head(&self.stream, &self.comment, padding, &self.output)?;
+        self.output.write_at(0, &head)?;
+        self.output.finish()
+    }
+}
+
+impl FileSink for FlacSink {
+    fn replace_header(&mut self, header: &Header) -> Result<()> {
+        self.comment = comment(header, self.output.path())?;
+        Ok(())
+    }
+
+    fn clipped(&self) -> u64 {
+        self.clipped
+    }
+}
+
+/// Everything ahead of the frames, with `padding` free bytes.
+fn head(stream: &StreamInfo, comment: &[u8], padding: usize, output: &Output) -> Result<Vec<u8>> {
+    let mut info = ByteSink::new();
+    stream.write(&mut info).map_err(|e| output.error(e))?;
+    let mut head = b"fLaC".to_vec();
+    block(&mut head, 0, info.as_slice());
+    block(&mut head, 4, comment);
+    // The last block, even if it is empty, carries the mark of the last one.
+    block(&mut head, 0x80 | 1, &vec![0; padding]);
+    Ok(head)
+}
+
+/// Appends a metadata block.
+fn block(head: &mut Vec<u8>, kind: u8, content: &[u8]) {
+    let [_, size @ ..] = (content.len() as u32).to_be_bytes();
+    head.push(kind);
+    head.extend(size);
+    head.extend(content);
+}
+
+/// The content of the VORBIS_COMMENT block of `header`.
+fn comment(header: &Header, path: &Path) -> Result<Vec<u8>> {
+    fn text(target: &mut Vec<u8>, text: &str) {
+        target.extend((text.len() as u32).to_le_bytes());
+        target.extend(text.as_bytes());
+    }
+    let json = header.to_json()?;
+    if json.len() > LARGEST_COMMENT {
+        let what = format!("{} bytes of header, FLAC holds {LARGEST_COMMENT}", json.len());
+        return Err(Error::output(path, what).hint("WAV holds more"));
+    }
+    let program = concat!("wysiwyh ", env!("CARGO_PKG_VERSION"));
+    let fields = [format!("ENCODER={program}"), format!("{}={json}", TAGS[0])];
+    let mut content = Vec::with_capacity(json.len() + 64);
+    text(&mut content, program);
+    content.extend((fields.len() as u32).to_le_bytes());
+    fields.iter().for_each(|field| text(&mut content, field));
+    Ok(content)
+}
+
+/// Reads the FLAC file `file` of `length` bytes.
+pub(super) fn read(file: File, length: u64, path: &Path) -> Result<Recording> {
+    let mut reader = FlacReader::new(BufReader::new(file))
+        .map_err(|e| Error::input(path, format!("damaged FLAC: {e}")))?;
+    let mut header = None;
+    for comment in TAGS.iter().flat_map(|tag| reader.get_tag(tag)) {
+        header = header.or(Header::parse(comment, path)?);
+    }
+    let info = reader.streaminfo();
+    let scale = 1.0 / (1u64 << (info.bits_per_sample - 1)) as f32 / info.channels as f32;
+    // A few bytes may claim to be hours of silence. Sound does not compress
+    // to a hundredth, but short files may begin with silence.
+    let most = length.saturating_mul(64).saturating_add(1 << 24) as usize;
+    let mut samples = Vec::new();
+    let mut blocks = reader.blocks();
+    let mut buffer = Vec::new();
+    loop {
+        let block = match blocks.read_next_or_eof(buffer) {
+            Ok(Some(block)) => block,
+            Ok(None) => break,
+            // The file ends within a frame: a killed process left it so.
+            Err(claxon::Error::IoError(e)) if e.kind() == io::ErrorKind::UnexpectedEof => break,
+            Err(e) => {
+                let what = format!("damaged FLAC after {} samples: {e}", samples.len());
+                return Err(Error::input(path, what));
+            }
+        };
+        if samples.len() + block.duration() as usize > most {
+            let what = format!("{length} bytes expand to more than {most} samples");
+            return Err(Error::new(Fault::Unsupported, path.display(), what));
+        }
+        samples.extend((0..block.duration()).map(|at| {
+            let sum: i64 = (0..block.channels()).map(|c| i64::from(block.sample(c, at))).sum();
+            sum as f32 * scale
+        }));
+        buffer = block.into_buffer();
+    }
+    let channels = info.channels as usize;
+    Ok(Recording { samples, sample_rate: info.sample_rate, channels, header })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::header;
+    use super::*;
+    use crate::random::Random;
+
+    /// Noise, silence and full-scale squares, of no whole number of frames.
+    fn samples() -> Vec<f32> {
+        let mut random = Random::new(3);
+        (0..60_001)
+            .map(|n| match n / 10_000 % 3 {
+                0 => random.between(-1.2, 1.2) as f32,
+                1 => 0.0,
+                _ => [1.0, -1.0][n / 50 % 2],
+            })
+            .collect()
+    }
+
+    fn rounded(samples: &[f32]) -> Vec<f32> {
+        samples.iter().map(|&s| f32::from(quantise(s, &mut 0)) / 32768.0).collect()
+    }
+
+    #[test]
+    fn samples_and_a_header_that_outgrows_its_padding_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sound.flac");
+        for frames in [0u32, 10, 10_000] {
+            let mut sink = Box::new(FlacSink::create(&path, &header()).unwrap());
+            for part in samples().chunks(4801) {
+                sink.write(part).unwrap();
+            }
+            let positions = (0..frames).map(|n| [n / 64, n % 64]).collect();
+            let last = Header { frames: Some(frames as usize), positions, ..header() };
+            sink.replace_header(&last).unwrap();
+            assert!(sink.clipped() > 1000);
+            sink.finish().unwrap();
+            let recording = super::super::read(&path).unwrap();
+            assert_eq!(recording.samples, rounded(&samples()));
+            assert_eq!(recording.header, Some(last));
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_unfinished_file_gives_its_complete_frames() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sound.flac");
+        let mut sink = FlacSink::create(&path, &header()).unwrap();
+        sink.write(&samples()).unwrap();
+        let recording = super::super::read(&path).unwrap();
+        let complete = samples().len() / BLOCK * BLOCK;
+        assert_eq!(recording.samples, rounded(&samples()[..complete]));
+        assert_eq!(recording.header, Some(header()));
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 100]).unwrap();
+        let cut = super::super::read(&path).unwrap();
+        assert_eq!(cut.samples, rounded(&samples()[..complete - BLOCK]));
+    }
+
+    #[test]
+    fn a_header_too_large_for_flac_is_refused_with_both_sizes() {
+        let large = Header { source: "x".repeat(LARGEST_COMMENT), ..header() };
+        let folder = tempfile::tempdir().unwrap();
+        let error = FlacSink::create(&folder.path().join("x.flac"), &large).unwrap_err();
+        assert!(error.to_string().contains("10485760"), "{error}");
+    }
+}
