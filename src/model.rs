@@ -307,23 +307,23 @@ impl Model {
         }
         Ok(())
     }
+}
 
-    /// A letterboxed frame as the picture that the autoencoder takes:
-    /// normalised by `range`, gaps filled with the mean of their band's
-    /// readings, `[band, row, column]`.
-    pub fn normalise(&self, frame: &Frame, range: &[[f64; 2]]) -> Array3<f32> {
-        let mut picture = frame.data.clone();
-        for (mut band, &[low, high]) in picture.outer_iter_mut().zip(range) {
-            band.mapv_inplace(|v| ((f64::from(v) - low) / (high - low)) as f32);
-            let (sum, count) = band
-                .iter()
-                .filter(|v| v.is_finite())
-                .fold((0.0f64, 0usize), |(sum, count), &v| (sum + f64::from(v), count + 1));
-            let fill = if count > 0 { (sum / count as f64) as f32 } else { 0.5 };
-            band.mapv_inplace(|v| if v.is_finite() { v } else { fill });
-        }
-        picture
+/// A frame on the model's grid as the picture that the autoencoder takes:
+/// normalised by `range`, gaps filled with the mean of their band's readings,
+/// `[band, row, column]`.
+pub fn normalise(frame: &Frame, range: &[[f64; 2]]) -> Array3<f32> {
+    let mut picture = frame.data.clone();
+    for (mut band, &[low, high]) in picture.outer_iter_mut().zip(range) {
+        band.mapv_inplace(|v| ((f64::from(v) - low) / (high - low)) as f32);
+        let (sum, count) = band
+            .iter()
+            .filter(|v| v.is_finite())
+            .fold((0.0f64, 0usize), |(sum, count), &v| (sum + f64::from(v), count + 1));
+        let fill = if count > 0 { (sum / count as f64) as f32 } else { 0.5 };
+        band.mapv_inplace(|v| if v.is_finite() { v } else { fill });
     }
+    picture
 }
 
 /// The tensor `name` as an array; one-dimensional tensors become one row.

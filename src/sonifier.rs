@@ -4,7 +4,7 @@ use ndarray::{Array3, s};
 
 use crate::error::{Error, Result};
 use crate::frame::{Area, Frame};
-use crate::model::Model;
+use crate::model::{Model, normalise};
 use crate::profile::Polarity;
 use crate::receiver::Receiver;
 use crate::spectrum::{Layout, Mapping, Spectrum};
@@ -172,7 +172,7 @@ impl Sonifier {
 
     /// The code of a frame on the model's grid.
     fn encode(&self, sent: &Frame) -> Result<Vec<f32>> {
-        let picture = self.model.normalise(sent, &self.range);
+        let picture = normalise(sent, &self.range);
         let groups = self.layout.mapping().values;
         let code = self.model.autoencoder().encode(&picture, groups)?;
         let repeat = code.len() / groups;
