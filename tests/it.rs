@@ -29,3 +29,5 @@ fn data() -> Option<PathBuf> {
     }
     folder
 }
+#[path = "it/train.rs"]
+mod train;
