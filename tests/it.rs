@@ -12,6 +12,9 @@ mod map;
 mod raster;
 #[path = "it/sensor.rs"]
 mod sensor;
+#[cfg(feature = "rerun")]
+#[path = "it/recorder.rs"]
+mod recorder;
 #[path = "it/sound.rs"]
 mod sound;
 

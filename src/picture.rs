@@ -1,1 +1,0 @@
-//! Frames as pictures for eyes: previews and contact sheets.

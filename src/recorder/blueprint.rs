@@ -1,0 +1,166 @@
+//! The layout of a session in the viewer.
+
+use rerun::blueprint::components::PanelState;
+use rerun::blueprint::{
+    BarChartView, Blueprint, BlueprintPanel, ContainerLike, Horizontal, SelectionPanel,
+    Spatial2DView, Tabs, TensorView, TextDocumentView, TimePanel, TimeSeriesView, Vertical,
+};
+
+use super::queue::Slot;
+use super::{Origin, Session};
+use crate::picture::legend;
+
+/// The numbers of a slot: entity and name, in the order of [`Slot`].
+pub(super) const SCORES: [(&str, &str); 5] = [
+    ("scores/loudness_lufs", "loudness, LUFS"),
+    ("scores/band_energy", "band energy, 0..1"),
+    ("scores/psnr_db", "PSNR, dB"),
+    ("scores/latency_s", "latency, s"),
+    ("scores/drops", "pictures dropped"),
+];
+
+/// Where the pictures of `origin` are logged.
+pub(super) fn entity(origin: Origin) -> &'static str {
+    match origin {
+        Origin::FromCode => "reconstruction/from_code",
+        Origin::FromSound => "reconstruction/from_sound",
+    }
+}
+
+/// What there is to show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Layout {
+    slots: bool,
+    from_code: bool,
+    from_sound: bool,
+    psnr: bool,
+    latency: bool,
+    curves: bool,
+}
+
+impl Layout {
+    /// What `slot` shows.
+    pub fn of(slot: &Slot) -> Self {
+        let pictures = slot.pictures.as_deref();
+        let origin = pictures.and_then(|p| p.reconstruction.as_ref()).map(|back| back.1);
+        Self {
+            slots: true,
+            from_code: origin == Some(Origin::FromCode),
+            from_sound: origin == Some(Origin::FromSound),
+            psnr: slot.psnr_db.is_some(),
+            latency: slot.latency_s.is_some(),
+            curves: false,
+        }
+    }
+
+    /// Curves over training steps.
+    pub fn curves() -> Self {
+        Self { curves: true, ..Self::default() }
+    }
+
+    /// Both.
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            slots: self.slots || other.slots,
+            from_code: self.from_code || other.from_code,
+            from_sound: self.from_sound || other.from_sound,
+            psnr: self.psnr || other.psnr,
+            latency: self.latency || other.latency,
+            curves: self.curves || other.curves,
+        }
+    }
+
+    /// The layout of the original's demonstration: input top left,
+    /// reconstruction top right, spectrum below; then everything else in
+    /// tabs. Without slots: the curves.
+    pub fn blueprint(self, about: &Session) -> Blueprint {
+        let root: ContainerLike = match self.slots {
+            true => Vertical::new([
+                self.pictures(about),
+                self.spectrum(about),
+                Tabs::new(self.tabs()).into(),
+            ])
+            .with_row_shares([5.0, 2.0, 3.0])
+            .into(),
+            false => {
+                Vertical::new([self.training(), about_view()]).with_row_shares([3.0, 1.0]).into()
+            }
+        };
+        let timeline = if self.slots { "time" } else { "step" };
+        Blueprint::new(root)
+            .with_auto_views(false)
+            .with_blueprint_panel(BlueprintPanel::from_state(PanelState::Collapsed))
+            .with_selection_panel(SelectionPanel::from_state(PanelState::Collapsed))
+            .with_time_panel(
+                TimePanel::new().with_state(PanelState::Collapsed).with_timeline(timeline),
+            )
+    }
+
+    fn origins(self) -> impl Iterator<Item = Origin> {
+        let code = self.from_code.then_some(Origin::FromCode);
+        code.into_iter().chain(self.from_sound.then_some(Origin::FromSound))
+    }
+
+    fn pictures(self, about: &Session) -> ContainerLike {
+        let legend = legend(&about.range, &about.bands);
+        let input = Spatial2DView::new(format!("Input: {legend}")).with_origin("input");
+        let back = self.origins().map(|origin| {
+            let name = match origin {
+                Origin::FromCode => "Reconstruction from code",
+                Origin::FromSound => "Reconstruction from sound",
+            };
+            Spatial2DView::new(name).with_origin(entity(origin)).into()
+        });
+        Horizontal::new([ContainerLike::from(input)].into_iter().chain(back)).into()
+    }
+
+    fn spectrum(self, about: &Session) -> ContainerLike {
+        let name = format!("Spectrum: dB above {:.0} dB, over Hz", about.levels_db[0]);
+        BarChartView::new(name).with_origin("spectrum").into()
+    }
+
+    fn tabs(self) -> Vec<ContainerLike> {
+        let mut tabs: Vec<ContainerLike> = vec![
+            BarChartView::new("Code").with_origin("code").into(),
+            Spatial2DView::new("Spectrogram: last 10 s, high on top, loud is bright")
+                .with_origin("spectrogram")
+                .into(),
+            self.scores(),
+            self.values(),
+        ];
+        if self.curves {
+            tabs.push(self.training());
+        }
+        tabs.push(about_view());
+        tabs
+    }
+
+    /// One plot per score: their units differ.
+    fn scores(self) -> ContainerLike {
+        let present = [true, true, self.psnr, self.latency, true];
+        let plots = SCORES.into_iter().zip(present).filter(|(_, present)| *present);
+        let plots = plots.map(|((path, name), _)| {
+            ContainerLike::from(TimeSeriesView::new(name).with_origin(path))
+        });
+        Horizontal::new(plots).with_name("Scores").into()
+    }
+
+    fn values(self) -> ContainerLike {
+        let view = |name: String, entity: &str| {
+            ContainerLike::from(TensorView::new(name).with_origin(format!("{entity}/values")))
+        };
+        let back = self.origins().map(|origin| view(entity(origin).into(), entity(origin)));
+        let input = view("input".into(), "input");
+        Horizontal::new([input].into_iter().chain(back)).with_name("Values").into()
+    }
+
+    fn training(self) -> ContainerLike {
+        let apart = ["input", "reconstruction", "scores"].map(|entity| format!("- /{entity}/**"));
+        let contents = ["+ /**".to_owned()].into_iter().chain(apart);
+        TimeSeriesView::new("Curves").with_contents(contents).into()
+    }
+}
+
+fn about_view() -> ContainerLike {
+    TextDocumentView::new("About").with_origin("about").into()
+}

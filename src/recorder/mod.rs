@@ -1,0 +1,272 @@
+//! The session recorder: a read-only tap that logs to Rerun what went in,
+//! what was sent and what came back.
+//!
+//! Every target (a file, a viewer) has its own thread and its own queue, so
+//! that a viewer that stalls costs the file nothing, and neither delays the
+//! sound. In a session one finds, on the timelines `slot` (number) and `time`
+//! (seconds since the end of the lead-in):
+//!
+//! | entity | what |
+//! |---|---|
+//! | `input/picture`, `input/values` | the frame as sent: colours, and values in physical units `[band, row, column]` |
+//! | `reconstruction/from_code/..`, `reconstruction/from_sound/..` | the same two for what came back |
+//! | `code` | the code, 0..1 |
+//! | `spectrum` | level of each value in dB above the lowest possible level, over Hz |
+//! | `spectrogram` | the last [`SPECTROGRAM_SLOTS`] spectra as a picture |
+//! | `scores/loudness_lufs`, `band_energy`, `psnr_db`, `latency_s`, `drops` | one number per slot |
+//! | `about` | what the session is, and what its colours mean |
+//!
+//! Values are stored in half precision where its steps are finer than a
+//! thousandth of the band's range, else in single precision.
+
+mod outlet;
+#[cfg_attr(not(feature = "rerun"), allow(dead_code, reason = "read by the stream only"))]
+mod queue;
+mod viewer;
+
+#[cfg(feature = "rerun")]
+mod blueprint;
+#[cfg_attr(not(feature = "rerun"), path = "absent.rs")]
+mod stream;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ndarray::Array3;
+
+use crate::error::Result;
+use crate::frame::Band;
+use outlet::{Destination, Outlet};
+use queue::{Entry, Pictures, Slot};
+
+pub use viewer::view;
+
+/// So many slots are on a spectrogram.
+pub const SPECTROGRAM_SLOTS: usize = 100;
+
+/// Whether the caller has time to wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// The caller is never held up. Pictures are dropped while a target is
+    /// behind, and counted; codes, times and scores are kept for an hour, and
+    /// a target further behind than that is given up with an error. A file is
+    /// written in place and is readable at every moment, save for the last
+    /// seconds.
+    #[default]
+    Live,
+    /// Nothing is dropped: the caller waits until the target has caught up.
+    /// A file appears under its name when it is complete.
+    Batch,
+}
+
+/// Where a session goes: any of these together. None: nothing is recorded.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// To this `.rrd` file.
+    pub save: Option<PathBuf>,
+    /// To the viewer that listens at this address, such as
+    /// `rerun+http://127.0.0.1:9876/proxy`.
+    pub connect: Option<String>,
+    /// To viewers that connect to this port of the loopback interface.
+    pub serve: Option<u16>,
+    /// To a viewer that is started for it, or already runs on this machine.
+    pub spawn: bool,
+    /// Whether the caller has time to wait.
+    pub pace: Pace,
+    /// How long [`Recorder::finish`] waits for a target that takes nothing.
+    pub patience: Duration,
+}
+
+impl Default for Target {
+    fn default() -> Self {
+        Self {
+            save: None,
+            connect: None,
+            serve: None,
+            spawn: false,
+            pace: Pace::Live,
+            patience: Duration::from_secs(20),
+        }
+    }
+}
+
+/// What a session is about, known at its start.
+#[derive(Clone, Debug, Default)]
+pub struct Session {
+    /// The command that was given.
+    pub command_line: String,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// Name of the model.
+    pub model: String,
+    /// SHA-256 of the model file, hexadecimal.
+    pub model_hash: String,
+    /// Name of the sensor profile.
+    pub profile: String,
+    /// What the frames come from.
+    pub source: String,
+    /// The sound file of the session. Rerun holds no sound.
+    pub wav: Option<PathBuf>,
+    /// Where time 0 of the session lies in the sound file, in seconds.
+    pub lead_in_s: f64,
+    /// When the session began, RFC 3339.
+    pub start_time: Option<String>,
+    /// The bands of the frames.
+    pub bands: Arc<[Band]>,
+    /// Per band: the physical values that mean 0 and 1.
+    pub range: Vec<[f64; 2]>,
+    /// Centre of each value's frequencies in hertz.
+    pub frequencies_hz: Vec<f64>,
+    /// Lowest and highest level in dB that a value can have.
+    pub levels_db: [f32; 2],
+}
+
+/// What a picture was decoded from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From the code before it became sound.
+    FromCode,
+    /// From the code that was heard in the sound.
+    FromSound,
+}
+
+/// One slot of a session.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// Number of the slot.
+    pub slot: u64,
+    /// Seconds since the end of the lead-in.
+    pub time_s: f64,
+    /// The frame as sent, `[band, row, column]` in physical units.
+    pub input: Array3<f32>,
+    /// The code, 0..1.
+    pub code: Vec<f32>,
+    /// Level of each value in dB.
+    pub levels_db: Vec<f32>,
+    /// What came back, `[band, row, column]` in physical units.
+    pub reconstruction: Option<(Array3<f32>, Origin)>,
+    /// Loudness of the slot in LUFS.
+    pub loudness_lufs: f64,
+    /// Band energy of the frame, 0..1.
+    pub band_energy: f64,
+    /// Fidelity of the reconstruction in dB.
+    pub psnr_db: Option<f64>,
+    /// Seconds from the event in the scene to its sound.
+    pub latency_s: Option<f64>,
+}
+
+/// What did not reach the targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drops {
+    /// Slots whose pictures were dropped, summed over the targets.
+    pub pictures: u64,
+}
+
+/// The tap. Dropping it ends the session like [`Recorder::finish`], without a
+/// report.
+#[derive(Debug)]
+pub struct Recorder {
+    outlets: Vec<Outlet>,
+    patience: Duration,
+}
+
+impl Recorder {
+    /// Opens every target of `target`.
+    ///
+    /// # Errors
+    ///
+    /// If a target cannot be opened: a file that cannot be created, an
+    /// address where no viewer listens, a port that is taken, a viewer that
+    /// is missing or of another version; or, for any target, if this build
+    /// has no recorder.
+    pub fn new(target: &Target, about: &Session) -> Result<Self> {
+        let about = Arc::new(about.clone());
+        let recording = stream::recording_id();
+        let destinations = [
+            target.save.clone().map(Destination::File),
+            target.connect.clone().map(Destination::Viewer),
+            target.serve.map(Destination::Port),
+            target.spawn.then_some(Destination::NewViewer),
+        ];
+        let outlets = destinations
+            .into_iter()
+            .flatten()
+            .map(|destination| Outlet::open(destination, target.pace, &recording, &about))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self { outlets, patience: target.patience })
+    }
+
+    /// Logs one slot; see [`Pace`] for whether this can wait.
+    pub fn log(&self, moment: Moment) {
+        if self.outlets.is_empty() {
+            return;
+        }
+        let slot = Slot::from(moment);
+        for outlet in &self.outlets {
+            outlet.push(Entry::Slot(slot.clone()));
+        }
+    }
+
+    /// Logs `value` at `path` (such as `loss/choose`) on the timeline `step`.
+    pub fn log_scalar(&self, path: &str, step: u64, value: f64) {
+        for outlet in &self.outlets {
+            outlet.push(Entry::Scalar { path: path.to_owned(), step, value });
+        }
+    }
+
+    /// Whether every target still takes data; worth asking now and then in a
+    /// long session.
+    ///
+    /// # Errors
+    ///
+    /// If a target has been given up, and why. The others go on.
+    pub fn check(&self) -> Result<()> {
+        self.outlets.iter().try_for_each(Outlet::check)
+    }
+
+    /// Writes what is still queued, closes every target and tells what was
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// The first error of any target; all are closed nevertheless.
+    pub fn finish(mut self) -> Result<Drops> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<Drops> {
+        let outlets = std::mem::take(&mut self.outlets);
+        outlets.iter().for_each(Outlet::close);
+        let pictures = outlets.iter().map(Outlet::dropped).sum();
+        let ends: Vec<Result<()>> =
+            outlets.into_iter().map(|outlet| outlet.finish(self.patience)).collect();
+        ends.into_iter().collect::<Result<()>>()?;
+        Ok(Drops { pictures })
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        // Whoever wants to know calls `finish`.
+        let _ = self.end();
+    }
+}
+
+impl From<Moment> for Slot {
+    fn from(moment: Moment) -> Self {
+        let Moment { input, reconstruction, code, levels_db, .. } = moment;
+        Slot {
+            slot: moment.slot,
+            time_s: moment.time_s,
+            code: code.into(),
+            levels_db: levels_db.into(),
+            loudness_lufs: moment.loudness_lufs,
+            band_energy: moment.band_energy,
+            psnr_db: moment.psnr_db,
+            latency_s: moment.latency_s,
+            pictures: Some(Arc::new(Pictures { input, reconstruction })),
+            dropped: 0,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The Rerun viewer, a program of its own.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{Error, Fault, Result};
+
+/// The version that this build records for.
+const VERSION: &str = "0.36.3";
+/// Viewers of this minor version read it.
+const MINOR: &str = "0.36.";
+/// How every Rerun recording begins.
+const MAGIC: [u8; 4] = *b"RRF2";
+
+/// Opens the session at `path` in the Rerun viewer and waits until it is
+/// closed. The viewer is the program named by `RERUN_VIEWER`, else `rerun` on
+/// the `PATH`; it listens on the loopback interface only.
+///
+/// # Errors
+///
+/// If `path` is no session, if there is no viewer or it is not of version
+/// 0.36, or if it fails.
+pub fn view(path: &Path) -> Result<()> {
+    let mut magic = [0; MAGIC.len()];
+    let mut file = std::fs::File::open(path).map_err(|e| Error::input(path, e))?;
+    if file.read_exact(&mut magic).is_err() || magic != MAGIC {
+        return Err(Error::input(path, "is not a Rerun session")
+            .hint("sessions are the .rrd files that `--record` writes"));
+    }
+    let viewer = find()?;
+    let status = Command::new(&viewer)
+        .args(["--bind", "127.0.0.1"])
+        .arg(path)
+        .status()
+        .map_err(|e| Error::new(Fault::Device, viewer.display(), e))?;
+    if !status.success() {
+        let what = format!("ended with {status}");
+        return Err(Error::new(Fault::Device, viewer.display(), what)
+            .hint("its own messages stand above; it needs a display"));
+    }
+    Ok(())
+}
+
+/// The viewer's path, after a look at its version.
+pub(super) fn find() -> Result<PathBuf> {
+    let named = std::env::var_os("RERUN_VIEWER").filter(|name| !name.is_empty());
+    let viewer = match named {
+        Some(name) => PathBuf::from(name),
+        None => on_path(std::env::var_os("PATH")).ok_or_else(|| {
+            install(Error::new(Fault::Unsupported, "rerun", "the viewer is not on the PATH"))
+        })?,
+    };
+    let output = Command::new(&viewer).arg("--version").output().map_err(|e| {
+        install(Error::new(Fault::Unsupported, viewer.display(), format!("does not run: {e}")))
+    })?;
+    match version(&String::from_utf8_lossy(&output.stdout)) {
+        Some(found) if found.starts_with(MINOR) => Ok(viewer),
+        Some(found) => {
+            let what = format!("the viewer is version {found}, sessions are of {VERSION}");
+            Err(install(Error::new(Fault::Unsupported, viewer.display(), what)))
+        }
+        None => {
+            let what = "is not the Rerun viewer: it names no version";
+            Err(install(Error::new(Fault::Unsupported, viewer.display(), what)))
+        }
+    }
+}
+
+fn install(error: Error) -> Error {
+    error.hint(format!(
+        "install the matching viewer, for example `pipx install rerun-sdk=={VERSION}`, \
+         or name it in RERUN_VIEWER"
+    ))
+}
+
+fn on_path(path: Option<OsString>) -> Option<PathBuf> {
+    let name = format!("rerun{}", std::env::consts::EXE_SUFFIX);
+    std::env::split_paths(&path?).map(|folder| folder.join(&name)).find(|file| file.is_file())
+}
+
+/// The version in text such as `rerun-cli 0.36.3 (map_view) [rustc ..`.
+fn version(text: &str) -> Option<&str> {
+    let mut words = text.split_whitespace();
+    let name = words.next()?;
+    let version = words.next()?;
+    let dotted =
+        version.split('.').count() == 3 && version.starts_with(|c: char| c.is_ascii_digit());
+    (name.starts_with("rerun") && dotted).then_some(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_found_in_what_viewers_print() {
+        let printed =
+            "rerun-cli 0.36.3 (base map_view) [rustc 1.95.0 (59807616e 2026-04-14)] x86_64";
+        assert_eq!(version(printed), Some("0.36.3"));
+        assert_eq!(version("rerun-cli 0.41.0-alpha.1+dev"), None);
+        // A Ruby program of the same name.
+        assert_eq!(version("0.14.0\n"), None);
+        assert_eq!(version("rerun"), None);
+        assert_eq!(version(""), None);
+    }
+
+    #[test]
+    fn the_first_folder_of_the_path_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (folder.path().join("a"), folder.path().join("b"));
+        for part in [&first, &second] {
+            std::fs::create_dir(part).unwrap();
+        }
+        let path = std::env::join_paths([&first, &second]).unwrap();
+        assert_eq!(on_path(Some(path.clone())), None);
+        std::fs::write(second.join("rerun"), "").unwrap();
+        assert_eq!(on_path(Some(path.clone())), Some(second.join("rerun")));
+        std::fs::write(first.join("rerun"), "").unwrap();
+        assert_eq!(on_path(Some(path)), Some(first.join("rerun")));
+    }
+}
