@@ -1,11 +1,13 @@
 //! Training frames: splits, ranges, pictures.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use ndarray::Array3;
 
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Area, Band, Frame};
+use crate::model::Model;
 use crate::profile::{Kind, Profile};
 use crate::random::Random;
 use crate::sensor::{self, Options};
@@ -57,10 +59,7 @@ impl Dataset {
         let mut frames = Vec::new();
         let mut grid = None;
         for source in expand(paths)? {
-            let group = match Path::new(&source).is_file() {
-                true => profile.group(Path::new(&source)),
-                false => source.clone(),
-            };
+            let group = group(&source, profile);
             for frame in sample(&source, profile)? {
                 let [rows, columns] = *grid.get_or_insert_with(|| grid_of(&frame, profile));
                 frames.push((group.clone(), frame.letterbox(rows, columns)));
@@ -118,6 +117,41 @@ impl Dataset {
                 if low < high { [low, high] } else { [low, low + 1.0] }
             })
             .collect()
+    }
+}
+
+/// The frames at `paths` of groups that `model` was not trained on, on its
+/// grid, and the number of groups that were skipped.
+///
+/// # Errors
+///
+/// If a source cannot be read, is not of the model's kind, or none is left.
+pub fn unseen(paths: &[String], model: &Model) -> Result<(Vec<Frame>, usize)> {
+    let [rows, columns] = model.grid();
+    let (mut frames, mut skipped) = (Vec::new(), BTreeSet::new());
+    for source in expand(paths)? {
+        let group = group(&source, model.profile());
+        if model.record().trained_groups.contains(&group) {
+            skipped.insert(group);
+            continue;
+        }
+        for frame in sample(&source, model.profile())? {
+            model.accepts(&frame.bands)?;
+            frames.push(frame.letterbox(rows, columns));
+        }
+    }
+    if frames.is_empty() {
+        let what = format!("no group left to report on, {} were trained on", skipped.len());
+        return Err(Error::usage("DATA", what).hint("give flights, places or clips of their own"));
+    }
+    Ok((frames, skipped.len()))
+}
+
+/// The group of a source: see [`Profile::group`]; what is no file is its own.
+fn group(source: &str, profile: &Profile) -> String {
+    match Path::new(source).is_file() {
+        true => profile.group(Path::new(source)),
+        false => source.to_owned(),
     }
 }
 

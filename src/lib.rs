@@ -25,14 +25,18 @@ pub mod sonifier;
 pub mod spectrum;
 pub mod synth;
 
+pub mod npy;
 pub mod picture;
 pub mod recorder;
+pub mod session;
 pub mod sink;
+pub mod voice;
 
 pub mod convert;
+pub mod demo;
 pub mod evaluate;
+pub mod inspect;
 pub mod listen;
-pub mod live;
 pub mod map;
 
 pub mod random;

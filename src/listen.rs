@@ -1,1 +1,311 @@
 //! Sound back to pictures.
+//!
+//! Everything needed is in the sound file's own metadata and in the model
+//! that it names by hash.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ndarray::{Array3, s};
+
+use crate::convert::publish;
+use crate::error::{Error, Fault, Result};
+use crate::frame::{Area, Band};
+use crate::inspect::Statistics;
+use crate::map::Mosaic;
+use crate::model::Model;
+use crate::npy::FrameArray;
+use crate::picture;
+use crate::profile::Profile;
+use crate::receiver::Receiver;
+use crate::sensor::Scene;
+use crate::sink::{self, Header, Recording};
+use crate::sonifier::Sonifier;
+use crate::synth::{SAMPLE_RATE, SLOT_S};
+
+/// Pictures are written as PNG for the first so many frames; `frames.npy`
+/// holds all of them.
+pub const PREVIEWS: usize = 200;
+
+/// What came back from a sound.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// Everything the sound file said about itself.
+    pub header: Header,
+    /// The bands of the model.
+    pub bands: Vec<Band>,
+    /// Number of frames.
+    pub frames: usize,
+    /// The values of each band over all frames, in the band's unit.
+    pub statistics: Vec<Statistics>,
+    /// The files written, `frames.npy` first.
+    pub files: Vec<PathBuf>,
+}
+
+/// Turns the sound at `audio` back into pictures in `folder`: `frames.npy`
+/// (`[frame, band, row, column]` f32, physical units, NaN outside the
+/// picture), PNG previews of the first [`PREVIEWS`] frames, `summary.txt`,
+/// and `mosaic.tif` where the sound tells a scene that lies on a map.
+///
+/// # Errors
+///
+/// If the sound is not one of ours, its model cannot be found, or the folder
+/// cannot be written; or if `stop` becomes true.
+pub fn run(
+    audio: &Path,
+    folder: &Path,
+    model: Option<&Path>,
+    stop: &AtomicBool,
+    tell: &mut dyn FnMut(usize, usize),
+) -> Result<Heard> {
+    let recording = sink::read(audio)?;
+    let header = recording.header.clone().ok_or_else(|| {
+        Error::input(audio, "the file does not say which model made it").hint(
+            "only WAV and FLAC files of `wysiwyh convert`, `live` and `demo` can be decoded; \
+             a player or editor may have removed the metadata",
+        )
+    })?;
+    let model = find_model(audio, &header, model)?;
+    let frames = check(audio, &recording, &header, &model)?;
+    let sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?
+        .with_range(header.range.clone())
+        .with_polarity(header.polarity);
+    fs::create_dir_all(folder).map_err(|e| Error::output(folder, e))?;
+    let mut decoder = Decoder { audio, sonifier, header, frames };
+    decoder.write(&recording.samples, folder, stop, tell)
+}
+
+/// The model that made the sound of `header`: among those that ship, then
+/// `given`, then the files beside the sound, then the user's models.
+fn find_model(audio: &Path, header: &Header, given: Option<&Path>) -> Result<Model> {
+    for profile in Profile::shelf()? {
+        if Profile::shipped_model(&profile.name).is_some() {
+            let model = Model::shipped(&profile.name)?;
+            if model.hash() == header.model_hash {
+                return Ok(model);
+            }
+        }
+    }
+    let mut other = None;
+    if let Some(path) = given {
+        let model = Model::load(path)?;
+        if model.hash() == header.model_hash {
+            return Ok(model);
+        }
+        other = Some(format!("; {} is {}", path.display(), short(model.hash())));
+    }
+    let beside = audio.parent().map(Path::to_owned);
+    for folder in [beside, user_models()].into_iter().flatten() {
+        if let Some(model) = find_in(&folder, &header.model_hash) {
+            return Ok(model);
+        }
+    }
+    let what = format!(
+        "made by the model {} with hash {}, which is not here{}",
+        header.model,
+        short(&header.model_hash),
+        other.unwrap_or_default()
+    );
+    Err(Error::input(audio, what).hint(
+        "give the model file with --model FILE, or put it beside the sound or into \
+         $XDG_DATA_HOME/wysiwyh/models",
+    ))
+}
+
+/// The first twelve digits of a hash: enough to tell models apart.
+fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}
+
+/// The model file in `folder` whose hash is `hash`. Files that are no models
+/// are passed over.
+fn find_in(folder: &Path, hash: &str) -> Option<Model> {
+    let mut paths: Vec<_> = fs::read_dir(folder).ok()?.flatten().map(|e| e.path()).collect();
+    paths.sort();
+    paths
+        .iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
+        .filter_map(|path| Model::load(path).ok())
+        .find(|model| model.hash() == hash)
+}
+
+/// Where the user's own models lie.
+fn user_models() -> Option<PathBuf> {
+    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| {
+        std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"))
+    })?;
+    Some(data.join("wysiwyh/models"))
+}
+
+/// Checks what the file says about itself against the model and the samples;
+/// gives the number of frames.
+fn check(audio: &Path, recording: &Recording, header: &Header, model: &Model) -> Result<usize> {
+    let wrong = |what: String| Err(Error::input(audio, what));
+    if recording.sample_rate as usize != SAMPLE_RATE {
+        let what = format!("{} Hz instead of {SAMPLE_RATE} Hz", recording.sample_rate);
+        return Err(Error::new(Fault::Unsupported, audio.display(), what)
+            .hint("decode the original file; resampled sound is not taken yet"));
+    }
+    let (bands, [grid_rows, grid_columns]) = (model.bands().len(), model.grid());
+    if header.range.len() != bands {
+        return wrong(format!("{} ranges for the {bands} bands of its model", header.range.len()));
+    }
+    let Area { row, column, rows, columns } = header.area;
+    let reach = |start: usize, size: usize, limit: usize| {
+        start.checked_add(size).is_some_and(|end| end <= limit)
+    };
+    if !reach(row, rows, grid_rows) || !reach(column, columns, grid_columns) {
+        let what = format!(
+            "its picture of {rows} x {columns} at {row}, {column} leaves the model's \
+             {grid_rows} x {grid_columns} grid"
+        );
+        return wrong(what);
+    }
+    let slots = Receiver::slots(recording.samples.len());
+    let frames = header.frames.unwrap_or(slots);
+    if frames == 0 || frames > slots {
+        return wrong(format!("it tells {frames} frames, but its sound lasts for {slots}"));
+    }
+    if header.scene.is_some() && header.positions.len() != frames {
+        return wrong(format!("{} positions for {frames} chips", header.positions.len()));
+    }
+    Ok(frames)
+}
+
+/// A sound that has been checked, and the model that made it.
+struct Decoder<'a> {
+    audio: &'a Path,
+    sonifier: Sonifier,
+    header: Header,
+    frames: usize,
+}
+
+impl Decoder<'_> {
+    /// Decodes every frame into files that appear in `folder` together.
+    fn write(
+        &mut self,
+        samples: &[f32],
+        folder: &Path,
+        stop: &AtomicBool,
+        tell: &mut dyn FnMut(usize, usize),
+    ) -> Result<Heard> {
+        let staging = tempfile::Builder::new()
+            .prefix(".wysiwyh-")
+            .tempdir_in(folder)
+            .map_err(|e| Error::output(folder, e))?;
+        let bands = self.sonifier.model().bands().to_vec();
+        let [rows, columns] = self.sonifier.model().grid();
+        let mut names = vec!["frames.npy".to_owned()];
+        let mut array =
+            FrameArray::create(staging.path().join(&names[0]), [bands.len(), rows, columns])?;
+        let mut statistics = vec![Statistics::default(); bands.len()];
+        let mosaic_path = staging.path().join("mosaic.tif");
+        let mut mosaic = match on_a_map(&self.header) {
+            Some(scene) => Some(Mosaic::create(&mosaic_path, scene, &bands)?),
+            None => None,
+        };
+
+        for slot in 0..self.frames {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::new(Fault::Interrupted, self.audio.display(), "stopped"));
+            }
+            let frame = self.decode(samples, slot)?;
+            array.push(frame.view())?;
+            for (band, statistics) in frame.outer_iter().zip(&mut statistics) {
+                statistics.add(band);
+            }
+            if slot < PREVIEWS {
+                names.push(format!("frame-{slot:05}.png"));
+                let path = staging.path().join(&names[slot + 1]);
+                picture::preview(frame.view(), &self.header.range, &bands)
+                    .save(&path)
+                    .map_err(|e| Error::output(&path, e))?;
+            }
+            if let Some(mosaic) = &mut mosaic {
+                mosaic.place(self.header.positions[slot], frame.view())?;
+            }
+            tell(slot + 1, self.frames);
+        }
+        array.finish()?;
+        if let Some(mosaic) = mosaic {
+            mosaic.finish()?;
+            names.push("mosaic.tif".to_owned());
+        }
+
+        let mut heard = Heard {
+            header: self.header.clone(),
+            bands,
+            frames: self.frames,
+            statistics,
+            files: vec![],
+        };
+        names.push("summary.txt".to_owned());
+        let path = staging.path().join("summary.txt");
+        fs::write(&path, heard.to_string()).map_err(|e| Error::output(&path, e))?;
+        heard.files = publish(staging.path(), &names, folder)?;
+        Ok(heard)
+    }
+
+    /// The picture of one slot, `[band, row, column]` in physical units, NaN
+    /// where the sent one had its bars or lay outside its scene.
+    fn decode(&mut self, samples: &[f32], slot: usize) -> Result<Array3<f32>> {
+        let code = self.sonifier.hear(samples, slot).ok_or_else(|| {
+            Error::input(self.audio, format!("frame {slot} cannot be heard: its sound is silent"))
+        })?;
+        let mut frame = self.sonifier.reconstruct(&code)?;
+        let (rows, columns) = (frame.shape()[1], frame.shape()[2]);
+        let mut area = self.header.area;
+        if let (Some(scene), Some(&[row, column])) =
+            (&self.header.scene, self.header.positions.get(slot))
+        {
+            area.rows = area.rows.min(scene.rows.saturating_sub(row as usize));
+            area.columns = area.columns.min(scene.columns.saturating_sub(column as usize));
+        }
+        for row in 0..rows {
+            for column in 0..columns {
+                if !area.contains(row, column) {
+                    frame.slice_mut(s![.., row, column]).fill(f32::NAN);
+                }
+            }
+        }
+        Ok(frame)
+    }
+}
+
+/// The scene that the sound tells, if it lies on a map.
+fn on_a_map(header: &Header) -> Option<&Scene> {
+    header.scene.as_ref().filter(|scene| scene.georeference.is_some())
+}
+
+impl fmt::Display for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (header, frames) = (&self.header, self.frames);
+        writeln!(
+            f,
+            "{}: {frames} frames, {:.1} s of sound",
+            header.source,
+            frames as f64 * SLOT_S
+        )?;
+        writeln!(f, "model {} ({})", header.model, short(&header.model_hash))?;
+        if let Some(start) = &header.start_time {
+            writeln!(f, "started {start}")?;
+        }
+        if let Some(scene) = &header.scene {
+            let [rows, columns, chip] = [scene.rows, scene.columns, scene.chip];
+            writeln!(f, "scene of {rows} x {columns} pixels in chips of {chip} x {chip}")?;
+        }
+        for ((band, statistics), [low, high]) in
+            self.bands.iter().zip(&self.statistics).zip(&header.range)
+        {
+            let Statistics { min, mean, max, .. } = statistics;
+            let (name, unit) = (&band.name, band.unit);
+            writeln!(f, "{name}: {min:.3} .. {max:.3} {unit}, mean {mean:.3}; span {low}..{high}")?;
+        }
+        if frames > PREVIEWS {
+            writeln!(f, "pictures of the first {PREVIEWS} frames only; frames.npy has all")?;
+        }
+        Ok(())
+    }
+}

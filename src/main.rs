@@ -1,1 +1,34 @@
-fn main() {}
+//! `wysiwyh` on the command line.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use wysiwyh::Result;
+
+use cli::{Cli, Verb, report::Report};
+
+/// 0 ok, 1 failure, 2 usage, 3 part of a batch failed.
+fn main() -> ExitCode {
+    let Cli { plain, verb } = Cli::parse();
+    let report = Report::new(plain);
+    cli::stop_on_ctrl_c();
+    match run(verb, &report) {
+        Ok(code) => code,
+        Err(error) => report.failure(&error),
+    }
+}
+
+fn run(verb: Verb, report: &Report) -> Result<ExitCode> {
+    match verb {
+        Verb::Sensors(arguments) => arguments.run(report),
+        Verb::Inspect(arguments) => arguments.run(report),
+        Verb::Train(arguments) => arguments.run(report),
+        Verb::Convert(arguments) => arguments.run(report),
+        Verb::Listen(arguments) => arguments.run(report),
+        Verb::Evaluate(arguments) => arguments.run(report),
+        Verb::View(arguments) => arguments.run(report),
+        Verb::Demo(arguments) => arguments.run(report),
+    }
+}

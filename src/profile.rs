@@ -141,7 +141,7 @@ impl Profile {
                 .hint("see CONTRIBUTING.md, \"A new sensor\"")
         })?;
         if let Some([low, high]) = profile.range
-            && !(low < high)
+            && (low >= high || low.is_nan() || high.is_nan())
         {
             return Err(Error::input(origin, format!("range starts at {low} and ends at {high}")));
         }

@@ -7,8 +7,10 @@ use crate::frame::{Area, Frame};
 use crate::model::{Model, normalise};
 use crate::profile::Polarity;
 use crate::receiver::Receiver;
+use crate::sensor::Source;
+use crate::sink::Header;
 use crate::spectrum::{Layout, Mapping, Spectrum};
-use crate::synth::Synth;
+use crate::synth::{SLOT_S, Synth};
 
 /// Frames of one kind to sound, one slot each.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub struct Sonifier {
     receiver: Receiver,
     range: Vec<[f64; 2]>,
     polarity: Polarity,
+    seed: u64,
 }
 
 /// What a frame became.
@@ -66,6 +69,7 @@ impl Sonifier {
             range: model.range().to_vec(),
             polarity: model.profile().polarity,
             model,
+            seed,
         })
     }
 
@@ -108,6 +112,32 @@ impl Sonifier {
     pub fn area(&self, rows: usize, columns: usize) -> Area {
         let [grid_rows, grid_columns] = self.model.grid();
         Area::letterbox(rows, columns, grid_rows, grid_columns)
+    }
+
+    /// What a file of this sound says about itself; `name` is the source's.
+    pub fn header(&self, source: &Source, name: &str) -> Header {
+        let area = match &source.scene {
+            Some(_) => self.area(1, 1),
+            None => self.area(source.rows, source.columns),
+        };
+        Header {
+            format: crate::sink::FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            model: self.model.name().to_owned(),
+            model_hash: self.model.hash().to_owned(),
+            profile: self.model.profile().name.clone(),
+            mapping: self.layout.mapping().clone(),
+            polarity: self.polarity,
+            range: self.range.clone(),
+            seed: self.seed,
+            lead_in_s: SLOT_S,
+            frames: None,
+            area,
+            source: name.to_owned(),
+            start_time: None,
+            scene: source.scene.clone(),
+            positions: Vec::new(),
+        }
     }
 
     /// The next frame as sound.

@@ -10,11 +10,11 @@ mod map;
 #[cfg(feature = "gdal")]
 #[path = "it/raster.rs"]
 mod raster;
-#[path = "it/sensor.rs"]
-mod sensor;
 #[cfg(feature = "rerun")]
 #[path = "it/recorder.rs"]
 mod recorder;
+#[path = "it/sensor.rs"]
+mod sensor;
 #[path = "it/sound.rs"]
 mod sound;
 

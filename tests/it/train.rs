@@ -20,17 +20,15 @@ fn a_model_of_the_simulated_camera_survives_its_file_and_its_sound() {
     let (dataset, model) = fit(&paths, "simulated-lwir", 32);
     let scores = &model.record().scores;
     assert!(scores["psnr_code_db"] - scores["psnr_sound_32_db"] <= 0.05, "{scores:?}");
-    assert!(scores["psnr_sound_32_db"] > scores["psnr_sound_1_db"] + 3.0, "{scores:?}");
+    assert!(scores["psnr_sound_32_db"] > scores["psnr_sound_1_db"] + 2.0, "{scores:?}");
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     model.save(&path).unwrap();
     let loaded = Model::load(&path).unwrap();
     assert_eq!(loaded.hash(), model.hash());
-    let frames: Vec<_> = dataset
-        .frames(wysiwyh::dataset::Part::Report)
-        .map(|(_, frame)| frame.clone())
-        .collect();
+    let frames: Vec<_> =
+        dataset.frames(wysiwyh::dataset::Part::Report).map(|(_, frame)| frame.clone()).collect();
     let again = evaluate::scores(&loaded, &frames).unwrap();
     assert!((again.psnr_code_db - scores["psnr_code_db"]).abs() < 0.02, "{again}");
 }

@@ -1,0 +1,115 @@
+//! The command line: one file per verb, each with its arguments and what it
+//! says. The work itself is done in the library.
+
+mod convert;
+mod demo;
+mod evaluate;
+mod inspect;
+mod listen;
+pub mod report;
+mod sensors;
+mod train;
+mod view;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use wysiwyh::profile::Polarity;
+use wysiwyh::spectrum::Preset;
+use wysiwyh::voice::{Span, Voice};
+
+/// What you see is what you hear: heat, infrared and satellite bands as
+/// sound, and the sound as pictures again.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "\
+Start with:  wysiwyh demo
+Every verb explains itself:  wysiwyh VERB --help
+Exit status: 0 ok, 1 failure, 2 wrong usage, 3 part of a batch failed."
+)]
+pub struct Cli {
+    /// Plain lines, nothing redrawn: for screen readers and log files. Also
+    /// with WYSIWYH_PLAIN=1, and by itself where output is not a terminal.
+    #[arg(long, global = true)]
+    pub plain: bool,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    Sensors(sensors::Arguments),
+    Inspect(inspect::Arguments),
+    Train(train::Arguments),
+    Convert(convert::Arguments),
+    Listen(listen::Arguments),
+    Evaluate(evaluate::Arguments),
+    View(view::Arguments),
+    Demo(demo::Arguments),
+}
+
+/// Which model speaks, and how; shared by the verbs that make sound.
+#[derive(Args, Debug)]
+pub struct VoiceArguments {
+    /// Model file to speak with
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Sensor profile, by name or .toml file; its shipped model speaks
+    /// unless --model is given
+    #[arg(long, value_name = "NAME")]
+    sensor: Option<String>,
+    /// Values that mean 0 and 1, such as 20C..40C, 290K..310K or 0..0.4 in
+    /// the bands' own unit; narrow it to hear small differences [default:
+    /// the model's range]
+    #[arg(long, value_name = "LO..HI", allow_hyphen_values = true)]
+    span: Option<Span>,
+    /// Which end of the span is loud [default: the profile's choice]
+    #[arg(long, value_parser = polarity())]
+    polarity: Option<Polarity>,
+    /// Seed of the sound's phases and of the simulated camera; the same seed
+    /// gives the same sound
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+}
+
+impl VoiceArguments {
+    /// The voice, for sound of this `preset`.
+    fn voice(self, preset: Preset) -> Voice {
+        let Self { model, sensor, span, polarity, seed } = self;
+        Voice { model, sensor, preset, span, polarity, seed }
+    }
+}
+
+fn polarity() -> impl TypedValueParser<Value = Polarity> {
+    PossibleValuesParser::new(["hot-loud", "cold-loud"]).map(|name| match name.as_str() {
+        "cold-loud" => Polarity::ColdLoud,
+        _ => Polarity::HotLoud,
+    })
+}
+
+fn preset() -> impl TypedValueParser<Value = Preset> {
+    PossibleValuesParser::new(["listen", "data"]).map(|name| match name.as_str() {
+        "data" => Preset::Data,
+        _ => Preset::Listen,
+    })
+}
+
+/// True once the user wants to stop; every loop looks at it.
+pub static STOP: AtomicBool = AtomicBool::new(false);
+
+/// The first Ctrl-C asks every loop to end and close its files; the second
+/// one ends the process at once.
+pub fn stop_on_ctrl_c() {
+    let handler = || {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+    };
+    // Without a handler Ctrl-C ends the process, which is no worse than
+    // refusing to start.
+    let _ = ctrlc::set_handler(handler);
+}

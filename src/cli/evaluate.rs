@@ -1,0 +1,52 @@
+//! `evaluate`: what survives the trip.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use wysiwyh::model::Model;
+use wysiwyh::{Result, dataset, evaluate};
+
+use super::report::Report;
+
+/// Measures what a model's sound still holds: pictures are sent through
+/// 16-bit sound and back, on groups that the model was not trained on.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Reads:    a model file, or the name of a sensor whose model ships; pictures or
+          rasters of that sensor
+Writes:   a table, or JSON with --json
+Units:    fidelity as PSNR in dB and as RMSE in the unit of the bands, loudness
+          in LU
+Example:  wysiwyh evaluate hituav-lwir frames/")]
+pub struct Arguments {
+    /// Model file, or name of a sensor whose model ships
+    #[arg(value_name = "MODEL")]
+    model: String,
+    /// Pictures or rasters
+    #[arg(required = true, value_name = "DATA")]
+    data: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    pub fn run(self, report: &Report) -> Result<ExitCode> {
+        let model = match Path::new(&self.model).is_file() {
+            true => Model::load(Path::new(&self.model))?,
+            false => Model::shipped(&self.model)?,
+        };
+        let (frames, trained_on) = dataset::unseen(&self.data, &model)?;
+        if trained_on > 0 {
+            report
+                .note(format_args!("{trained_on} groups skipped: the model was trained on them."));
+        }
+        let scores = evaluate::scores(&model, &frames)?;
+        match self.json {
+            true => report.json(&scores)?,
+            false => report.print(&scores)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

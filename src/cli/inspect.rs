@@ -1,0 +1,247 @@
+//! `inspect`: what is in a source, and what it would sound like.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+use wysiwyh::Result;
+use wysiwyh::convert::Slots;
+use wysiwyh::frame::{Band, GeoReference};
+use wysiwyh::inspect::{self, Inspection, Statistics};
+use wysiwyh::profile::Profile;
+use wysiwyh::sensor::{self, Options};
+use wysiwyh::spectrum::Preset;
+use wysiwyh::synth::SLOT_S;
+use wysiwyh::voice::{self, Voice};
+
+use super::STOP;
+use super::report::{Report, table};
+
+/// Scenes with more values than this are read in tiles, so that memory stays
+/// small.
+const WHOLE_VALUES: usize = 64 << 20;
+/// Side of such a tile in pixels.
+const TILE: usize = 512;
+/// Sound frames that are tried for their loudness.
+const TRIED: usize = 100;
+
+/// Tells what is in a source: bands, wavelengths, units, sizes, values, and
+/// what it would sound like.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Reads:    a raster, a picture, a TIFF of one page or many, a folder of pictures,
+          a video, or `simulated`
+Writes:   a table, or JSON with --json; with --npy the frames as read,
+          [frame, band, row, column] f32, NaN = no reading
+Units:    values in the band's unit (degC, K, reflectance, counts), wavelengths
+          in micrometres, loudness in LUFS
+Example:  wysiwyh inspect stack.tif --sensor sentinel2-l2a")]
+pub struct Arguments {
+    /// What to look into
+    source: String,
+    /// Sensor profile for what the file does not say [default: recognised]
+    #[arg(long, value_name = "NAME")]
+    sensor: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Write the frames as read to this NumPy file
+    #[arg(long, value_name = "FILE")]
+    npy: Option<PathBuf>,
+    /// Stop after so many frames [default: 200 for `simulated`, else all]
+    #[arg(long, value_name = "N")]
+    frames: Option<usize>,
+}
+
+impl Arguments {
+    pub fn run(self, report: &Report) -> Result<ExitCode> {
+        let profile = match &self.sensor {
+            Some(name) => Some(Profile::find(name)?),
+            // A source that no profile knows can be inspected all the same.
+            None => voice::recognise(&self.source, 0).ok(),
+        };
+        let endless = self.source == "simulated";
+        let frames = self.frames.or(endless.then_some(2 * TRIED));
+        let whole = Options { chip: None, seed: 0, frames };
+        let mut sensor = sensor::open(&self.source, profile.as_ref(), &whole)?;
+        let source = sensor.source();
+        if self.npy.is_none() && source.bands.len() * source.rows * source.columns > WHOLE_VALUES {
+            let tiled = Options { chip: Some(TILE), ..whole };
+            sensor = sensor::open(&self.source, profile.as_ref(), &tiled)?;
+        }
+        let mut progress = report.progress(&self.source, sensor.source().frames);
+        let found =
+            inspect::run(sensor, self.npy.as_deref(), &STOP, &mut |done| progress.set(done))?;
+        drop(progress);
+        let sound = profile.as_ref().and_then(|profile| hear(&self.source, profile, frames).ok());
+        match self.json {
+            true => report.json(&document(&found, profile.as_ref(), sound))?,
+            false => report.print(text(&found, profile.as_ref(), sound))?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What a source would sound like.
+#[derive(Serialize)]
+struct Hearing {
+    model: String,
+    slots: usize,
+    seconds: f64,
+    frequencies_hz: [f64; 2],
+    /// Of the first sound frames.
+    loudness_lufs: Option<[f64; 2]>,
+}
+
+/// Tries the first sound frames with the model that ships for `profile`.
+fn hear(source: &str, profile: &Profile, frames: Option<usize>) -> Result<Hearing> {
+    let voice = Voice {
+        model: None,
+        sensor: Some(profile.name.clone()),
+        preset: Preset::Data,
+        span: None,
+        polarity: None,
+        seed: 0,
+    };
+    let model = voice.model_for(source)?;
+    let sensor = voice.open(source, &model, frames)?;
+    let (period_s, total) = (sensor.source().period_s, sensor.source().frames);
+    let mut sonifier = voice.sonifier(model)?;
+    let mut slots = Slots::new(sensor);
+    let (mut count, mut loudness) = (0, [f64::INFINITY, f64::NEG_INFINITY]);
+    while count < TRIED
+        && let Some(frame) = slots.advance()?
+    {
+        let lufs = sonifier.sonify(frame).loudness_lufs;
+        loudness = [loudness[0].min(lufs), loudness[1].max(lufs)];
+        count += 1;
+    }
+    // The rest is not read a second time: it follows from the numbers.
+    if let (TRIED, Some(total)) = (count, total) {
+        let each = period_s.map_or(1.0, |period_s| period_s / SLOT_S);
+        count = (total as f64 * each).ceil() as usize;
+    }
+    Ok(Hearing {
+        model: sonifier.model().name().to_owned(),
+        slots: count,
+        seconds: count as f64 * SLOT_S,
+        frequencies_hz: profile.frequencies_hz,
+        loudness_lufs: (count > 0).then_some(loudness),
+    })
+}
+
+/// One band for programs.
+#[derive(Serialize)]
+struct BandEntry<'a> {
+    #[serde(flatten)]
+    band: &'a Band,
+    #[serde(flatten)]
+    statistics: &'a Statistics,
+    missing: u64,
+}
+
+/// An inspection for programs.
+#[derive(Serialize)]
+struct Document<'a> {
+    source: &'a str,
+    profile: Option<&'a str>,
+    frames: usize,
+    rows: usize,
+    columns: usize,
+    period_s: Option<f64>,
+    georeference: Option<&'a GeoReference>,
+    bands: Vec<BandEntry<'a>>,
+    sound: Option<Hearing>,
+}
+
+/// Rows and columns of a picture, or of the whole scene.
+fn size(found: &Inspection) -> (usize, usize) {
+    match &found.source.scene {
+        Some(scene) => (scene.rows, scene.columns),
+        None => (found.source.rows, found.source.columns),
+    }
+}
+
+fn document<'a>(
+    found: &'a Inspection,
+    profile: Option<&'a Profile>,
+    sound: Option<Hearing>,
+) -> Document<'a> {
+    let (rows, columns) = size(found);
+    Document {
+        source: &found.source.description,
+        profile: profile.map(|profile| profile.name.as_str()),
+        frames: found.frames,
+        rows,
+        columns,
+        period_s: found.source.period_s,
+        georeference: found.georeference.as_ref(),
+        bands: found
+            .bands()
+            .map(|(band, statistics)| BandEntry {
+                band,
+                statistics,
+                missing: found.pixels - statistics.count.min(found.pixels),
+            })
+            .collect(),
+        sound,
+    }
+}
+
+fn text(found: &Inspection, profile: Option<&Profile>, sound: Option<Hearing>) -> String {
+    let (rows, columns) = size(found);
+    let frames = match found.frames {
+        1 => "1 frame".to_owned(),
+        count => format!("{count} frames"),
+    };
+    let pace = match found.source.period_s {
+        Some(period_s) => format!(", {:.3} frames a second", 1.0 / period_s),
+        None => String::new(),
+    };
+    let map = if found.georeference.is_some() { ", on a map" } else { "" };
+    let mut lines = vec![
+        found.source.description.clone(),
+        format!("{frames} of {rows} rows x {columns} columns{pace}{map}"),
+    ];
+    lines.push(match profile {
+        Some(profile) => format!("sensor: {}, {}", profile.name, profile.title),
+        None => "sensor: not recognised; name it with --sensor NAME".to_owned(),
+    });
+    let heading = ["band", "um", "unit", "min", "mean", "max", "missing"].map(String::from);
+    let mut cells = vec![heading.to_vec()];
+    cells.extend(found.bands().map(|(band, statistics)| row(found.pixels, band, statistics)));
+    lines.push(table(&cells));
+    lines.push(match sound {
+        Some(sound) => describe(&sound),
+        None => "sound: no model ships for it; `wysiwyh train` makes one".to_owned(),
+    });
+    lines.join("\n")
+}
+
+fn row(pixels: u64, band: &Band, statistics: &Statistics) -> Vec<String> {
+    let Statistics { count, min, max, mean } = statistics;
+    let known = |value: f64| match count {
+        0 => "-".to_owned(),
+        _ => format!("{value:.4}"),
+    };
+    let missing = 100.0 * (1.0 - *count as f64 / pixels.max(1) as f64);
+    vec![
+        band.name.clone(),
+        band.wavelength_um.map_or_else(|| "-".into(), |um| format!("{um:.4}")),
+        band.unit.to_string(),
+        known(f64::from(*min)),
+        known(*mean),
+        known(f64::from(*max)),
+        format!("{missing:.1} %"),
+    ]
+}
+
+fn describe(sound: &Hearing) -> String {
+    let Hearing { model, slots, seconds, frequencies_hz: [low, high], loudness_lufs } = sound;
+    let loudness = match loudness_lufs {
+        Some([quiet, loud]) => format!(", {quiet:.1} to {loud:.1} LUFS"),
+        None => String::new(),
+    };
+    format!("sound: {slots} frames, {seconds:.1} s, {low} to {high} Hz{loudness}, model {model}")
+}

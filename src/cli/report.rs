@@ -1,0 +1,173 @@
+//! How the tool speaks: results on standard output; progress, notes and
+//! errors on standard error.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use wysiwyh::{Error, Fault, Result};
+
+/// How often work on a plain terminal says how far it is.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Speaks in plain lines or with redrawn progress bars.
+#[derive(Debug)]
+pub struct Report {
+    plain: bool,
+}
+
+impl Report {
+    /// Plain if asked for, by the environment, or where there is no terminal.
+    pub fn new(plain: bool) -> Self {
+        let environment = std::env::var_os("WYSIWYH_PLAIN").is_some_and(|v| !v.is_empty());
+        Self { plain: plain || environment || !io::stderr().is_terminal() }
+    }
+
+    /// A result, on standard output.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written; a reader that has seen enough is no error.
+    pub fn print(&self, text: impl Display) -> Result<()> {
+        let text = text.to_string();
+        match writeln!(io::stdout().lock(), "{}", text.trim_end()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(Error::output("standard output", error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A result for programs, on standard output.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn json(&self, value: &impl Serialize) -> Result<()> {
+        let text =
+            serde_json::to_string_pretty(value).map_err(|e| Error::output("standard output", e))?;
+        self.print(text)
+    }
+
+    /// One line for people, on standard error.
+    pub fn note(&self, text: impl Display) {
+        // Nobody reads it where standard error is closed.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// `error:` and `hint:`, on standard error.
+    pub fn error(&self, error: &Error) {
+        self.note(format_args!("error: {error}"));
+        if let Some(advice) = error.advice() {
+            self.note(format_args!("hint: {advice}"));
+        }
+    }
+
+    /// Says `error` and gives its exit status: 2 where the command line is at
+    /// fault, else 1.
+    pub fn failure(&self, error: &Error) -> ExitCode {
+        self.error(error);
+        match error.fault {
+            Fault::Usage => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
+    /// Progress on `what`, in steps of which there are `total`, if known.
+    pub fn progress(&self, what: &str, total: Option<usize>) -> Progress {
+        let bar = (!self.plain).then(|| {
+            let (bar, template) = match total {
+                Some(total) => (
+                    ProgressBar::new(total as u64),
+                    "{prefix} {wide_bar} {pos} of {len}, {per_sec}, {eta} left",
+                ),
+                None => (ProgressBar::new_spinner(), "{prefix} {spinner} {pos}, {per_sec}"),
+            };
+            let style = ProgressStyle::with_template(template);
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+                .with_prefix(what.to_owned())
+        });
+        let now = Instant::now();
+        Progress { what: what.to_owned(), total, done: 0, started: now, spoken: now, bar }
+    }
+}
+
+/// How far some work is.
+#[derive(Debug)]
+pub struct Progress {
+    what: String,
+    total: Option<usize>,
+    done: usize,
+    started: Instant,
+    spoken: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// `done` steps are done.
+    pub fn set(&mut self, done: usize) {
+        self.done = done;
+        match &self.bar {
+            Some(bar) => bar.set_position(done as u64),
+            None if self.spoken.elapsed() > PLAIN_INTERVAL => {
+                self.spoken = Instant::now();
+                self.say(&self.line());
+            }
+            None => {}
+        }
+    }
+
+    /// One more step is done.
+    pub fn advance(&mut self) {
+        self.set(self.done + 1);
+    }
+
+    /// A line above the bar.
+    pub fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| {
+                let _ = writeln!(io::stderr().lock(), "{text}");
+            }),
+            None => {
+                let _ = writeln!(io::stderr().lock(), "{text}");
+            }
+        }
+    }
+
+    fn line(&self) -> String {
+        let rate = self.done as f64 / self.started.elapsed().as_secs_f64();
+        match self.total {
+            Some(total) => {
+                let percent = 100 * self.done / total.max(1);
+                format!("{}: {} of {total}, {percent} %, {rate:.0} a second", self.what, self.done)
+            }
+            None => format!("{}: {}, {rate:.0} a second", self.what, self.done),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Rows of cells as text, columns aligned, two spaces between them.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,130 @@
+//! `sensors`: which instruments are known.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use wysiwyh::model::Model;
+use wysiwyh::profile::{Kind, Profile, Tested};
+use wysiwyh::{Error, Fault, Result};
+
+use super::report::{Report, table};
+
+/// Shows which instruments are known: their bands, ranges, and the model that
+/// ships for each.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Reads:    the profiles in this program and in $XDG_CONFIG_HOME/wysiwyh/sensors
+Writes:   nothing but text
+Units:    wavelengths in micrometres, ranges in the unit named beside them
+Example:  wysiwyh sensors show sentinel2-l2a")]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// One line for every instrument.
+    #[command(after_help = "\
+Reads:    the profiles in this program
+Writes:   a table, or JSON with --json
+Units:    ranges in the unit named beside them
+Example:  wysiwyh sensors list")]
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Everything about one instrument: its profile as TOML, and how its model
+    /// was trained and scored.
+    #[command(after_help = "\
+Reads:    the profile of that name, or a .toml file
+Writes:   the profile as TOML, ready to be copied and changed
+Units:    wavelengths in micrometres, ranges in the bands' unit
+Example:  wysiwyh sensors show hituav-lwir")]
+    Show {
+        /// Name of the profile, or a .toml file
+        name: String,
+    },
+}
+
+impl Arguments {
+    pub fn run(self, report: &Report) -> Result<ExitCode> {
+        match self.action {
+            Action::List { json } => list(json, report)?,
+            Action::Show { name } => show(&name, report)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A sensor as `list` tells it.
+#[derive(Serialize)]
+struct Entry {
+    name: String,
+    title: String,
+    source: Kind,
+    bands: Option<usize>,
+    range: Option<[f64; 2]>,
+    unit: String,
+    tested: Tested,
+    model: bool,
+}
+
+fn list(json: bool, report: &Report) -> Result<()> {
+    let entries: Vec<Entry> = Profile::shelf()?
+        .into_iter()
+        .map(|profile| Entry {
+            bands: profile.listed_bands().map(<[_]>::len),
+            unit: profile.unit().to_string(),
+            model: Profile::shipped_model(&profile.name).is_some(),
+            name: profile.name,
+            title: profile.title,
+            source: profile.source,
+            range: profile.range,
+            tested: profile.tested,
+        })
+        .collect();
+    if json {
+        return report.json(&entries);
+    }
+    let heading = ["name", "bands", "range", "tested", "model", "what"].map(String::from);
+    let mut rows = vec![heading.to_vec()];
+    rows.extend(entries.iter().map(|entry| {
+        vec![
+            entry.name.clone(),
+            entry.bands.map_or_else(|| "any".into(), |count| count.to_string()),
+            entry.range.map_or_else(
+                || "by training".into(),
+                |[low, high]| format!("{low}..{high} {}", entry.unit),
+            ),
+            word(entry.tested).to_owned(),
+            if entry.model { "ships" } else { "none" }.to_owned(),
+            entry.title.clone(),
+        ]
+    }));
+    report.print(table(&rows))
+}
+
+fn word(tested: Tested) -> &'static str {
+    match tested {
+        Tested::Hardware => "hardware",
+        Tested::File => "file",
+        Tested::Never => "never",
+    }
+}
+
+fn show(name: &str, report: &Report) -> Result<()> {
+    let profile = Profile::find(name)?;
+    let text = toml::to_string(&profile).map_err(|e| Error::new(Fault::Input, name, e))?;
+    report.print(text)?;
+    if Profile::shipped_model(&profile.name).is_none() {
+        return report.print("# no model ships for this sensor");
+    }
+    let model = Model::shipped(&profile.name)?;
+    let record = toml::to_string(model.record()).map_err(|e| Error::new(Fault::Input, name, e))?;
+    let commented: Vec<String> = record.lines().map(|line| format!("# {line}")).collect();
+    let (name, hash) = (model.name(), model.hash());
+    report.print(format!("# model {name}, sha256 {hash}\n{}", commented.join("\n")))
+}

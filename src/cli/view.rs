@@ -1,0 +1,32 @@
+//! `view`: a session in the Rerun viewer.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use wysiwyh::{Result, recorder};
+
+use super::report::Report;
+
+/// Opens a recorded session in the Rerun viewer, or says how to install the
+/// one that matches.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Reads:    a .rrd file of `live --save`, `convert --rrd`, `evaluate --rrd` or `demo`
+Writes:   nothing
+Units:    in the viewer: levels in dB, loudness in LUFS, time in seconds since the
+          end of the sound's lead-in
+Example:  wysiwyh view session.rrd")]
+pub struct Arguments {
+    /// The session
+    #[arg(value_name = "SESSION")]
+    session: PathBuf,
+}
+
+impl Arguments {
+    pub fn run(self, report: &Report) -> Result<ExitCode> {
+        report.note("The viewer is a window of its own; close it to go on here.");
+        recorder::view(&self.session)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,199 @@
+//! Hear it without owning anything: the simulated thermal camera through the
+//! model that ships for it, to files, and back to pictures.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ndarray::Array3;
+
+use crate::convert::{Slots, publish};
+use crate::error::{Error, Fault, Result};
+use crate::evaluate::{correlation, psnr_db};
+use crate::picture::{self, SheetRow};
+use crate::recorder::{Moment, Origin, Pace, Recorder, Target};
+use crate::session;
+use crate::sink::{self, Format, Header};
+use crate::sonifier::Sonifier;
+use crate::spectrum::Preset;
+use crate::synth::SLOT_S;
+use crate::voice::Voice;
+
+/// Length of the demo.
+pub const SECONDS: f64 = 20.0;
+/// Rows of the contact sheet.
+const ROWS: usize = 6;
+
+/// What to do with the demo.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where `sound.wav`, `session.rrd` and `contact-sheet.png` go.
+    pub folder: PathBuf,
+    /// Seeds the scene and the sound.
+    pub seed: u64,
+}
+
+/// How much survived.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// The files written, the sound first.
+    pub files: Vec<PathBuf>,
+    /// Number of sound frames.
+    pub slots: usize,
+    /// Mean PSNR in dB of the pictures decoded from the code.
+    pub psnr_code_db: f64,
+    /// Mean PSNR in dB of the pictures decoded from the WAV, read back.
+    pub psnr_sound_db: f64,
+    /// Correlation of band energy and loudness.
+    pub loudness_r: f64,
+}
+
+/// Runs the demo. Plain sentences about what happens go to `say`. It ends
+/// early, without files, once `stop` is true.
+///
+/// # Errors
+///
+/// If the folder cannot be written.
+pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) -> Result<Summary> {
+    let voice = Voice {
+        model: None,
+        sensor: Some("simulated-lwir".into()),
+        preset: Preset::Listen,
+        span: None,
+        polarity: None,
+        seed: settings.seed,
+    };
+    let folder = &settings.folder;
+    fs::create_dir_all(folder).map_err(|e| Error::output(folder, e))?;
+    let staging = tempfile::Builder::new()
+        .prefix(".wysiwyh-")
+        .tempdir_in(folder)
+        .map_err(|e| Error::output(folder, e))?;
+
+    say("You will hear warm bodies cross a cool room: the more warmth in view, the louder; \
+         each sound frame lasts a tenth of a second.");
+    let wav = staging.path().join("sound.wav");
+    let (mut sonifier, header, mut moments) = write_sound(&voice, &wav, stop)?;
+    let recording = sink::read(&wav)?;
+    for (slot, moment) in moments.iter_mut().enumerate() {
+        decode(&mut sonifier, &recording.samples, slot, moment)?;
+    }
+    let summary = score(&sonifier, &moments);
+    write_sheet(&staging.path().join("contact-sheet.png"), &sonifier, &moments)?;
+    let mut names = vec!["sound.wav".to_owned(), "contact-sheet.png".to_owned()];
+    let rrd = staging.path().join("session.rrd");
+    match write_session(&rrd, &sonifier, &header, folder.join("sound.wav"), moments) {
+        Ok(()) => names.push("session.rrd".to_owned()),
+        Err(error) if error.fault == Fault::Unsupported => say(&format!("no session: {error}")),
+        Err(error) => return Err(error),
+    }
+    let files = publish(staging.path(), &names, folder)?;
+    Ok(Summary { files, ..summary })
+}
+
+/// The whole signal path: from the camera to the file at `wav`, and what the
+/// recorder shall know, still without pictures from the sound.
+fn write_sound(
+    voice: &Voice,
+    wav: &Path,
+    stop: &AtomicBool,
+) -> Result<(Sonifier, Header, Vec<Moment>)> {
+    let model = voice.model_for("simulated")?;
+    let sensor = voice.open("simulated", &model, None)?;
+    let source = sensor.source().clone();
+    let mut sonifier = voice.sonifier(model)?;
+    let mut header = sonifier.header(&source, "simulated");
+    let mut file = sink::create(wav, Format::Wav, &header)?;
+
+    let count = (SECONDS / SLOT_S) as usize;
+    let mut slots = Slots::new(sensor);
+    let mut moments = Vec::with_capacity(count);
+    while moments.len() < count
+        && let Some(frame) = slots.advance()?
+    {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::new(Fault::Interrupted, "demo", "stopped before its files"));
+        }
+        let sound = sonifier.sonify(frame)?;
+        file.write(&sound.samples)?;
+        moments.push(session::moment(&sonifier, moments.len() as u64, sound)?);
+    }
+    file.write(&sonifier.finish())?;
+    header.frames = Some(moments.len());
+    file.replace_header(&header)?;
+    file.finish()?;
+    Ok((sonifier, header, moments))
+}
+
+/// Replaces the picture of `moment` that came from the code by the one that
+/// is heard in `samples`; the PSNR stays that of the code.
+fn decode(
+    sonifier: &mut Sonifier,
+    samples: &[f32],
+    slot: usize,
+    moment: &mut Moment,
+) -> Result<()> {
+    let code = sonifier
+        .hear(samples, slot)
+        .ok_or_else(|| Error::input("sound.wav", format!("frame {slot} cannot be heard")))?;
+    moment.reconstruction = Some((sonifier.reconstruct(&code)?, Origin::FromSound));
+    Ok(())
+}
+
+fn score(sonifier: &Sonifier, moments: &[Moment]) -> Summary {
+    let from_sound = |moment: &Moment| {
+        let (back, _) = moment.reconstruction.as_ref()?;
+        Some(psnr_db(moment.input.view(), back.view(), sonifier.range()))
+    };
+    let energy: Vec<f64> = moments.iter().map(|m| m.band_energy).collect();
+    let loudness: Vec<f64> = moments.iter().map(|m| m.loudness_lufs).collect();
+    Summary {
+        files: vec![],
+        slots: moments.len(),
+        psnr_code_db: mean(moments.iter().filter_map(|m| m.psnr_db)),
+        psnr_sound_db: mean(moments.iter().filter_map(from_sound)),
+        loudness_r: correlation(&energy, &loudness),
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (count, sum) = values.fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + value));
+    sum / count
+}
+
+/// A few moments as pictures: what went in, its spectrum, what came back out
+/// of the WAV.
+fn write_sheet(path: &Path, sonifier: &Sonifier, moments: &[Moment]) -> Result<()> {
+    let step = moments.len().div_ceil(ROWS).max(1);
+    let rows: Vec<SheetRow> = moments
+        .iter()
+        .step_by(step)
+        .map(|moment| {
+            let preview = |data: &Array3<f32>| {
+                picture::preview(data.view(), sonifier.range(), sonifier.model().bands())
+            };
+            let back = moment.reconstruction.as_ref().map_or(&moment.input, |(back, _)| back);
+            SheetRow {
+                input: preview(&moment.input),
+                levels_db: moment.levels_db.clone(),
+                reconstruction: preview(back),
+                caption: format!("{:.1} s, {:.1} LUFS", moment.time_s, moment.loudness_lufs),
+            }
+        })
+        .collect();
+    let headings = ["sent", "spectrum", "decoded from sound.wav"];
+    picture::save_png(&picture::contact_sheet(headings, &rows), path)
+}
+
+fn write_session(
+    path: &Path,
+    sonifier: &Sonifier,
+    header: &Header,
+    wav: PathBuf,
+    moments: Vec<Moment>,
+) -> Result<()> {
+    let target = Target { save: Some(path.into()), pace: Pace::Batch, ..Target::default() };
+    let recorder = Recorder::new(&target, &session::about(sonifier, header, Some(wav)))?;
+    moments.into_iter().for_each(|moment| recorder.log(moment));
+    recorder.finish().map(|_| ())
+}

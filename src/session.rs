@@ -1,0 +1,58 @@
+//! What the recorder is told: from a sonifier and its sounds to a session and
+//! its moments.
+
+use std::path::PathBuf;
+
+use crate::error::Result;
+use crate::evaluate;
+use crate::recorder::{Moment, Origin, Session};
+use crate::sink::Header;
+use crate::sonifier::{Sonifier, Sound};
+use crate::synth::SLOT_S;
+
+/// Levels in dB between which spectra are drawn, the same in every session so
+/// that sessions can be compared. No value is above the upper one at the
+/// loudest code, and the lower one is 60 dB below.
+const LEVELS_DB: [f32; 2] = [-80.0, -20.0];
+
+/// What the session of `sonifier` is about. `wav` is the sound file that
+/// `header` stands in, if there is one.
+pub fn about(sonifier: &Sonifier, header: &Header, wav: Option<PathBuf>) -> Session {
+    Session {
+        command_line: std::env::args().collect::<Vec<_>>().join(" "),
+        seed: header.seed,
+        model: header.model.clone(),
+        model_hash: header.model_hash.clone(),
+        profile: header.profile.clone(),
+        source: header.source.clone(),
+        wav,
+        lead_in_s: header.lead_in_s,
+        start_time: header.start_time.clone(),
+        bands: sonifier.model().bands().into(),
+        range: header.range.clone(),
+        frequencies_hz: sonifier.layout().frequencies_hz().to_vec(),
+        levels_db: LEVELS_DB,
+    }
+}
+
+/// What `sound`, sent in `slot`, is for the recorder, with the picture that
+/// its code still holds.
+///
+/// # Errors
+///
+/// If the sound is another sonifier's.
+pub fn moment(sonifier: &Sonifier, slot: u64, sound: Sound) -> Result<Moment> {
+    let back = sonifier.reconstruct(&sound.code)?;
+    Ok(Moment {
+        slot,
+        time_s: slot as f64 * SLOT_S,
+        psnr_db: Some(evaluate::psnr_db(sound.sent.data.view(), back.view(), sonifier.range())),
+        input: sound.sent.data,
+        code: sound.code,
+        levels_db: sound.levels_db,
+        reconstruction: Some((back, Origin::FromCode)),
+        loudness_lufs: sound.loudness_lufs,
+        band_energy: sound.band_energy,
+        latency_s: None,
+    })
+}
