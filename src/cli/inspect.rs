@@ -113,7 +113,7 @@ fn hear(source: &str, profile: &Profile, frames: Option<usize>) -> Result<Hearin
     while count < TRIED
         && let Some(frame) = slots.advance()?
     {
-        let lufs = sonifier.sonify(frame).loudness_lufs;
+        let lufs = sonifier.sonify(frame)?.loudness_lufs;
         loudness = [loudness[0].min(lufs), loudness[1].max(lufs)];
         count += 1;
     }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 
 use ndarray::Array3;
 use rerun::Loggable as _;
@@ -77,7 +76,7 @@ fn recording(path: &Path) -> QueryEngine<StorageEngine> {
 /// not logged are left out.
 fn cells(
     engine: &QueryEngine<StorageEngine>,
-    timeline: &str,
+    timeline: &'static str,
     entity: &str,
     component: &str,
 ) -> BTreeMap<i64, ArrayRef> {
@@ -100,7 +99,7 @@ fn cells(
     cells
 }
 
-fn scalars(engine: &QueryEngine<StorageEngine>, timeline: &str, entity: &str) -> Vec<(i64, f64)> {
+fn scalars(engine: &QueryEngine<StorageEngine>, timeline: &'static str, entity: &str) -> Vec<(i64, f64)> {
     let cells = cells(engine, timeline, entity, "Scalars:scalars");
     let one = |cell: &ArrayRef| components::Scalar::from_arrow(cell).unwrap()[0].0.0;
     cells.iter().map(|(index, cell)| (*index, one(cell))).collect()
