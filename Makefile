@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Every target sets up what it needs.
 
 SHELL := /bin/bash
-.PHONY: help demo test lint clean
+.PHONY: help demo install test lint clean
 
 # Outside the clone, so that a fresh clone does not build the dependencies anew.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/wysiwyh/target
@@ -10,16 +10,21 @@ RUST := $(shell sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
 ORACLES := $(HOME)/.cache/wysiwyh/oracles
 
 help:
-	@echo 'make demo   build, hear a simulated thermal camera, and write the session to out/demo'
-	@echo 'make test   everything that must hold: format, lints, documentation, tests'
-	@echo 'make lint   format, lints and documentation alone'
-	@echo 'make clean  delete what was built, in $(CARGO_TARGET_DIR)'
+	@echo 'make demo     build, hear a simulated thermal camera, and write the session to out/demo'
+	@echo 'make install  put the command wysiwyh into ~/.cargo/bin'
+	@echo 'make test     everything that must hold: format, lints, documentation, tests'
+	@echo 'make lint     format, lints and documentation alone'
+	@echo 'make clean    delete what was built, in $(CARGO_TARGET_DIR)'
 	@echo 'The first build takes about 40 minutes on two cores; later ones take seconds.'
 
 demo:
 	@bash setup.sh demo
 	cargo build --locked
 	'$(CARGO_TARGET_DIR)/debug/wysiwyh' demo -o out/demo
+
+install:
+	@bash setup.sh demo
+	cargo install --locked --debug --path .
 
 test: lint
 	@if [ -d '$(ORACLES)' ]; then export WYSIWYH_ORACLES='$(ORACLES)'; fi; \
