@@ -25,12 +25,14 @@ pub mod sonifier;
 pub mod spectrum;
 pub mod synth;
 
+pub mod npy;
 pub mod picture;
 pub mod recorder;
 pub mod sink;
 
 pub mod convert;
 pub mod evaluate;
+pub mod inspect;
 pub mod listen;
 pub mod live;
 pub mod map;

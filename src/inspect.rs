@@ -1,0 +1,176 @@
+//! What is in a source: bands, sizes, values, and what it would sound like.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Serialize;
+
+use crate::error::{Error, Fault, Result};
+use crate::frame::{Band, GeoReference};
+use crate::npy::FrameArray;
+use crate::sensor::{Sensor, Source};
+
+/// Running count, lowest, mean and highest value; NaN does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Statistics {
+    /// Number of readings.
+    pub count: u64,
+    /// Lowest reading; infinite without any.
+    pub min: f32,
+    /// Highest reading; infinite without any.
+    pub max: f32,
+    /// Mean of the readings; 0 without any.
+    pub mean: f64,
+}
+
+impl Default for Statistics {
+    fn default() -> Self {
+        Self { count: 0, min: f32::INFINITY, max: f32::NEG_INFINITY, mean: 0.0 }
+    }
+}
+
+impl Statistics {
+    /// Counts `values` in.
+    pub fn add<'a>(&mut self, values: impl IntoIterator<Item = &'a f32>) {
+        let (mut count, mut sum) = (0u64, 0.0);
+        for &value in values.into_iter().filter(|value| !value.is_nan()) {
+            count += 1;
+            self.min = self.min.min(value);
+            self.max = self.max.max(value);
+            sum += f64::from(value);
+        }
+        let total = self.count + count;
+        if total > 0 {
+            self.mean += (sum - self.mean * count as f64) / total as f64;
+        }
+        self.count = total;
+    }
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// What the source says about itself.
+    pub source: Source,
+    /// Frames read; a tiled scene counts as one.
+    pub frames: usize,
+    /// Where the first frame, or the scene, lies.
+    pub georeference: Option<GeoReference>,
+    /// One entry per band.
+    pub statistics: Vec<Statistics>,
+    /// Pixels per band, readings or not.
+    pub pixels: u64,
+}
+
+impl Inspection {
+    /// Each band with its statistics.
+    pub fn bands(&self) -> impl Iterator<Item = (&Band, &Statistics)> {
+        self.source.bands.iter().zip(&self.statistics)
+    }
+}
+
+/// Reads every frame of `sensor`; with `npy`, writes the frames as read to
+/// that file (`[frame, band, row, column]` f32, NaN = no reading).
+///
+/// # Errors
+///
+/// If a frame cannot be read, the file cannot be written, the frames written
+/// to it differ in size, or `stop` becomes true.
+pub fn run(
+    sensor: Box<dyn Sensor>,
+    npy: Option<&Path>,
+    stop: &AtomicBool,
+    tell: &mut dyn FnMut(usize),
+) -> Result<Inspection> {
+    let source = sensor.source().clone();
+    let scene = source.scene.clone();
+    let mut staged = npy.map(Staged::new).transpose()?;
+    let mut inspection = Inspection {
+        frames: 0,
+        georeference: scene.as_ref().and_then(|scene| scene.georeference.clone()),
+        statistics: vec![Statistics::default(); source.bands.len()],
+        pixels: scene.as_ref().map_or(0, |scene| (scene.rows * scene.columns) as u64),
+        source,
+    };
+    for (number, frame) in sensor.enumerate() {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::new(Fault::Interrupted, "inspect", "stopped"));
+        }
+        let frame = frame?;
+        for (statistics, band) in inspection.statistics.iter_mut().zip(frame.data.outer_iter()) {
+            statistics.add(band);
+        }
+        if let Some(staged) = &mut staged {
+            staged.push(&frame)?;
+        }
+        if scene.is_none() {
+            inspection.pixels += (frame.rows() * frame.columns()) as u64;
+            inspection.georeference = inspection.georeference.or(frame.georeference);
+        }
+        inspection.frames = if scene.is_none() { number + 1 } else { 1 };
+        tell(number + 1);
+    }
+    if let Some(staged) = staged {
+        staged.finish()?;
+    }
+    Ok(inspection)
+}
+
+/// An array file that appears under its name once it is whole.
+struct Staged<'a> {
+    path: &'a Path,
+    temporary: tempfile::TempPath,
+    array: Option<FrameArray>,
+}
+
+impl<'a> Staged<'a> {
+    fn new(path: &'a Path) -> Result<Self> {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let temporary = tempfile::Builder::new()
+            .prefix(".wysiwyh-")
+            .tempfile_in(folder)
+            .map_err(|e| Error::output(path, e))?
+            .into_temp_path();
+        Ok(Self { path, temporary, array: None })
+    }
+
+    fn push(&mut self, frame: &crate::frame::Frame) -> Result<()> {
+        let array = match &mut self.array {
+            Some(array) => array,
+            None => {
+                let shape = [frame.bands.len(), frame.rows(), frame.columns()];
+                self.array.insert(FrameArray::create(&*self.temporary, shape)?)
+            }
+        };
+        array.push(frame.data.view())
+    }
+
+    fn finish(self) -> Result<()> {
+        let Some(array) = self.array else {
+            return Err(Error::output(self.path, "there is no frame to write"));
+        };
+        array.finish()?;
+        self.temporary.persist(self.path).map_err(|e| Error::output(self.path, e.error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_over_parts_are_those_of_the_whole() {
+        let values: Vec<f32> = (0..1000).map(|n| ((n * 37) % 101) as f32 - 20.0).collect();
+        let mut parts = Statistics::default();
+        for part in values.chunks(7) {
+            parts.add(part);
+            parts.add(&[f32::NAN]);
+        }
+        let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / 1000.0;
+        assert!((parts.mean - mean).abs() < 1e-9, "{} against {mean}", parts.mean);
+        assert_eq!((parts.count, parts.min, parts.max), (1000, -20.0, 80.0));
+    }
+}
