@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+#[path = "it/inspect.rs"]
+mod inspect;
 #[cfg(feature = "gdal")]
 #[path = "it/map.rs"]
 mod map;

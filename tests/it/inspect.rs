@@ -1,0 +1,56 @@
+//! What is in a source, in numbers and as a file for other programs.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use ndarray::Array4;
+use ndarray_npy::ReadNpyExt;
+use wysiwyh::inspect::{Inspection, run};
+use wysiwyh::sensor::{Options, open};
+use wysiwyh::{Fault, Result};
+
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+fn inspect(source: &Path, npy: Option<&Path>) -> Result<Inspection> {
+    let sensor = open(&source.to_string_lossy(), None, &Options::default())?;
+    run(sensor, npy, &NEVER, &mut |_| {})
+}
+
+#[test]
+fn numbers_and_array_are_those_of_an_independent_decoder() {
+    let Some(data) = crate::data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let npy = folder.path().join("frames.npy");
+    let name = "formats/cacophony-cptv/derived_lepton3_40frames_u16.tif";
+    let found = inspect(&data.join(name), Some(&npy)).unwrap();
+    let whole = 2_032_613_180.0;
+    let statistics = found.statistics[0];
+    assert_eq!((found.frames, found.pixels, statistics.count), (40, 768_000, 768_000));
+    assert!((statistics.mean * 768_000.0 - whole).abs() < 1.0, "{statistics:?}");
+    let array = Array4::<f32>::read_npy(File::open(&npy).unwrap()).unwrap();
+    assert_eq!(array.shape(), [40, 1, 120, 160]);
+    assert_eq!(array.iter().map(|&v| f64::from(v)).sum::<f64>(), whole);
+    let lowest = array.iter().copied().fold(f32::INFINITY, f32::min);
+    assert_eq!(statistics.min, lowest);
+}
+
+#[test]
+fn pictures_of_two_sizes_make_no_array_and_leave_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().join("pictures");
+    fs::create_dir(&pictures).unwrap();
+    image::GrayImage::new(5, 4).save(pictures.join("1.png")).unwrap();
+    image::GrayImage::new(6, 4).save(pictures.join("2.png")).unwrap();
+    assert_eq!(inspect(&pictures, None).unwrap().pixels, 44);
+    let error = inspect(&pictures, Some(&folder.path().join("a.npy"))).unwrap_err().to_string();
+    assert!(error.contains("[1, 4, 5]") && error.contains("[1, 4, 6]"), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "only the pictures remain");
+}
+
+#[test]
+fn a_stop_is_obeyed() {
+    let sensor = open("simulated", None, &Options::default()).unwrap();
+    let error = run(sensor, None, &AtomicBool::new(true), &mut |_| {}).unwrap_err();
+    assert_eq!(error.fault, Fault::Interrupted);
+}
