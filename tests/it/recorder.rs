@@ -99,7 +99,11 @@ fn cells(
     cells
 }
 
-fn scalars(engine: &QueryEngine<StorageEngine>, timeline: &'static str, entity: &str) -> Vec<(i64, f64)> {
+fn scalars(
+    engine: &QueryEngine<StorageEngine>,
+    timeline: &'static str,
+    entity: &str,
+) -> Vec<(i64, f64)> {
     let cells = cells(engine, timeline, entity, "Scalars:scalars");
     let one = |cell: &ArrayRef| components::Scalar::from_arrow(cell).unwrap()[0].0.0;
     cells.iter().map(|(index, cell)| (*index, one(cell))).collect()
