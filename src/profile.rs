@@ -14,9 +14,21 @@ use crate::frame::{Band, Unit};
 /// The embedded shelf: profile name, profile, and the trained model that
 /// ships with it.
 const SHELF: &[(&str, &str, Option<&[u8]>)] = &[
-    ("simulated-lwir", include_str!("../sensors/simulated-lwir.toml"), None),
-    ("hituav-lwir", include_str!("../sensors/hituav-lwir.toml"), None),
-    ("sentinel2-l2a", include_str!("../sensors/sentinel2-l2a.toml"), None),
+    (
+        "simulated-lwir",
+        include_str!("../sensors/simulated-lwir.toml"),
+        Some(include_bytes!("../sensors/simulated-lwir.safetensors")),
+    ),
+    (
+        "hituav-lwir",
+        include_str!("../sensors/hituav-lwir.toml"),
+        Some(include_bytes!("../sensors/hituav-lwir.safetensors")),
+    ),
+    (
+        "sentinel2-l2a",
+        include_str!("../sensors/sentinel2-l2a.toml"),
+        Some(include_bytes!("../sensors/sentinel2-l2a.safetensors")),
+    ),
 ];
 
 /// Whether a source delivers whole pictures or a scene to be tiled.
