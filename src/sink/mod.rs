@@ -1,4 +1,4 @@
-//! Where samples go, files and the speaker, and files read back.
+//! Where samples go: files, and files read back.
 //!
 //! A file carries everything that a receiver needs in its [`Header`], so that
 //! a renamed file still decodes. Samples are mono, 48 kHz, full scale 1.0.
@@ -6,8 +6,6 @@
 //! code, and rounding is 96 dB below full scale already.
 
 mod flac;
-pub mod guard;
-mod speaker;
 mod wav;
 
 use std::fmt;

@@ -1,1 +1,0 @@
-//! The ear's protection.
