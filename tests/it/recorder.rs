@@ -269,23 +269,6 @@ fn a_slow_target_loses_pictures_but_no_codes() {
 
 #[cfg(unix)]
 #[test]
-fn a_target_that_breaks_is_named_and_the_others_go_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = pipe(folder.path());
-    let reader = std::thread::spawn({
-        let path = path.clone();
-        move || drop(std::fs::File::open(path).unwrap())
-    });
-    let recorder = Recorder::new(&save(&path, Pace::Live), &session()).unwrap();
-    reader.join().unwrap();
-    (0..50).for_each(|slot| recorder.log(moment(slot)));
-    let error = recorder.finish().unwrap_err();
-    assert_eq!(error.fault, Fault::Output);
-    assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
-}
-
-#[cfg(unix)]
-#[test]
 fn a_target_that_takes_nothing_ends_in_an_error_not_in_a_hang() {
     let folder = tempfile::tempdir().unwrap();
     let path = pipe(folder.path());
