@@ -67,6 +67,9 @@ pub struct Model {
     bands: Vec<Band>,
     range: Vec<[f64; 2]>,
     record: Record,
+    /// The file itself: writing it out anew need not give the same bytes, and
+    /// the hash names these.
+    file: Vec<u8>,
     hash: String,
 }
 
@@ -84,11 +87,11 @@ impl Model {
         range: Vec<[f64; 2]>,
         record: Record,
     ) -> Result<Self> {
-        let mut model = Self { autoencoder, profile, bands, range, record, hash: String::new() };
+        let (file, hash) = (Vec::new(), String::new());
+        let model = Self { autoencoder, profile, bands, range, record, file, hash };
         // What is stored is f16: read it back, so that a fresh model sounds
         // exactly as it will after loading.
-        model = Self::from_bytes(&model.to_bytes()?, "new model")?;
-        Ok(model)
+        Self::from_bytes(&model.to_bytes()?, "new model")
     }
 
     /// Reads the model file at `path`.
@@ -154,6 +157,7 @@ impl Model {
             bands: about.bands,
             range: about.range,
             record: about.record,
+            file: bytes.to_vec(),
             hash,
         })
     }
@@ -168,7 +172,7 @@ impl Model {
         let folder = folder.unwrap_or_else(|| Path::new("."));
         let failed = |e: std::io::Error| Error::output(path, e);
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        file.write_all(&self.to_bytes()?).map_err(failed)?;
+        file.write_all(&self.file).map_err(failed)?;
         file.persist(path).map_err(|e| failed(e.error))?;
         Ok(())
     }
