@@ -196,7 +196,8 @@ impl Model {
             ("linear.band_mean".to_owned(), row(&linear.band_mean)),
             ("linear.spectral".to_owned(), linear.spectral.clone()),
             ("linear.centre".to_owned(), row(&linear.centre)),
-            ("linear.rotation".to_owned(), linear.rotation.clone()),
+            ("linear.energy".to_owned(), row(&linear.energy)),
+            ("linear.synthesis".to_owned(), linear.synthesis.clone()),
             ("linear.deviation".to_owned(), row(&linear.deviation)),
         ];
         if let Some(network) = &self.autoencoder.network {
@@ -374,7 +375,8 @@ fn linear_from(
             .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
             .collect(),
         centre: row("linear.centre")?,
-        rotation: parameter("linear.rotation")?,
+        energy: row("linear.energy")?,
+        synthesis: parameter("linear.synthesis")?,
         deviation: row("linear.deviation")?,
     };
     let [rows, columns] = about.grid;
@@ -387,7 +389,8 @@ fn linear_from(
         && linear.band_mean.len() == bands
         && linear.spectral.nrows() == bands
         && linear.centre.len() == coefficients
-        && linear.rotation.dim() == (coefficients, linear.deviation.len())
+        && linear.energy.len() == coefficients
+        && linear.synthesis.dim() == (coefficients, linear.deviation.len())
         && linear.deviation.len().is_power_of_two()
         && linear.deviation.iter().all(|&d| d > 0.0)
         && about.spread > 0.0

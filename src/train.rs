@@ -8,6 +8,7 @@ use crate::autoencoder::{Autoencoder, haar, read};
 use crate::dataset::{Dataset, Part, mirrored};
 use crate::error::Result;
 use crate::evaluate;
+use crate::frame::Band;
 use crate::model::{Model, Record};
 use crate::profile::Profile;
 
@@ -44,13 +45,14 @@ pub fn analytic(
         plain.iter().flat_map(|picture| mirrored(picture, settings.from_above)).collect()
     };
     let (train, choose) = (pictures(Part::Train), pictures(Part::Choose));
+    let weights: Vec<f32> = dataset.bands.iter().map(Band::weight).collect();
     say(&format!("Fitting to {} frames, choosing on {}.", train.len(), choose.len()));
-    let shrinkage = choose_shrinkage(&mirror(&train), &choose, settings.values, say)?;
+    let shrinkage = choose_shrinkage(&mirror(&train), &choose, &weights, settings.values, say)?;
 
     let both: Vec<Array3<f32>> = train.into_iter().chain(choose).collect();
     let augmented = mirror(&both);
-    let linear = Moments::gather(&augmented)?.solve(settings.values, shrinkage)?;
-    let autoencoder = aligned(linear, &both, &dataset.bands)?;
+    let linear = Moments::gather(&augmented, &weights)?.solve(settings.values, shrinkage)?;
+    let autoencoder = uniform(linear, &both)?;
     let mut groups = dataset.groups(Part::Train);
     groups.extend(dataset.groups(Part::Choose));
     groups.sort();
@@ -82,10 +84,11 @@ fn normalised(dataset: &Dataset, part: Part) -> Vec<Array3<f32>> {
 fn choose_shrinkage(
     train: &[Array3<f32>],
     choose: &[Array3<f32>],
+    weights: &[f32],
     values: usize,
     say: &mut dyn FnMut(&str),
 ) -> Result<f32> {
-    let moments = Moments::gather(train)?;
+    let moments = Moments::gather(train, weights)?;
     let mut best = (f64::NEG_INFINITY, 0.5);
     for shrinkage in SHRINKAGES {
         let linear = moments.solve(values, shrinkage)?;
@@ -115,31 +118,17 @@ fn held_out_psnr(autoencoder: &Autoencoder, pictures: &[Array3<f32>]) -> Result<
     Ok(total / pictures.len().max(1) as f64)
 }
 
-/// The autoencoder of `linear`: brighter pictures have larger components, and
-/// the logits are spread such that the pooled code is uniform.
-fn aligned(
-    mut linear: Linear,
-    pictures: &[Array3<f32>],
-    bands: &[crate::frame::Band],
-) -> Result<Autoencoder> {
+/// The autoencoder of `linear`, its logits spread such that the pooled code is
+/// uniform over `pictures`.
+fn uniform(linear: Linear, pictures: &[Array3<f32>]) -> Result<Autoencoder> {
     let device = Device::flex();
-    let energy: Vec<f32> = pictures
-        .iter()
-        .map(|picture| {
-            let means = picture.outer_iter().zip(bands);
-            means.map(|(band, about)| about.weight() * band.mean().unwrap_or(0.0)).sum()
-        })
-        .collect();
-    let components = |linear: &Linear| -> Result<Array2<f32>> {
-        let autoencoder = Autoencoder::new(linear.clone(), 1.0, &device);
-        let flat = read(autoencoder.components(autoencoder.tensor(pictures)?))?;
-        Array2::from_shape_vec((pictures.len(), linear.values()), flat)
-            .map_err(|e| crate::Error::usage("training", e))
-    };
-    linear.align(&components(&linear)?, &energy);
     let values = linear.values();
     let rows = haar::matrix(values) * haar::weights(values).insert_axis(ndarray::Axis(1));
-    let logits = components(&linear)?.dot(&rows);
+    let autoencoder = Autoencoder::new(linear.clone(), 1.0, &device);
+    let components = read(autoencoder.components(autoencoder.tensor(pictures)?))?;
+    let components = Array2::from_shape_vec((pictures.len(), values), components)
+        .map_err(|e| crate::Error::usage("training", e))?;
+    let logits = components.dot(&rows);
     let mut sizes: Vec<f32> = logits.iter().map(|v| v.abs()).collect();
     sizes.sort_by(f32::total_cmp);
     // The upper quartile of a symmetric distribution is the median of its

@@ -2,9 +2,14 @@
 //!
 //! A picture is taken apart separably: across bands by the eigenvectors of
 //! their covariance (KLT), across space by the two-dimensional cosine
-//! transform (DCT-II). The coefficients of largest variance are kept, and
-//! their own principal components, ordered by variance, are what the code
-//! carries. The covariance is shrunk towards its diagonal, which is that of a
+//! transform (DCT-II). The coefficients of largest variance are kept. The
+//! first component of the code is the picture's band energy, and takes with it
+//! all that the coefficients on average do with band energy; the others are
+//! the principal components of what remains, ordered by variance. So the mean
+//! of the code follows band energy by construction, for any picture, and the
+//! components stay uncorrelated.
+//!
+//! The covariance is shrunk towards its diagonal, which is that of a
 //! stationary picture: a few hundred training pictures estimate a full
 //! covariance badly, and the plain principal components of the pixels are the
 //! worse the more of them one takes.
@@ -35,10 +40,15 @@ pub struct Linear {
     pub selected: Vec<u32>,
     /// Mean of each coefficient, `[coefficient]`.
     pub centre: Array1<f32>,
-    /// Orthonormal principal directions of the coefficients, ordered by
-    /// variance, `[coefficient, component]`.
-    pub rotation: Array2<f32>,
-    /// Standard deviation along each of them, `[component]`.
+    /// Band energy as a weighted sum of the coefficients, up to a factor: the
+    /// first component, `[coefficient]`.
+    pub energy: Array1<f32>,
+    /// What one unit of each component adds to the coefficients,
+    /// `[coefficient, component]`. The first column is the regression of the
+    /// coefficients on band energy, the others are orthonormal, and orthogonal
+    /// to `energy`.
+    pub synthesis: Array2<f32>,
+    /// Standard deviation of each component, `[component]`.
     pub deviation: Array1<f32>,
 }
 
@@ -51,12 +61,13 @@ pub struct Moments {
 
 impl Moments {
     /// Gathers the moments of `pictures`, each `[band, row, column]`,
-    /// normalised and without gaps.
+    /// normalised and without gaps; `weights`, one per band, are those of the
+    /// band energy.
     ///
     /// # Errors
     ///
     /// If there are fewer than two pictures.
-    pub fn gather(pictures: &[Array3<f32>]) -> Result<Self> {
+    pub fn gather(pictures: &[Array3<f32>], weights: &[f32]) -> Result<Self> {
         let (Some(first), true) = (pictures.first(), pictures.len() > 1) else {
             let what = format!("{} pictures to learn from, at least 2 are needed", pictures.len());
             return Err(Error::new(Fault::Input, "training", what));
@@ -88,11 +99,7 @@ impl Moments {
         let count = pictures.len() as f32;
         let mean = sum / count;
         let variance = square / count - &mean * &mean;
-        let mut order: Vec<u32> = (0..total as u32).collect();
-        order.sort_by(|&a, &b| {
-            variance[b as usize].total_cmp(&variance[a as usize]).then(a.cmp(&b))
-        });
-        order.truncate(COEFFICIENTS);
+        let order = by_variance(&variance, rows * columns);
         let centre = Array1::from_iter(order.iter().map(|&index| mean[index as usize]));
 
         let gathered: Vec<Array1<f32>> = pictures
@@ -109,11 +116,12 @@ impl Moments {
         let covariance = data.t().dot(&data) / count;
         let frame = Linear {
             grid: [rows, columns],
+            energy: energy(&order, &spectral, weights, rows * columns),
             band_mean,
             spectral,
             selected: order,
             centre,
-            rotation: Array2::zeros((0, 0)),
+            synthesis: Array2::zeros((0, 0)),
             deviation: Array1::zeros(0),
         };
         Ok(Self { frame, covariance })
@@ -132,19 +140,26 @@ impl Moments {
             let what = format!("{values} values asked of {coefficients} coefficients");
             return Err(Error::usage("--values", what).hint("take fewer values or a larger grid"));
         }
-        let shrunk = Mat::from_fn(coefficients, coefficients, |row, column| {
-            let kept = if row == column { 1.0 } else { 1.0 - shrinkage };
-            f64::from(self.covariance[(row, column)] * kept)
-        });
-        let (variances, directions) = eigen(&shrunk)?;
+        let mut shrunk = self.covariance.mapv(|v| v * (1.0 - shrinkage));
+        shrunk.diag_mut().assign(&self.covariance.diag());
         let mut linear = self.frame.clone();
-        linear.rotation =
-            Array2::from_shape_fn((coefficients, values), |(row, k)| directions[(row, k)] as f32);
-        // The true variance along each direction, not the shrunk one.
-        let along = self.covariance.dot(&linear.rotation);
+        let with_energy = shrunk.dot(&linear.energy);
+        let variance = linear.energy.dot(&with_energy).max(1e-12);
+        let residual = Mat::from_fn(coefficients, coefficients, |row, column| {
+            let explained = with_energy[row] * with_energy[column] / variance;
+            f64::from(shrunk[(row, column)] - explained)
+        });
+        let (_, directions) = eigen(&residual)?;
+        linear.synthesis = Array2::from_shape_fn((coefficients, values), |(row, k)| match k {
+            0 => with_energy[row] / variance,
+            k => directions[(row, k - 1)] as f32,
+        });
+        // The true deviation of each component, not that of the shrunk
+        // covariance.
+        let analysis = linear.analysis();
+        let along = self.covariance.dot(&analysis);
         linear.deviation = Array1::from_shape_fn(values, |k| {
-            let variance = along.column(k).dot(&linear.rotation.column(k));
-            variance.max(variances[k] as f32 * 1e-3).max(1e-12).sqrt()
+            along.column(k).dot(&analysis.column(k)).max(1e-12).sqrt()
         });
         Ok(linear)
     }
@@ -156,19 +171,50 @@ impl Linear {
         self.deviation.len()
     }
 
-    /// Turns every component whose correlation with `energy` is negative, so
-    /// that brighter pictures have larger components; pictures are given as
-    /// `components`, `[picture, component]`.
-    pub fn align(&mut self, components: &Array2<f32>, energy: &[f32]) {
-        let mean = energy.iter().sum::<f32>() / energy.len().max(1) as f32;
-        for k in 0..self.values() {
-            let products =
-                components.column(k).into_iter().zip(energy).map(|(z, e)| z * (e - mean));
-            if products.sum::<f32>() < 0.0 {
-                self.rotation.column_mut(k).mapv_inplace(|v| -v);
+    /// The weights with which the coefficients make each component, before it
+    /// is divided by its deviation, `[coefficient, component]`: first band
+    /// energy, then the projections of what band energy leaves unexplained.
+    pub fn analysis(&self) -> Array2<f32> {
+        let first = self.synthesis.column(0);
+        let overlap = first.dot(&self.synthesis);
+        let mut analysis = self.synthesis.clone();
+        for (k, mut column) in analysis.columns_mut().into_iter().enumerate() {
+            match k {
+                0 => column.assign(&self.energy),
+                k => column.scaled_add(-overlap[k], &self.energy),
             }
         }
+        analysis
     }
+}
+
+/// The coefficients that take part: those of largest variance, after the mean
+/// levels of the spectral components, of which band energy is made. There are
+/// `pixels` coefficients to a spectral component, its mean level first.
+fn by_variance(variance: &Array1<f32>, pixels: usize) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..variance.len() as u32).collect();
+    let key = |&index: &u32| (!(index as usize).is_multiple_of(pixels), variance[index as usize]);
+    order.sort_by(|a, b| {
+        let ((detail_a, variance_a), (detail_b, variance_b)) = (key(a), key(b));
+        detail_a.cmp(&detail_b).then(variance_b.total_cmp(&variance_a)).then(a.cmp(b))
+    });
+    order.truncate(COEFFICIENTS);
+    order
+}
+
+/// The weights of the `selected` coefficients in the band energy, as a vector
+/// of length 1: the mean level of each spectral component counts by what the
+/// bands' `weights` give it.
+fn energy(selected: &[u32], spectral: &Array2<f32>, weights: &[f32], pixels: usize) -> Array1<f32> {
+    let of_component = |component: usize| -> f32 {
+        spectral.column(component).iter().zip(weights).map(|(s, w)| s * w).sum()
+    };
+    let energy = Array1::from_iter(selected.iter().map(|&index| {
+        let (component, coefficient) = (index as usize / pixels, index as usize % pixels);
+        if coefficient == 0 { of_component(component) } else { 0.0 }
+    }));
+    let length = energy.dot(&energy).sqrt();
+    energy / length.max(f32::MIN_POSITIVE)
 }
 
 /// Mean `[band]` and leading eigenvectors `[band, component]` of the bands'
@@ -292,17 +338,55 @@ mod tests {
     #[test]
     fn three_patterns_need_three_components() {
         let pictures = mixtures(60);
-        let linear = Moments::gather(&pictures).unwrap().solve(8, 0.0).unwrap();
+        let linear = Moments::gather(&pictures, &[1.0, 0.3]).unwrap().solve(8, 0.0).unwrap();
         assert!(linear.deviation[2] > 5e-2 * linear.deviation[0], "{}", linear.deviation);
         assert!(linear.deviation[3] < 2e-2 * linear.deviation[0], "{}", linear.deviation);
-        for k in 1..3 {
+        for k in 2..8 {
             assert!(linear.deviation[k] <= linear.deviation[k - 1] * 1.0001);
         }
     }
 
     #[test]
+    fn analysis_undoes_synthesis_and_leaves_components_uncorrelated() {
+        let moments = Moments::gather(&mixtures(60), &[1.0, 0.3]).unwrap();
+        let linear = moments.solve(3, 0.0).unwrap();
+        let (analysis, synthesis) = (linear.analysis(), &linear.synthesis);
+        for ((a, b), &value) in analysis.t().dot(synthesis).indexed_iter() {
+            assert!((value - f32::from(u8::from(a == b))).abs() < 1e-3, "({a}, {b}): {value}");
+        }
+        let covariance = analysis.t().dot(&moments.covariance).dot(&analysis);
+        for ((a, b), &value) in covariance.indexed_iter() {
+            let scale = linear.deviation[a] * linear.deviation[b];
+            let expected = f32::from(u8::from(a == b));
+            assert!((value / scale - expected).abs() < 1e-2, "({a}, {b}): {value} of {scale}");
+        }
+    }
+
+    #[test]
+    fn the_first_component_is_band_energy() {
+        let (pictures, weights) = (mixtures(60), [1.0, 0.3]);
+        let linear = Moments::gather(&pictures, &weights).unwrap().solve(4, 0.5).unwrap();
+        let dct = Dct::new(8, 10);
+        let mean = linear.band_mean.view().insert_axis(Axis(1)).insert_axis(Axis(2));
+        let (first, energies): (Vec<f64>, Vec<f64>) = pictures
+            .iter()
+            .map(|picture| {
+                let all = dct.forward(mix(&(picture - &mean), &linear.spectral).view());
+                let selected = linear.selected.iter().map(|&index| all[index as usize]);
+                let first: f32 = selected.zip(&linear.energy).map(|(y, w)| y * w).sum();
+                let bands = picture.outer_iter().zip(weights);
+                let energy: f32 = bands.map(|(band, w)| w * band.mean().unwrap()).sum();
+                (f64::from(first), f64::from(energy))
+            })
+            .unzip();
+        let r = crate::evaluate::correlation(&first, &energies);
+        assert!(r > 0.9999, "{r}");
+    }
+
+    #[test]
     fn too_many_values_are_refused_with_both_numbers() {
-        let error = Moments::gather(&mixtures(4)).unwrap().solve(4096, 0.5).unwrap_err();
+        let error =
+            Moments::gather(&mixtures(4), &[1.0, 1.0]).unwrap().solve(4096, 0.5).unwrap_err();
         assert!(error.to_string().contains("4096 values asked of 160"), "{error}");
     }
 }

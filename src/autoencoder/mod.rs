@@ -46,7 +46,8 @@ struct Constants {
     columns: Tensor<3>,       // [1, column, frequency]
     selected: Tensor<1, Int>, // [coefficient]
     centre: Tensor<2>,        // [1, coefficient]
-    rotation: Tensor<2>,      // [coefficient, value]
+    analysis: Tensor<2>,      // [coefficient, value]
+    synthesis: Tensor<2>,     // [value, coefficient]
     deviation: Tensor<2>,     // [1, value]
     scale: Tensor<2>,         // [1, coefficient]
     spread_rows: Tensor<2>,   // [value, position]: weighted Haar rows
@@ -96,7 +97,7 @@ impl Autoencoder {
     pub fn components(&self, pictures: Tensor<4>) -> Tensor<2> {
         let c = &self.constants;
         let coefficients = self.coefficients(pictures);
-        let components = coefficients.clone().matmul(c.rotation.clone()) / c.deviation.clone();
+        let components = coefficients.clone().matmul(c.analysis.clone()) / c.deviation.clone();
         match &self.network {
             Some(network) => components + network.encode(coefficients / c.scale.clone()),
             None => components,
@@ -123,7 +124,7 @@ impl Autoencoder {
     pub fn pictures(&self, components: Tensor<2>) -> Tensor<4> {
         let c = &self.constants;
         let mut coefficients =
-            (components.clone() * c.deviation.clone()).matmul(c.rotation.clone().transpose());
+            (components.clone() * c.deviation.clone()).matmul(c.synthesis.clone());
         if let Some(network) = &self.network {
             coefficients = coefficients + network.decode(components) * c.scale.clone();
         }
@@ -276,7 +277,7 @@ impl Constants {
         let count = selected.len();
         // The deviation of each coefficient as far as the components explain
         // it sets the scale on which the network sees and corrects it.
-        let explained = (&linear.rotation * &linear.deviation.view().insert_axis(Axis(0)))
+        let explained = (&linear.synthesis * &linear.deviation.view().insert_axis(Axis(0)))
             .mapv(|v| v * v)
             .sum_axis(Axis(1))
             .mapv(|v| v.sqrt().max(1e-4));
@@ -287,7 +288,8 @@ impl Constants {
             columns: matrix(&cosines(columns), device).transpose().unsqueeze::<3>(),
             selected: Tensor::from_data(TensorData::new(selected, [count]), device),
             centre: column(&linear.centre),
-            rotation: matrix(&linear.rotation, device),
+            analysis: matrix(&linear.analysis(), device),
+            synthesis: matrix(&linear.synthesis, device).transpose(),
             deviation: column(&linear.deviation),
             scale: column(&explained),
             spread_rows: matrix(&weighted_rows(linear.values()), device),
