@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ndarray::Array3;
+use ndarray::{Array3, s};
 
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Area, Band, Frame};
-use crate::model::Model;
+use crate::model::{Model, normalise};
 use crate::profile::{Kind, Profile};
 use crate::random::Random;
 use crate::sensor::{self, Options};
@@ -20,6 +20,12 @@ const LONGEST: usize = 600;
 
 /// Of those, so many are kept, evenly spaced.
 const KEPT: usize = 40;
+
+/// So many random windows of every whole picture are examples, too.
+const WINDOWS: usize = 3;
+
+/// The smallest window, as a share of the picture's rows and columns.
+const SMALLEST_WINDOW: f64 = 0.6;
 
 /// Which part of the groups a picture belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +49,9 @@ pub struct Dataset {
     pub range: Vec<[f64; 2]>,
     /// Frames on the grid, physical units, with the name of their group.
     frames: Vec<(String, Frame)>,
+    /// Random windows of the same pictures, likewise.
+    windows: Vec<(String, Frame)>,
+    from_above: bool,
     parts: Vec<(String, Part)>,
 }
 
@@ -56,12 +65,18 @@ impl Dataset {
     /// If a source cannot be read, sources differ in bands, or there are
     /// fewer than three groups.
     pub fn read(paths: &[String], profile: &Profile, seed: u64) -> Result<Self> {
-        let mut frames = Vec::new();
+        let (mut frames, mut windows) = (Vec::new(), Vec::new());
         let mut grid = None;
+        let mut random = Random::named(seed, "windows");
         for source in expand(paths)? {
             let group = group(&source, profile);
             for frame in sample(&source, profile)? {
                 let [rows, columns] = *grid.get_or_insert_with(|| grid_of(&frame, profile));
+                if profile.source == Kind::Frames {
+                    windows.extend((0..WINDOWS).map(|_| {
+                        (group.clone(), window(&frame, &mut random).letterbox(rows, columns))
+                    }));
+                }
                 frames.push((group.clone(), frame.letterbox(rows, columns)));
             }
         }
@@ -74,8 +89,15 @@ impl Dataset {
             return Err(Error::new(Fault::Input, group, what));
         }
         let parts = split(frames.iter().map(|(group, _)| group), seed)?;
-        let mut dataset =
-            Self { grid: grid.unwrap_or([GRID; 2]), bands, range: Vec::new(), frames, parts };
+        let mut dataset = Self {
+            grid: grid.unwrap_or([GRID; 2]),
+            bands,
+            range: Vec::new(),
+            frames,
+            windows,
+            from_above: profile.from_above,
+            parts,
+        };
         dataset.range = match profile.range {
             Some(range) => vec![range; dataset.bands.len()],
             None => dataset.percentiles(),
@@ -91,7 +113,40 @@ impl Dataset {
 
     /// The frames of `part`, on the grid, physical units, with their groups.
     pub fn frames(&self, part: Part) -> impl Iterator<Item = (&str, &Frame)> {
-        self.frames
+        self.of_part(&self.frames, part)
+    }
+
+    /// The pictures of `part`, `[band, row, column]`, normalised and without
+    /// gaps.
+    pub fn pictures(&self, part: Part) -> Vec<Array3<f32>> {
+        self.frames(part).map(|(_, frame)| normalise(frame, &self.range)).collect()
+    }
+
+    /// The pictures of `part` and their mirror images, like
+    /// [`Dataset::pictures`].
+    pub fn mirrored(&self, part: Part) -> Vec<Array3<f32>> {
+        let pictures = self.pictures(part);
+        pictures.iter().flat_map(|picture| mirrored(picture, self.from_above)).collect()
+    }
+
+    /// The pictures of `part` and random windows of them (for scenes, whose
+    /// chips are windows already: the chips alone), with their mirror images,
+    /// like [`Dataset::pictures`].
+    pub fn examples(&self, part: Part) -> Vec<Array3<f32>> {
+        let mut examples = self.mirrored(part);
+        for (_, frame) in self.of_part(&self.windows, part) {
+            examples.extend(mirrored(&normalise(frame, &self.range), self.from_above));
+        }
+        examples
+    }
+
+    /// Those of `frames` that belong to `part`.
+    fn of_part<'a>(
+        &'a self,
+        frames: &'a [(String, Frame)],
+        part: Part,
+    ) -> impl Iterator<Item = (&'a str, &'a Frame)> {
+        frames
             .iter()
             .filter(move |(group, _)| self.parts.iter().any(|(g, p)| g == group && *p == part))
             .map(|(group, frame)| (group.as_str(), frame))
@@ -155,9 +210,20 @@ fn group(source: &str, profile: &Profile) -> String {
     }
 }
 
+/// A random window of a picture, of its aspect.
+fn window(frame: &Frame, random: &mut Random) -> Frame {
+    let share = random.between(SMALLEST_WINDOW, 1.0);
+    let part = |size: usize| ((size as f64 * share).round() as usize).clamp(1, size.max(1));
+    let (rows, columns) = (part(frame.rows()), part(frame.columns()));
+    let row = random.below(frame.rows() - rows + 1);
+    let column = random.below(frame.columns() - columns + 1);
+    let data = frame.data.slice(s![.., row..row + rows, column..column + columns]).to_owned();
+    Frame::new(data, frame.bands.clone(), frame.time_s)
+}
+
 /// A picture and its mirror images; pictures taken from above also upside
 /// down.
-pub fn mirrored(picture: &Array3<f32>, from_above: bool) -> Vec<Array3<f32>> {
+fn mirrored(picture: &Array3<f32>, from_above: bool) -> Vec<Array3<f32>> {
     let flip = |axes: &[usize]| {
         let mut view = picture.view();
         for &axis in axes {

@@ -9,7 +9,7 @@ use ndarray::Array3;
 
 use crate::convert::{Slots, publish};
 use crate::error::{Error, Fault, Result};
-use crate::evaluate::{correlation, psnr_db};
+use crate::evaluate::figures::{correlation, psnr_db};
 use crate::picture::{self, SheetRow};
 use crate::recorder::{Moment, Origin, Pace, Recorder, Target};
 use crate::session;

@@ -6,7 +6,7 @@
 //! its tensors hold the linear path and, if training was worth keeping, the
 //! network. Large arrays are stored as f16.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 
@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::autoencoder::linear::Linear;
 use crate::autoencoder::{Autoencoder, Network};
 use crate::error::{Error, Fault, Result};
+use crate::evaluate::{Comparison, Scores};
 use crate::frame::{Band, Frame};
 use crate::profile::Profile;
 
@@ -43,8 +44,10 @@ pub struct Record {
     pub seed: u64,
     /// Shrinkage of the covariance, chosen on groups of their own.
     pub shrinkage: f32,
-    /// Held-out scores by name, measured on what came back through the WAV.
-    pub scores: std::collections::BTreeMap<String, f64>,
+    /// Scores on the report groups, measured on what came back through sound.
+    pub scores: Scores,
+    /// How other linear codes of as many values do there, by their names.
+    pub peers: BTreeMap<String, Comparison>,
 }
 
 /// What the metadata says, as JSON under the key `wysiwyh`.

@@ -120,6 +120,10 @@ pub struct Profile {
     /// Size of a pixel on the ground in metres, for scenes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixel_m: Option<f64>,
+    /// Whether it looks straight down, so that a picture turned over is as
+    /// good an example as the picture itself.
+    #[serde(default)]
+    pub from_above: bool,
     /// Lowest and highest frequency of the sound in hertz.
     #[serde(default = "default_frequencies_hz")]
     pub frequencies_hz: [f64; 2],

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::error::Result;
-use crate::evaluate;
+use crate::evaluate::figures::psnr_db;
 use crate::recorder::{Moment, Origin, Session};
 use crate::sink::Header;
 use crate::sonifier::{Sonifier, Sound};
@@ -46,7 +46,7 @@ pub fn moment(sonifier: &Sonifier, slot: u64, sound: Sound) -> Result<Moment> {
     Ok(Moment {
         slot,
         time_s: slot as f64 * SLOT_S,
-        psnr_db: Some(evaluate::psnr_db(sound.sent.data.view(), back.view(), sonifier.range())),
+        psnr_db: Some(psnr_db(sound.sent.data.view(), back.view(), sonifier.range())),
         input: sound.sent.data,
         code: sound.code,
         levels_db: sound.levels_db,

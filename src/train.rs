@@ -5,10 +5,11 @@ use ndarray::{Array2, Array3};
 
 use crate::autoencoder::linear::{Linear, Moments};
 use crate::autoencoder::{Autoencoder, haar, read};
-use crate::dataset::{Dataset, Part, mirrored};
+use crate::dataset::{Dataset, Part};
 use crate::error::Result;
 use crate::evaluate;
-use crate::frame::Band;
+use crate::evaluate::peers::Peer;
+use crate::frame::{Band, Frame};
 use crate::model::{Model, Record};
 use crate::profile::Profile;
 
@@ -22,8 +23,6 @@ pub struct Settings {
     pub values: usize,
     /// Seed of the split.
     pub seed: u64,
-    /// Whether pictures are seen from above, so that upside-down is as good.
-    pub from_above: bool,
 }
 
 /// Computes the model of `dataset` for `profile`: the linear path fitted on
@@ -40,44 +39,58 @@ pub fn analytic(
     settings: &Settings,
     say: &mut dyn FnMut(&str),
 ) -> Result<Model> {
-    let pictures = |part: Part| normalised(dataset, part);
-    let mirror = |plain: &[Array3<f32>]| -> Vec<Array3<f32>> {
-        plain.iter().flat_map(|picture| mirrored(picture, settings.from_above)).collect()
-    };
-    let (train, choose) = (pictures(Part::Train), pictures(Part::Choose));
     let weights: Vec<f32> = dataset.bands.iter().map(Band::weight).collect();
-    say(&format!("Fitting to {} frames, choosing on {}.", train.len(), choose.len()));
-    let shrinkage = choose_shrinkage(&mirror(&train), &choose, &weights, settings.values, say)?;
+    let choose = dataset.pictures(Part::Choose);
+    let mut examples = dataset.examples(Part::Train);
+    say(&format!("Fitting to {} pictures, choosing on {}.", examples.len(), choose.len()));
+    let shrinkage = choose_shrinkage(&examples, &choose, &weights, settings.values, say)?;
 
-    let both: Vec<Array3<f32>> = train.into_iter().chain(choose).collect();
-    let augmented = mirror(&both);
-    let linear = Moments::gather(&augmented, &weights)?.solve(settings.values, shrinkage)?;
-    let autoencoder = uniform(linear, &both)?;
+    examples.extend(dataset.examples(Part::Choose));
+    let linear = Moments::gather(&examples, &weights)?.solve(settings.values, shrinkage)?;
+    let mut plain = dataset.pictures(Part::Train);
+    plain.extend(choose);
+    let autoencoder = uniform(linear, &plain)?;
     let mut groups = dataset.groups(Part::Train);
     groups.extend(dataset.groups(Part::Choose));
     groups.sort();
-    let mut record = Record {
+    let record = Record {
         trained_groups: groups,
         report_groups: dataset.groups(Part::Report),
-        pictures: augmented.len(),
+        pictures: examples.len(),
         seed: settings.seed,
         shrinkage,
-        scores: Default::default(),
+        ..Record::default()
     };
+    report(autoencoder, record, dataset, profile, say)
+}
+
+/// The model of `autoencoder`, scored on the report groups, beside other codes
+/// that were fitted to the same pictures and their mirror images.
+fn report(
+    autoencoder: Autoencoder,
+    mut record: Record,
+    dataset: &Dataset,
+    profile: &Profile,
+    say: &mut dyn FnMut(&str),
+) -> Result<Model> {
+    let values = autoencoder.values();
     let model = |record| {
         let (bands, range) = (dataset.bands.clone(), dataset.range.clone());
         Model::new(autoencoder.clone(), profile.clone(), bands, range, record)
     };
-    let frames: Vec<_> = dataset.frames(Part::Report).map(|(_, frame)| frame.clone()).collect();
+    let (groups, frames): (Vec<&str>, Vec<Frame>) =
+        dataset.frames(Part::Report).map(|(group, frame)| (group, frame.clone())).unzip();
     say(&format!("Scoring {} frames of groups not seen, through the WAV.", frames.len()));
-    let scores = evaluate::scores(&model(record.clone())?, &frames)?;
-    record.scores = scores.by_name();
-    model(record)
-}
+    record.scores = evaluate::scores(&model(record.clone())?, &frames)?;
 
-/// The pictures of `part`, normalised, gaps filled.
-fn normalised(dataset: &Dataset, part: Part) -> Vec<Array3<f32>> {
-    dataset.frames(part).map(|(_, frame)| crate::model::normalise(frame, &dataset.range)).collect()
+    let mut fitted = dataset.mirrored(Part::Train);
+    fitted.extend(dataset.mirrored(Part::Choose));
+    say(&format!("Fitting other codes to {} pictures for comparison.", fitted.len()));
+    for peer in [Peer::pca(&fitted, values)?, Peer::klt_dct(&fitted, values)] {
+        let compared = evaluate::compare(&record.scores, &peer, &frames, &groups, &dataset.range);
+        record.peers.insert(peer.name.to_owned(), compared);
+    }
+    model(record)
 }
 
 /// The shrinkage with the smallest error on `choose`.

@@ -219,7 +219,7 @@ fn energy(selected: &[u32], spectral: &Array2<f32>, weights: &[f32], pixels: usi
 
 /// Mean `[band]` and leading eigenvectors `[band, component]` of the bands'
 /// covariance over all pixels.
-fn spectral_components(pictures: &[Array3<f32>], bands: usize) -> (Array1<f32>, Array2<f32>) {
+pub fn spectral_components(pictures: &[Array3<f32>], bands: usize) -> (Array1<f32>, Array2<f32>) {
     let (sum, square, count) = pictures
         .par_iter()
         .map(|picture| {
@@ -379,7 +379,7 @@ mod tests {
                 (f64::from(first), f64::from(energy))
             })
             .unzip();
-        let r = crate::evaluate::correlation(&first, &energies);
+        let r = crate::evaluate::figures::correlation(&first, &energies);
         assert!(r > 0.9999, "{r}");
     }
 

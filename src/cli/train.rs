@@ -36,21 +36,26 @@ pub struct Arguments {
     /// Seed of the split
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// The pictures are seen from above, so that upside-down is as good
-    #[arg(long)]
-    from_above: bool,
 }
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
         let profile = Profile::find(&self.sensor)?;
         let dataset = Dataset::read(&self.data, &profile, self.seed)?;
-        let settings =
-            Settings { values: self.values, seed: self.seed, from_above: self.from_above };
+        let settings = Settings { values: self.values, seed: self.seed };
         let model = analytic(&dataset, &profile, &settings, &mut |line| report.note(line))?;
         model.save(&self.output)?;
-        for (name, score) in &model.record().scores {
-            report.print(format_args!("{name}: {score:.3}"))?;
+        let record = model.record();
+        report.print(&record.scores)?;
+        for (name, peer) in &record.peers {
+            let [low, high] = peer.interval_db;
+            report.print(format_args!(
+                "gain over {name}: {:+.2} dB ({low:+.2} to {high:+.2}, 95 % over groups)",
+                peer.gain_db
+            ))?;
+            for (values, psnr) in &peer.psnr_db {
+                report.print(format_args!("PSNR of {name}, {values} values: {psnr:.2} dB"))?;
+            }
         }
         report.print(self.output.display())?;
         Ok(ExitCode::SUCCESS)

@@ -1,0 +1,319 @@
+//! What survives the trip: figures measured on what came back through sound.
+
+pub mod channel;
+pub mod figures;
+pub mod peers;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use ndarray::Array3;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::frame::Frame;
+use crate::model::Model;
+use crate::random::Random;
+use crate::sonifier::{Sonifier, Sound};
+use crate::spectrum::{Mapping, Preset};
+use channel::Channel;
+use figures::{bits, correlation, mean, psnr_db, quantile, spectral_angle_deg, ssim, uniformity};
+use peers::Peer;
+
+/// The figures of a model on frames it has not seen, preset `data`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Scores {
+    /// Number of frames.
+    pub frames: usize,
+    /// Mean over frames of the PSNR in dB (peak 1) from the code, unsounded.
+    pub psnr_code_db: f64,
+    /// The same from a 16-bit file, by number of groups of the code: 1, 2,
+    /// 4 .. K.
+    pub psnr_sound_db: BTreeMap<usize, f64>,
+    /// The same of each frame, at K.
+    #[serde(skip)]
+    pub psnr_frames_db: Vec<f64>,
+    /// Root mean square error from a 16-bit file per band, in physical units.
+    pub rmse: Vec<f64>,
+    /// Mean structural similarity from a 16-bit file; absent where no window
+    /// of the picture has every reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssim: Option<f64>,
+    /// Mean spectral angle in degrees from a 16-bit file; absent with fewer
+    /// than four bands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spectral_angle_deg: Option<f64>,
+    /// What each channel leaves, by its name.
+    pub channels: BTreeMap<String, Survival>,
+    /// Correlation of band energy with the mean code.
+    pub energy_code_r: f64,
+    /// Correlation of band energy with loudness.
+    pub energy_loudness_r: f64,
+    /// Loudness in LU between the 5th and the 95th percentile.
+    pub loudness_span_lu: f64,
+    /// Kolmogorov-Smirnov distance of all code values from uniform.
+    pub uniformity_pooled: f64,
+    /// The largest such distance of a single code position.
+    pub uniformity_worst: f64,
+}
+
+/// What one channel leaves of the pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Survival {
+    /// Mean over frames of the PSNR in dB (peak 1).
+    pub psnr_db: f64,
+    /// Bits per frame that survive: see [`figures::bits`].
+    pub bits: f64,
+}
+
+/// How the code compares with another linear code of as many values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Mean PSNR in dB of the other, by number of values: 1, 2, 4 .. K.
+    pub psnr_db: BTreeMap<usize, f64>,
+    /// What the code through a 16-bit file gains over it at K, mean over
+    /// frames, in dB.
+    pub gain_db: f64,
+    /// The 95 % interval of the gain, bootstrapped over groups.
+    pub interval_db: [f64; 2],
+}
+
+impl fmt::Display for Scores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "frames scored: {}", self.frames)?;
+        writeln!(f, "PSNR from the code: {:.2} dB", self.psnr_code_db)?;
+        for (groups, psnr) in &self.psnr_sound_db {
+            writeln!(f, "PSNR from the sound, {groups} groups: {psnr:.2} dB")?;
+        }
+        for (channel, Survival { psnr_db, bits }) in &self.channels {
+            writeln!(f, "PSNR after {channel}: {psnr_db:.2} dB, {bits:.0} bits a frame")?;
+        }
+        for (band, rmse) in self.rmse.iter().enumerate() {
+            writeln!(f, "error of band {}: {rmse:.4} (RMS, physical units)", band + 1)?;
+        }
+        if let Some(ssim) = self.ssim {
+            writeln!(f, "structural similarity: {ssim:.3}")?;
+        }
+        if let Some(angle) = self.spectral_angle_deg {
+            writeln!(f, "spectral angle: {angle:.2} degrees")?;
+        }
+        writeln!(f, "correlation of band energy with mean code: {:.3}", self.energy_code_r)?;
+        writeln!(f, "correlation of band energy with loudness: {:.3}", self.energy_loudness_r)?;
+        writeln!(f, "loudness, 5th to 95th percentile: {:.1} LU", self.loudness_span_lu)?;
+        writeln!(f, "distance of the code from uniform, pooled: {:.3}", self.uniformity_pooled)?;
+        write!(f, "the same, worst position: {:.3}", self.uniformity_worst)
+    }
+}
+
+/// Measures `model` on `frames`, through the sound of the preset `data`.
+/// Channels that need ffmpeg are left out where it is not installed.
+///
+/// # Errors
+///
+/// If there are no frames, or they are not of the model's kind.
+pub fn scores(model: &Model, frames: &[Frame]) -> Result<Scores> {
+    if frames.is_empty() {
+        return Err(Error::usage("DATA", "no frame to score"));
+    }
+    let mut scores = Scores { frames: frames.len(), ..Scores::default() };
+    for level in 0..model.values().ilog2() {
+        let mut sent = Sent::new(model, frames, 1 << level)?;
+        let Some(received) = sent.receive(Channel::Wav)? else { continue };
+        scores.psnr_sound_db.insert(1 << level, mean(&sent.psnr_db(&received)));
+    }
+    let mut sent = Sent::new(model, frames, model.values())?;
+    for channel in Channel::ALL {
+        let Some(received) = sent.receive(channel)? else { continue };
+        let psnr_db = mean(&sent.psnr_db(&received));
+        let bits = sent.bits(&received);
+        scores.channels.insert(channel.name().to_owned(), Survival { psnr_db, bits });
+        if channel == Channel::Wav {
+            scores.psnr_sound_db.insert(model.values(), psnr_db);
+            scores.fidelity(&sent, &received)?;
+        }
+    }
+    scores.loudness(&sent.sounds);
+    Ok(scores)
+}
+
+/// Compares `scores` of a model, measured on `frames` of the groups `groups`
+/// (one per frame), with `peer`; `range` is that of the model.
+pub fn compare(
+    scores: &Scores,
+    peer: &Peer,
+    frames: &[Frame],
+    groups: &[&str],
+    range: &[[f64; 2]],
+) -> Comparison {
+    let curves = peer.psnr_db(frames, range);
+    let gains: Vec<f64> = match curves.values().next_back() {
+        Some(last) => {
+            scores.psnr_frames_db.iter().zip(last).map(|(own, other)| own - other).collect()
+        }
+        None => Vec::new(),
+    };
+    Comparison {
+        psnr_db: curves.iter().map(|(&values, psnr)| (values, mean(psnr))).collect(),
+        gain_db: mean(&gains),
+        interval_db: interval(&gains, groups),
+    }
+}
+
+/// The 95 % interval of the mean of `gains`, one per frame, bootstrapped over
+/// `groups`: frames of one flight, place or clip are not independent.
+fn interval(gains: &[f64], groups: &[&str]) -> [f64; 2] {
+    const DRAWS: usize = 2000;
+    let mut by_group: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for (&gain, &group) in gains.iter().zip(groups) {
+        let (sum, count) = by_group.entry(group).or_default();
+        *sum += gain;
+        *count += 1.0;
+    }
+    let by_group: Vec<(f64, f64)> = by_group.into_values().collect();
+    if by_group.is_empty() {
+        return [0.0; 2];
+    }
+    let mut random = Random::named(0, "bootstrap");
+    let mut means: Vec<f64> = (0..DRAWS)
+        .map(|_| {
+            let (sum, count) = (0..by_group.len())
+                .map(|_| by_group[random.below(by_group.len())])
+                .fold((0.0, 0.0), |(sum, count), (s, c)| (sum + s, count + c));
+            sum / count
+        })
+        .collect();
+    means.sort_by(f64::total_cmp);
+    [quantile(&means, 0.025), quantile(&means, 0.975)]
+}
+
+impl Scores {
+    /// Fills in what needs the pictures `received` through a 16-bit file.
+    fn fidelity(&mut self, sent: &Sent, received: &[Received]) -> Result<()> {
+        let range = sent.sonifier.range();
+        self.psnr_frames_db = sent.psnr_db(received);
+        let mut exact = Vec::new();
+        for sound in &sent.sounds {
+            let back = sent.sonifier.reconstruct(&sound.code)?;
+            exact.push(psnr_db(sound.sent.data.view(), back.view(), range));
+        }
+        self.psnr_code_db = mean(&exact);
+        let mut square = vec![(0.0, 0usize); range.len()];
+        let (mut similarities, mut angles) = (Vec::new(), Vec::new());
+        for (sound, Received { picture, .. }) in sent.sounds.iter().zip(received) {
+            let (a, b) = (sound.sent.data.view(), picture.view());
+            for ((sum, a), b) in square.iter_mut().zip(a.outer_iter()).zip(b.outer_iter()) {
+                for (a, b) in a.iter().zip(b).filter(|(a, _)| a.is_finite()) {
+                    *sum = (sum.0 + f64::from(a - b).powi(2), sum.1 + 1);
+                }
+            }
+            similarities.extend(ssim(a, b, range));
+            angles.extend(spectral_angle_deg(a, b));
+        }
+        self.rmse = square.iter().map(|(sum, n)| (sum / (*n).max(1) as f64).sqrt()).collect();
+        self.ssim = (!similarities.is_empty()).then(|| mean(&similarities));
+        self.spectral_angle_deg = (!angles.is_empty()).then(|| mean(&angles));
+        Ok(())
+    }
+
+    /// Fills in what the codes and their loudness say.
+    fn loudness(&mut self, sounds: &[Sound]) {
+        let means: Vec<f64> = sounds
+            .iter()
+            .map(|sound| mean(&sound.code.iter().map(|&v| f64::from(v)).collect::<Vec<_>>()))
+            .collect();
+        let energy: Vec<f64> = sounds.iter().map(|sound| sound.band_energy).collect();
+        let mut loudness: Vec<f64> = sounds.iter().map(|sound| sound.loudness_lufs).collect();
+        self.energy_code_r = correlation(&energy, &means);
+        self.energy_loudness_r = correlation(&energy, &loudness);
+        loudness.sort_by(f64::total_cmp);
+        self.loudness_span_lu = quantile(&loudness, 0.95) - quantile(&loudness, 0.05);
+        self.uniformity_pooled =
+            uniformity(sounds.iter().flat_map(|sound| sound.code.iter().copied()));
+        let positions = sounds.first().map_or(0, |sound| sound.code.len());
+        self.uniformity_worst = (0..positions)
+            .map(|position| uniformity(sounds.iter().map(|sound| sound.code[position])))
+            .fold(0.0, f64::max);
+    }
+}
+
+/// Frames that were turned into one sound.
+struct Sent {
+    sonifier: Sonifier,
+    sounds: Vec<Sound>,
+    samples: Vec<f32>,
+}
+
+/// What came back of one frame.
+struct Received {
+    code: Vec<f32>,
+    /// `[band, row, column]`, physical units.
+    picture: Array3<f32>,
+}
+
+impl Sent {
+    /// Turns `frames` into sound, with the code averaged to `groups` groups.
+    fn new(model: &Model, frames: &[Frame], groups: usize) -> Result<Self> {
+        let mut mapping = Mapping::preset(Preset::Data, model.profile().frequencies_hz);
+        mapping.values = groups;
+        let mut sonifier = Sonifier::new(model.clone(), mapping, 0)?;
+        let mut samples = Vec::new();
+        let mut sounds = Vec::with_capacity(frames.len());
+        for frame in frames {
+            let mut sound = sonifier.sonify(frame)?;
+            samples.append(&mut sound.samples);
+            sounds.push(sound);
+        }
+        samples.extend(sonifier.finish());
+        Ok(Self { sonifier, sounds, samples })
+    }
+
+    /// What comes back through `channel`; `None` where it cannot be had here.
+    fn receive(&mut self, channel: Channel) -> Result<Option<Vec<Received>>> {
+        let Some(samples) = channel.carry(&self.samples)? else { return Ok(None) };
+        let mut received = Vec::with_capacity(self.sounds.len());
+        for slot in 0..self.sounds.len() {
+            let code = self.sonifier.hear(&samples, slot).ok_or_else(|| {
+                Error::usage("sound", format!("slot {slot} of {} is missing", self.sounds.len()))
+            })?;
+            let picture = self.sonifier.reconstruct(&code)?;
+            received.push(Received { code, picture });
+        }
+        Ok(Some(received))
+    }
+
+    /// PSNR in dB of each frame.
+    fn psnr_db(&self, received: &[Received]) -> Vec<f64> {
+        let range = self.sonifier.range();
+        let pairs = self.sounds.iter().zip(received);
+        pairs.map(|(s, r)| psnr_db(s.sent.data.view(), r.picture.view(), range)).collect()
+    }
+
+    /// Bits per frame: see [`figures::bits`].
+    fn bits(&self, received: &[Received]) -> f64 {
+        let autoencoder = self.sonifier.model().autoencoder();
+        let components = |code: &[f32]| autoencoder.components_of_code(code, code.len());
+        let sent: Vec<_> = self.sounds.iter().map(|sound| components(&sound.code)).collect();
+        let back: Vec<_> = received.iter().map(|received| components(&received.code)).collect();
+        bits(&sent, &back)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_over_groups_is_wider_than_over_frames() {
+        // Ten frames in each of four flights that differ as a whole.
+        let gains: Vec<f64> = (0..40).map(|i| f64::from(i / 10)).collect();
+        let names: Vec<String> = (0..40).map(|i| (i / 10).to_string()).collect();
+        let flights: Vec<&str> = names.iter().map(String::as_str).collect();
+        let [low, high] = interval(&gains, &flights);
+        assert!(low <= 0.75 && high >= 2.25, "{low}..{high}");
+        let frames: Vec<String> = (0..40).map(|i| i.to_string()).collect();
+        let frames: Vec<&str> = frames.iter().map(String::as_str).collect();
+        let [low, high] = interval(&gains, &frames);
+        assert!(low > 1.0 && high < 2.0, "{low}..{high}");
+    }
+}
