@@ -9,6 +9,12 @@ use realfft::{RealFftPlanner, RealToComplex};
 use crate::spectrum::Spectrum;
 use crate::synth::{CYCLE, JOIN, SLOT};
 
+/// Noise is averaged over so many bins on either side, 200 Hz.
+const NEAR_BINS: usize = 16;
+
+/// Noise is averaged over so many frames on either side.
+const NEAR_SLOTS: usize = 2;
+
 /// Reads spectra back from sound: the inverse of [`crate::synth::Synth`].
 ///
 /// It reads sound at 48 kHz that starts with the lead-in, as our files do. A
@@ -62,14 +68,64 @@ impl Receiver {
         self.window(samples, start)
     }
 
+    /// Power of the noise in each bin around frame `slot` (1.0 is a full-scale
+    /// sine), numbered as for [`Receiver::spectrum`]. `None` where the sound
+    /// ends before the frame does.
+    ///
+    /// A frame is clear of its neighbours for 90 ms, and repeats after 80: 5 ms
+    /// at its start and at its end are alike, and what they differ by is
+    /// noise, whatever the frame holds. It has the power of 10 ms of noise,
+    /// and is taken as steady over 400 Hz and over five frames.
+    pub fn noise(&mut self, samples: &[f32], slot: usize) -> Option<Vec<f64>> {
+        let mut rough = vec![0.0; Spectrum::BINS];
+        let mut frames = 0.0;
+        self.add_noise(samples, slot, &mut rough)?;
+        frames += 1.0;
+        for near in (1..=NEAR_SLOTS).flat_map(|n| [slot.checked_sub(n), slot.checked_add(n)]) {
+            let near = near.filter(|&near| near < Self::slots(samples.len()));
+            if near.and_then(|near| self.add_noise(samples, near, &mut rough)).is_some() {
+                frames += 1.0;
+            }
+        }
+        let smooth = |bin: usize| {
+            let low = bin.saturating_sub(NEAR_BINS);
+            let near = &rough[low..(bin + NEAR_BINS + 1).min(rough.len())];
+            near.iter().sum::<f64>() / near.len() as f64 / frames
+        };
+        Some((0..rough.len()).map(smooth).collect())
+    }
+
+    /// Adds a rough estimate of the noise in frame `slot` to `power`.
+    fn add_noise(&mut self, samples: &[f32], slot: usize, power: &mut [f64]) -> Option<()> {
+        const APART: usize = JOIN / 2;
+        let start = slot.checked_add(1)?.checked_mul(SLOT)?.checked_add(JOIN - APART / 2)?;
+        let clear = samples.get(start..start.checked_add(CYCLE + APART)?)?;
+        self.cycle.fill(0.0);
+        for (difference, (first, last)) in
+            self.cycle.iter_mut().zip(clear.iter().zip(&clear[CYCLE..]))
+        {
+            *difference = first - last;
+        }
+        self.transform()?;
+        for (sum, bin) in power.iter_mut().zip(&self.bins) {
+            let amplitude = f64::from(bin.norm()) * 2.0 / CYCLE as f64;
+            *sum += amplitude * amplitude * CYCLE as f64 / (2 * APART) as f64;
+        }
+        Some(())
+    }
+
+    /// Transforms `cycle` into `bins`.
+    fn transform(&mut self) -> Option<()> {
+        // It fails on wrong lengths only, and ours are those it asked for.
+        let Self { forward, cycle, bins, scratch } = self;
+        forward.process_with_scratch(cycle, bins, scratch).ok()
+    }
+
     /// The spectrum of the 80 ms that begin at `samples[start]`. `None` where
     /// the sound ends before they do.
     pub fn window(&mut self, samples: &[f32], start: usize) -> Option<Spectrum> {
         self.cycle.copy_from_slice(samples.get(start..start.checked_add(CYCLE)?)?);
-        // It fails on wrong lengths only, and ours are those it asked for.
-        self.forward
-            .process_with_scratch(&mut self.cycle, &mut self.bins, &mut self.scratch)
-            .ok()?;
+        self.transform()?;
         // A sine of amplitude 1 is a pair of bins of N / 2.
         let amplitude = |bin: &Complex32| bin.norm() * 2.0 / CYCLE as f32;
         let mut spectrum = Spectrum { amplitudes: self.bins.iter().map(amplitude).collect() };
@@ -101,6 +157,22 @@ mod tests {
             let expected = parts.iter().find(|part| part.0 == bin).map_or(0.0, |part| part.1);
             assert!((f64::from(amplitude) - expected).abs() < 1e-6, "bin {bin}: {amplitude}");
         }
+    }
+
+    #[test]
+    fn noise_is_told_from_sound() {
+        let mut random = crate::random::Random::new(3);
+        let tone = |n: usize| 0.2 * (TAU * 80.0 * n as f64 / CYCLE as f64).sin();
+        let clean: Vec<f32> = (0..4 * SLOT).map(|n| tone(n) as f32).collect();
+        let noisy: Vec<f32> = clean.iter().map(|&v| v + 0.01 * random.normal() as f32).collect();
+        // White noise of variance v has the power 4 v / N in each bin.
+        let expected = 4.0 * 0.01f64.powi(2) / CYCLE as f64;
+        let mut receiver = Receiver::new();
+        assert!(receiver.noise(&clean, 1).unwrap().iter().all(|&noise| noise < 1e-4 * expected));
+        let noise = receiver.noise(&noisy, 1).unwrap();
+        let mean = noise.iter().sum::<f64>() / noise.len() as f64;
+        assert!((mean / expected - 1.0).abs() < 0.2, "{mean} against {expected}");
+        assert!(receiver.noise(&noisy, 3).is_none());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use ndarray::{Array3, s};
 
+use crate::autoencoder::estimate::Estimator;
 use crate::error::{Error, Result};
 use crate::frame::{Area, Frame};
 use crate::model::{Model, normalise};
@@ -9,8 +10,13 @@ use crate::profile::Polarity;
 use crate::receiver::Receiver;
 use crate::sensor::Source;
 use crate::sink::Header;
+use crate::spectrum::noisy::{Levels, Observation};
 use crate::spectrum::{Layout, Mapping, Spectrum};
 use crate::synth::{SLOT_S, Synth};
+
+/// How often the anchor of noisy levels is corrected; each step takes off at
+/// least half of its error.
+const ANCHOR_STEPS: usize = 5;
 
 /// Frames of one kind to sound, one slot each.
 #[derive(Debug)]
@@ -19,6 +25,7 @@ pub struct Sonifier {
     layout: Layout,
     synth: Synth,
     receiver: Receiver,
+    estimator: Estimator,
     range: Vec<[f64; 2]>,
     polarity: Polarity,
     seed: u64,
@@ -66,6 +73,7 @@ impl Sonifier {
             layout: Layout::new(&mapping)?,
             synth: Synth::new(seed),
             receiver: Receiver::new(),
+            estimator: Estimator::new(model.autoencoder(), asked),
             range: model.range().to_vec(),
             polarity: model.profile().polarity,
             model,
@@ -175,7 +183,28 @@ impl Sonifier {
     /// lead-in; `None` past the last whole slot.
     pub fn hear(&mut self, samples: &[f32], slot: usize) -> Option<Vec<f32>> {
         let spectrum = self.receiver.spectrum(samples, slot)?;
-        Some(self.layout.code(&spectrum))
+        let noise = self.receiver.noise(samples, slot);
+        Some(match noise.and_then(|noise| self.layout.levels(&spectrum, &noise)) {
+            Some(levels) => self.most_probable(&levels),
+            None => self.layout.code(&spectrum),
+        })
+    }
+
+    /// The most probable code behind levels heard through noise.
+    fn most_probable(&self, levels: &Levels) -> Vec<f32> {
+        let mut anchor_db = levels.anchor_db();
+        let mut estimate = Vec::new();
+        for _ in 0..ANCHOR_STEPS {
+            let mut heard = levels.observations(anchor_db);
+            if self.polarity == Polarity::ColdLoud {
+                heard.iter_mut().for_each(Observation::reverse);
+            }
+            estimate = self.estimator.estimate(&heard);
+            let mean = estimate.iter().sum::<f64>() / estimate.len().max(1) as f64;
+            let mean = if self.polarity == Polarity::ColdLoud { 1.0 - mean } else { mean };
+            anchor_db = levels.corrected_db(anchor_db, mean);
+        }
+        estimate.into_iter().map(|value| self.polar(value as f32)).collect()
     }
 
     /// The picture that a code still holds, `[band, row, column]` on the

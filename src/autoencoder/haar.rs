@@ -28,6 +28,12 @@ pub fn squash(logit: f64) -> f64 {
     (0.5 + w * (3.0 - w * w) / 4.0).clamp(EDGE, 1.0 - EDGE)
 }
 
+/// The derivative of [`squash`]: the density of Student's t with four degrees
+/// of freedom.
+pub fn density(logit: f64) -> f64 {
+    0.375 * (1.0 + logit * logit / 4.0).powf(-2.5)
+}
+
 /// The inverse of [`squash`]; values beyond its reach count as its limits.
 pub fn unsquash(value: f64) -> f64 {
     let w = 2.0 * ((2.0 * value.clamp(EDGE, 1.0 - EDGE) - 1.0).asin() / 3.0).sin();
@@ -134,8 +140,6 @@ mod tests {
 
     #[test]
     fn squash_agrees_with_the_integral_of_its_density() {
-        // Density of Student's t, four degrees of freedom: 3/8 (1 + x^2/4)^-5/2.
-        let density = |x: f64| 0.375 * (1.0 + x * x / 4.0).powf(-2.5);
         let steps = 200_000;
         for limit in [0.3, T4_QUARTILE, 2.5] {
             let width = limit / f64::from(steps);

@@ -13,6 +13,7 @@
 //! All of it is matrix products, which are fast on every backend, where the
 //! backward pass of convolutions is slow on the CPU.
 
+pub mod estimate;
 pub mod haar;
 pub mod linear;
 

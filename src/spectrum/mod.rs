@@ -42,6 +42,7 @@
 
 mod axis;
 pub mod hearing;
+pub mod noisy;
 
 use serde::{Deserialize, Serialize};
 
@@ -260,7 +261,8 @@ impl Layout {
     }
 
     /// The code that sounds like `spectrum`: the inverse of
-    /// [`Layout::spectrum`], values in 0..1.
+    /// [`Layout::spectrum`], values in 0..1. For sound without noise; see
+    /// [`noisy`] for the other kind.
     ///
     /// A gain common to all bins is taken out by the pilots; where they are
     /// silent the levels are taken as they are.
