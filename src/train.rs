@@ -131,17 +131,21 @@ fn held_out_psnr(autoencoder: &Autoencoder, pictures: &[Array3<f32>]) -> Result<
     Ok(total / pictures.len().max(1) as f64)
 }
 
-/// The autoencoder of `linear`, its logits spread such that the pooled code is
-/// uniform over `pictures`.
-fn uniform(linear: Linear, pictures: &[Array3<f32>]) -> Result<Autoencoder> {
+/// The autoencoder of `linear`, whose components have zero mean and unit
+/// variance over `pictures`, and whose logits are spread such that the pooled
+/// code is uniform.
+fn uniform(mut linear: Linear, pictures: &[Array3<f32>]) -> Result<Autoencoder> {
     let device = Device::flex();
+    let components = |linear: &Linear| -> Result<Array2<f32>> {
+        let autoencoder = Autoencoder::new(linear.clone(), 1.0, &device);
+        let flat = read(autoencoder.components(autoencoder.tensor(pictures)?))?;
+        Array2::from_shape_vec((pictures.len(), linear.values()), flat)
+            .map_err(|e| crate::Error::usage("training", e))
+    };
+    linear.standardise(&components(&linear)?);
     let values = linear.values();
     let rows = haar::matrix(values) * haar::weights(values).insert_axis(ndarray::Axis(1));
-    let autoencoder = Autoencoder::new(linear.clone(), 1.0, &device);
-    let components = read(autoencoder.components(autoencoder.tensor(pictures)?))?;
-    let components = Array2::from_shape_vec((pictures.len(), values), components)
-        .map_err(|e| crate::Error::usage("training", e))?;
-    let logits = components.dot(&rows);
+    let logits = components(&linear)?.dot(&rows);
     let mut sizes: Vec<f32> = logits.iter().map(|v| v.abs()).collect();
     sizes.sort_by(f32::total_cmp);
     // The upper quartile of a symmetric distribution is the median of its

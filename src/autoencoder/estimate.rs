@@ -16,6 +16,9 @@ use crate::spectrum::noisy::Observation;
 /// No logit is known better than this, so that the matrix can be inverted.
 const LEAST_VARIANCE: f64 = 1e-9;
 
+/// What a value that was not heard says about its logit.
+const LEAST_PRECISION: f64 = 1e-3;
+
 /// Values this close to 0 or 1 are as far out as noise can make them.
 const EDGE: f64 = 1e-3;
 
@@ -41,7 +44,11 @@ impl Estimator {
     /// The most probable code, each value in 0..1, after what was heard of
     /// each value.
     pub fn estimate(&self, heard: &[Observation]) -> Vec<f64> {
-        let (logits, precision): (Vec<f64>, Vec<f64>) = heard.iter().map(logit).unzip();
+        let (logits, precision): (Vec<f64>, Vec<f64>) = heard
+            .iter()
+            .zip(self.logits.outer_iter())
+            .map(|(heard, row)| logit(heard, row.dot(&row)))
+            .unzip();
         let weighted = &self.logits.t() * &Array1::from_vec(precision);
         let right = weighted.dot(&Array1::from_vec(logits));
         let mut matrix = weighted.dot(&self.logits);
@@ -58,8 +65,9 @@ impl Estimator {
 }
 
 /// What was heard of a value as a logit and the precision (the inverse of the
-/// variance) that it adds to what is known beforehand.
-fn logit(heard: &Observation) -> (f64, f64) {
+/// variance) that it adds to what is known beforehand: that the logit is
+/// normal, of zero mean and the variance `before`.
+fn logit(heard: &Observation, before: f64) -> (f64, f64) {
     match heard {
         Observation::Sharp { value, variance } => {
             let edge = EDGE.min(*variance);
@@ -67,26 +75,130 @@ fn logit(heard: &Observation) -> (f64, f64) {
             let variance = variance / haar::density(logit).powi(2);
             (logit, 1.0 / variance.max(LEAST_VARIANCE))
         }
-        Observation::Blurred(likelihood) => {
-            // Beforehand every value is as probable as another.
-            let (mean_before, variance_before) = moments(&vec![1.0; likelihood.len()]);
-            let (mean, variance) = moments(likelihood);
-            let precision = 1.0 / variance - 1.0 / variance_before;
-            if precision <= 1e-3 {
-                return (0.0, 1e-3);
+        Observation::Blurred { range, likelihood } => {
+            let (mean, variance) = moments(*range, likelihood, before);
+            let precision = 1.0 / variance - 1.0 / before;
+            if precision <= LEAST_PRECISION {
+                return (0.0, LEAST_PRECISION);
             }
-            ((mean / variance - mean_before / variance_before) / precision, precision)
+            (mean / variance / precision, precision)
         }
     }
 }
 
-/// Mean and variance of the logits of evenly spaced values that have these
-/// weights.
-fn moments(weights: &[f64]) -> (f64, f64) {
-    let steps = weights.len() as f64;
-    let logit = |step: usize| haar::unsquash((step as f64 + 0.5) / steps);
-    let sum: f64 = weights.iter().sum();
-    let mean = weights.iter().enumerate().map(|(step, w)| w * logit(step)).sum::<f64>() / sum;
-    let square = |(step, w): (usize, &f64)| w * (logit(step) - mean).powi(2);
-    (mean, (weights.iter().enumerate().map(square).sum::<f64>() / sum).max(1e-4))
+/// Mean and variance of a logit that is normal, of zero mean and the variance
+/// `before`, after its value was heard to lie in `range` with the likelihood
+/// `likelihood` at the middles of equal steps.
+fn moments([low, high]: [f64; 2], likelihood: &[f64], before: f64) -> (f64, f64) {
+    let steps = likelihood.len() as f64;
+    let weighted: Vec<(f64, f64)> = likelihood
+        .iter()
+        .enumerate()
+        .map(|(step, likelihood)| {
+            let logit = haar::unsquash(low + (high - low) * (step as f64 + 0.5) / steps);
+            // Steps are equal in the value, not in the logit.
+            let width = 1.0 / haar::density(logit);
+            (logit, likelihood * width * (-logit * logit / (2.0 * before)).exp())
+        })
+        .collect();
+    let sum: f64 = weighted.iter().map(|(_, weight)| weight).sum();
+    let mean = weighted.iter().map(|(logit, weight)| weight * logit).sum::<f64>() / sum;
+    let square = |(logit, weight): &(f64, f64)| weight * (logit - mean).powi(2);
+    let variance = weighted.iter().map(square).sum::<f64>() / sum;
+    if sum > 0.0 { (mean, variance.max(LEAST_VARIANCE)) } else { (0.0, before) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autoencoder::linear::Moments;
+    use crate::random::Random;
+    use burn::tensor::Device;
+    use ndarray::Array3;
+
+    fn autoencoder() -> Autoencoder {
+        let mut random = Random::new(1);
+        let pictures: Vec<Array3<f32>> = (0..40)
+            .map(|_| Array3::from_shape_simple_fn((1, 8, 8), || random.uniform() as f32))
+            .collect();
+        let linear = Moments::gather(&pictures, &[1.0]).unwrap().solve(32, 0.5).unwrap();
+        Autoencoder::new(linear, 1.0, &Device::flex())
+    }
+
+    /// Codes as the estimator takes them to be: of normal components.
+    fn codes(autoencoder: &Autoencoder, groups: usize, count: usize) -> Vec<Vec<f64>> {
+        let mut random = Random::new(7);
+        let step = autoencoder.values() / groups;
+        (0..count)
+            .map(|_| {
+                let components: Vec<f32> =
+                    (0..autoencoder.values()).map(|_| random.normal() as f32).collect();
+                let code = autoencoder.code(&components, groups);
+                code.into_iter().step_by(step).map(f64::from).collect()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_was_heard_well_is_taken_as_it_is() {
+        let autoencoder = autoencoder();
+        for groups in [1, 8, 32] {
+            let estimator = Estimator::new(&autoencoder, groups);
+            for code in codes(&autoencoder, groups, 5) {
+                let sharp = |&value: &f64| Observation::Sharp { value, variance: 0.0 };
+                let heard: Vec<Observation> = code.iter().map(sharp).collect();
+                for (a, b) in estimator.estimate(&heard).iter().zip(&code) {
+                    assert!((a - b).abs() < 1e-5, "{groups} groups: {a} of {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_heard_is_the_middle() {
+        let estimator = Estimator::new(&autoencoder(), 32);
+        let code = estimator.estimate(&vec![
+            Observation::Blurred {
+                range: [0.0, 1.0],
+                likelihood: vec![1.0; 64]
+            };
+            32
+        ]);
+        assert!(code.iter().all(|value| (value - 0.5).abs() < 1e-6), "{code:?}");
+    }
+
+    /// Squared errors of `codes` heard with errors of `deviation`: before and
+    /// after the estimate.
+    fn errors(deviation: f64, observe: impl Fn(f64, f64) -> Observation) -> [f64; 2] {
+        let autoencoder = autoencoder();
+        let estimator = Estimator::new(&autoencoder, 32);
+        let mut random = Random::new(3);
+        let mut errors = [0.0; 2];
+        for code in codes(&autoencoder, 32, 50) {
+            let noisy: Vec<f64> = code.iter().map(|c| c + deviation * random.normal()).collect();
+            let heard: Vec<Observation> =
+                noisy.iter().map(|&value| observe(value, deviation * deviation)).collect();
+            for (error, code_back) in errors.iter_mut().zip([noisy, estimator.estimate(&heard)]) {
+                let off = |(a, b): (&f64, &f64)| (a.clamp(0.0, 1.0) - b).powi(2);
+                *error += code_back.iter().zip(&code).map(off).sum::<f64>();
+            }
+        }
+        errors
+    }
+
+    #[test]
+    fn noise_is_taken_off() {
+        let blurred = |value: f64, variance: f64| {
+            let reach = 4.0 * variance.sqrt();
+            let (low, high) = ((value - reach).clamp(0.0, 0.99), (value + reach).clamp(0.01, 1.0));
+            let at = |step: usize| low + (high - low) * (step as f64 + 0.5) / 48.0 - value;
+            let likelihood = |step| (-at(step).powi(2) / (2.0 * variance)).exp();
+            let likelihood = (0..48).map(likelihood).collect();
+            Observation::Blurred { range: [low, high], likelihood }
+        };
+        for deviation in [0.2, 0.05, 0.01] {
+            let [before, after] = errors(deviation, blurred);
+            assert!(after < 0.99 * before, "{deviation}: {after} of {before}");
+        }
+    }
 }

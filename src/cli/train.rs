@@ -48,14 +48,7 @@ impl Arguments {
         let record = model.record();
         report.print(&record.scores)?;
         for (name, peer) in &record.peers {
-            let [low, high] = peer.interval_db;
-            report.print(format_args!(
-                "gain over {name}: {:+.2} dB ({low:+.2} to {high:+.2}, 95 % over groups)",
-                peer.gain_db
-            ))?;
-            for (values, psnr) in &peer.psnr_db {
-                report.print(format_args!("PSNR of {name}, {values} values: {psnr:.2} dB"))?;
-            }
+            report.print(format_args!("against {name}: {peer}"))?;
         }
         report.print(self.output.display())?;
         Ok(ExitCode::SUCCESS)

@@ -75,8 +75,10 @@ pub struct Comparison {
     /// What the code through a 16-bit file gains over it at K, mean over
     /// frames, in dB.
     pub gain_db: f64,
-    /// The 95 % interval of the gain, bootstrapped over groups.
-    pub interval_db: [f64; 2],
+    /// The 95 % interval of the gain, bootstrapped over groups; absent where
+    /// there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval_db: Option<[f64; 2]>,
 }
 
 impl fmt::Display for Scores {
@@ -162,7 +164,7 @@ pub fn compare(
 
 /// The 95 % interval of the mean of `gains`, one per frame, bootstrapped over
 /// `groups`: frames of one flight, place or clip are not independent.
-fn interval(gains: &[f64], groups: &[&str]) -> [f64; 2] {
+fn interval(gains: &[f64], groups: &[&str]) -> Option<[f64; 2]> {
     const DRAWS: usize = 2000;
     let mut by_group: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
     for (&gain, &group) in gains.iter().zip(groups) {
@@ -171,8 +173,8 @@ fn interval(gains: &[f64], groups: &[&str]) -> [f64; 2] {
         *count += 1.0;
     }
     let by_group: Vec<(f64, f64)> = by_group.into_values().collect();
-    if by_group.is_empty() {
-        return [0.0; 2];
+    if by_group.len() < 2 {
+        return None;
     }
     let mut random = Random::named(0, "bootstrap");
     let mut means: Vec<f64> = (0..DRAWS)
@@ -184,7 +186,20 @@ fn interval(gains: &[f64], groups: &[&str]) -> [f64; 2] {
         })
         .collect();
     means.sort_by(f64::total_cmp);
-    [quantile(&means, 0.025), quantile(&means, 0.975)]
+    Some([quantile(&means, 0.025), quantile(&means, 0.975)])
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gained {:+.2} dB", self.gain_db)?;
+        if let Some([low, high]) = self.interval_db {
+            write!(f, " ({low:+.2} to {high:+.2}, 95 % over groups)")?;
+        }
+        for (values, psnr) in &self.psnr_db {
+            write!(f, "\n  {psnr:.2} dB with {values} values")?;
+        }
+        Ok(())
+    }
 }
 
 impl Scores {
@@ -309,11 +324,12 @@ mod tests {
         let gains: Vec<f64> = (0..40).map(|i| f64::from(i / 10)).collect();
         let names: Vec<String> = (0..40).map(|i| (i / 10).to_string()).collect();
         let flights: Vec<&str> = names.iter().map(String::as_str).collect();
-        let [low, high] = interval(&gains, &flights);
+        let [low, high] = interval(&gains, &flights).unwrap();
         assert!(low <= 0.75 && high >= 2.25, "{low}..{high}");
         let frames: Vec<String> = (0..40).map(|i| i.to_string()).collect();
         let frames: Vec<&str> = frames.iter().map(String::as_str).collect();
-        let [low, high] = interval(&gains, &frames);
+        let [low, high] = interval(&gains, &frames).unwrap();
         assert!(low > 1.0 && high < 2.0, "{low}..{high}");
+        assert_eq!(interval(&gains[..10], &flights[..10]), None);
     }
 }

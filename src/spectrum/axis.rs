@@ -44,7 +44,7 @@ fn check(mapping: &Mapping) -> Result<()> {
         && !(range_db > 0.0 && range_db <= MOST_DB)
     {
         let what = format!("a range of {range_db} dB is not within 0..{MOST_DB} dB");
-        return Err(Error::usage("range", what).hint("24 dB suits ears, 40 dB suits a receiver"));
+        return Err(Error::usage("range", what).hint("24 dB suits ears and receivers"));
     }
     Ok(())
 }

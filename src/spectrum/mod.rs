@@ -61,6 +61,12 @@ pub const SPAN_LU: f64 = 24.0;
 /// each is as loud as one of 128 values and adds 0.14 LU in all.
 pub const PILOT_LUFS: f64 = MEAN_LUFS - 15.0;
 
+/// Level of value 1 above that of value 0 in the presets, in dB. A wider range
+/// sinks the low values in noise, a narrower one leaves less between them:
+/// from 40 to 24 dB unseen thermal pictures gain 0.6 dB behind noise 20 dB
+/// down and behind Opus at 64 kbit/s, below 24 dB hardly more.
+const RANGE_DB: f64 = 24.0;
+
 /// The level in dB that stands for silence.
 const SILENCE_DB: f64 = -200.0;
 
@@ -109,9 +115,9 @@ pub struct Mapping {
 /// The two mappings that most people need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
-    /// What people hear apart: 64 values over 24 dB.
+    /// What people hear apart: 64 values.
     Listen,
-    /// What a receiver reads back: 128 values over 40 dB.
+    /// What a receiver reads back: 128 values.
     Data,
 }
 
@@ -120,11 +126,11 @@ impl Mapping {
     /// `frequencies_hz`.
     pub fn preset(preset: Preset, frequencies_hz: [f64; 2]) -> Self {
         let [low_hz, high_hz] = frequencies_hz;
-        let (values, range_db) = match preset {
-            Preset::Listen => (64, 24.0),
-            Preset::Data => (128, 40.0),
+        let values = match preset {
+            Preset::Listen => 64,
+            Preset::Data => 128,
         };
-        let law = Law::Decibel { range_db };
+        let law = Law::Decibel { range_db: RANGE_DB };
         Self { values, axis: Axis::Erb, low_hz, high_hz, law, equal_loudness: true }
     }
 }

@@ -9,9 +9,15 @@ const LEAST: f64 = 0.1;
 /// dB per relative error of a power.
 const DB_PER_PART: f64 = 10.0 / std::f64::consts::LN_10;
 
-/// Values whose error is smaller than this, in units of the code, are taken
-/// as they are, with that error; others as a likelihood.
-const SHARP: f64 = 0.01;
+/// A value is taken as it is where its error is smaller than this share of
+/// its distance to 0 or 1, so that its logit has an error just as normal.
+const SHARP: f64 = 0.05;
+
+/// Or where its error is smaller than this, as without noise.
+const EXACT: f64 = 1e-4;
+
+/// A likelihood reaches over so many errors on either side.
+const REACH: f64 = 4.0;
 
 /// Powers that were heard through noise; gain taken out.
 #[derive(Clone, Debug)]
@@ -43,9 +49,14 @@ pub enum Observation {
         /// Variance of its error.
         variance: f64,
     },
-    /// A likelihood, up to a factor, at values evenly spaced in 0..1: at the
-    /// middles of as many equal steps as there are.
-    Blurred(Vec<f64>),
+    /// A likelihood.
+    Blurred {
+        /// The value lies between these, 0..1.
+        range: [f64; 2],
+        /// The likelihood, up to a factor, at the middles of equal steps of
+        /// the range.
+        likelihood: Vec<f64>,
+    },
 }
 
 impl Observation {
@@ -53,7 +64,10 @@ impl Observation {
     pub fn reverse(&mut self) {
         match self {
             Self::Sharp { value, .. } => *value = 1.0 - *value,
-            Self::Blurred(likelihood) => likelihood.reverse(),
+            Self::Blurred { range: [low, high], likelihood } => {
+                (*low, *high) = (1.0 - *high, 1.0 - *low);
+                likelihood.reverse();
+            }
         }
     }
 }
@@ -107,19 +121,23 @@ impl Levels {
         let relative = heard.variance(signal) / (signal * signal);
         let variance = (DB_PER_PART / self.range_db).powi(2) * relative;
         let level_db = to_db(signal) - heard.correction_db - anchor_db;
-        if !variance.is_finite() || variance < SHARP * SHARP {
-            let variance = if variance.is_finite() { variance } else { 0.0 };
-            return Observation::Sharp { value: 0.5 + level_db / self.range_db, variance };
+        let value = 0.5 + level_db / self.range_db;
+        let error = if variance.is_finite() { variance.sqrt() } else { 0.0 };
+        if error < EXACT || error < SHARP * value.min(1.0 - value) {
+            return Observation::Sharp { value, variance: error * error };
         }
+        let nearest = value.clamp(0.0, 1.0);
+        let (low, high) = ((nearest - REACH * error).max(0.0), (nearest + REACH * error).min(1.0));
         let logs: Vec<f64> = (0..STEPS)
             .map(|step| {
-                let value = (step as f64 + 0.5) / STEPS as f64;
+                let value = low + (high - low) * (step as f64 + 0.5) / STEPS as f64;
                 let level_db = self.range_db * (value - 0.5) + heard.correction_db + anchor_db;
                 heard.log_likelihood(from_db(level_db))
             })
             .collect();
         let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        Observation::Blurred(logs.iter().map(|log| (log - largest).exp()).collect())
+        let likelihood = logs.iter().map(|log| (log - largest).exp()).collect();
+        Observation::Blurred { range: [low, high], likelihood }
     }
 }
 

@@ -54,6 +54,20 @@ fn unseen_flights_come_back_from_the_sound() {
     let (_, model) = fit(&paths, "hituav-lwir", 128);
     let scores = &model.record().scores;
     assert!(scores.psnr_code_db - scores.psnr_sound_db[&128] <= 0.05, "{scores:?}");
+    // More values than another linear code of the same training pictures, at
+    // every level, and through noise.
+    for (name, peer) in &model.record().peers {
+        for (groups, psnr) in &peer.psnr_db {
+            let own = scores.psnr_sound_db[groups];
+            assert!(own >= psnr - 0.2, "{groups} groups: {own} dB, {name} {psnr} dB");
+        }
+        assert!(peer.gain_db >= 0.0, "{name}: {peer}");
+    }
+    assert!(scores.channels["noise 20 dB"].psnr_db >= scores.psnr_code_db - 1.2, "{scores}");
+    assert!(scores.channels["1 % late"].psnr_db >= scores.psnr_code_db - 0.02, "{scores}");
+    if let Some(mp3) = scores.channels.get("MP3 128k") {
+        assert!(mp3.psnr_db >= scores.psnr_code_db - 0.1, "{scores}");
+    }
     assert!(scores.energy_code_r >= 0.95, "{scores:?}");
     assert!(scores.energy_loudness_r >= 0.75, "{scores:?}");
     assert!(scores.loudness_span_lu >= 6.0, "{scores:?}");
