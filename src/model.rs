@@ -22,6 +22,7 @@ use crate::autoencoder::{Autoencoder, Network};
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Frame};
 use crate::profile::Profile;
+use crate::staging::StagedFile;
 
 /// Version of the file's layout.
 const FORMAT: u32 = 1;
@@ -168,13 +169,9 @@ impl Model {
     ///
     /// If the place cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-        let folder = folder.unwrap_or_else(|| Path::new("."));
-        let failed = |e: std::io::Error| Error::output(path, e);
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        file.write_all(&self.file).map_err(failed)?;
-        file.persist(path).map_err(|e| failed(e.error))?;
-        Ok(())
+        let mut file = StagedFile::create(path)?;
+        file.file().write_all(&self.file).map_err(|e| Error::output(path, e))?;
+        file.finish()
     }
 
     /// The model file as bytes.

@@ -97,14 +97,16 @@ impl Arguments {
 
 fn sentence(summary: &Summary) -> String {
     let (converted, failed) = (summary.converted.len(), summary.failed);
+    let counts = format!("{converted} of {} scenes converted, {failed} failed", converted + failed);
+    if converted == 0 {
+        return format!("{counts}.");
+    }
     let files: usize = summary.converted.iter().map(|done| done.files.len()).sum();
     let skipped: usize = summary.converted.iter().map(|done| done.skipped).sum();
     let sound_s = summary.sound_s();
     let factor = sound_s / summary.elapsed.as_secs_f64();
     format!(
-        "{converted} of {} scenes converted, {failed} failed: {files} files, {sound_s:.1} s of \
-         sound, made {factor:.0} times as fast as it plays; {skipped} tiles without any reading \
-         left out.",
-        converted + failed
+        "{counts}: {files} files, {sound_s:.1} s of sound, made {factor:.0} times as fast as it \
+         plays; {skipped} tiles without any reading left out."
     )
 }
