@@ -16,7 +16,7 @@ use crate::map;
 use crate::model::Model;
 use crate::npy::FrameArray;
 use crate::recorder::{Pace, Recorder, Target};
-use crate::sensor::{Sensor, Source};
+use crate::sensor::{self, Sensor, Source};
 use crate::session;
 use crate::sink::{self, FileSink, Format};
 use crate::sonifier::{Sonifier, Sound};
@@ -39,6 +39,9 @@ pub struct Job {
     pub rrd: bool,
     /// Whether to write the frames as sent beside each sound.
     pub npy: bool,
+    /// Stop each scene after so many frames or chips; see [`sensor::limit`]
+    /// for what holds without.
+    pub frames: Option<usize>,
 }
 
 /// What happens along the way.
@@ -166,7 +169,7 @@ fn convert(
     stop: &AtomicBool,
     tell: &mut dyn FnMut(Event),
 ) -> Result<Converted> {
-    let sensor = job.voice.open(scene, &model, None)?;
+    let sensor = job.voice.open(scene, &model, sensor::limit(scene, job.frames))?;
     let source = sensor.source().clone();
     let mut sonifier = job.voice.sonifier(model)?;
     let staging = StagedFolder::open(&job.folder)?;
@@ -390,7 +393,8 @@ fn stems(scenes: &[String]) -> Vec<String> {
     scenes.iter().map(|scene| free(stem(scene))).collect()
 }
 
-/// The stem of a scene's name; of a folder, its whole name.
+/// The stem of a scene's name; of a folder, its whole name. Signs that some
+/// system forbids in names become `-`.
 fn stem(scene: &str) -> String {
     let path = Path::new(scene);
     let whole = fs::canonicalize(path).ok().filter(|path| path.is_dir());
@@ -398,7 +402,10 @@ fn stem(scene: &str) -> String {
         Some(folder) => folder.file_name(),
         None => path.file_stem(),
     };
-    name.map_or_else(|| "scene".to_owned(), |name| name.to_string_lossy().into_owned())
+    let plain =
+        |sign: char| if sign.is_control() || "/\\:*?\"<>|".contains(sign) { '-' } else { sign };
+    let name = name.map(|name| name.to_string_lossy().chars().map(plain).collect());
+    name.unwrap_or_else(|| "scene".to_owned())
 }
 
 #[cfg(test)]
@@ -496,9 +503,9 @@ mod tests {
 
     #[test]
     fn names_never_collide() {
-        let scenes = ["a/x.tif", "b/x.tif", "c/X.png", "x-2.tif", "simulated", "d/y.tar.gz"];
+        let scenes = ["a/x.tif", "b/x.tif", "c/X.png", "x-2.tif", "simulated:7", "d/y.tar.gz"];
         let scenes: Vec<String> = scenes.map(String::from).into();
-        let expected = ["x", "x-2", "X-3", "x-2-2", "simulated", "y.tar"];
+        let expected = ["x", "x-2", "X-3", "x-2-2", "simulated-7", "y.tar"];
         assert_eq!(stems(&scenes), expected);
     }
 }

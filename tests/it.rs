@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+#[path = "it/cli.rs"]
+mod cli;
 #[path = "it/inspect.rs"]
 mod inspect;
 #[cfg(feature = "gdal")]
@@ -36,3 +38,5 @@ fn data() -> Option<PathBuf> {
 }
 #[path = "it/train.rs"]
 mod train;
+#[path = "it/trip.rs"]
+mod trip;

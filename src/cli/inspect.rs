@@ -61,8 +61,7 @@ impl Arguments {
             // A source that no profile knows can be inspected all the same.
             None => voice::recognise(&self.source, 0).ok(),
         };
-        let endless = self.source == "simulated";
-        let frames = self.frames.or(endless.then_some(2 * TRIED));
+        let frames = sensor::limit(&self.source, self.frames);
         let whole = Options { chip: None, seed: 0, frames };
         let mut sensor = sensor::open(&self.source, profile.as_ref(), &whole)?;
         let source = sensor.source();

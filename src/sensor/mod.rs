@@ -56,6 +56,21 @@ pub struct Source {
     pub scene: Option<Scene>,
 }
 
+impl Source {
+    /// A source of frames like `frame`, without a clock and without end.
+    pub fn like(frame: &Frame, description: impl Into<String>) -> Self {
+        Self {
+            description: description.into(),
+            bands: frame.bands.clone(),
+            rows: frame.rows(),
+            columns: frame.columns(),
+            frames: None,
+            period_s: None,
+            scene: None,
+        }
+    }
+}
+
 /// A scene tiled into square chips of the model's grid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scene {
@@ -130,6 +145,17 @@ pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Resul
         Some(frames) => Box::new(Limited::new(sensor, frames)),
         None => sensor,
     })
+}
+
+/// Whether `source` names the simulated camera, which never ends by itself.
+pub fn is_simulated(source: &str) -> bool {
+    source == "simulated" || source.starts_with("simulated:")
+}
+
+/// How many frames of `source` to read at most where `asked` for so many:
+/// all, but 200 of the simulated camera where nobody asked.
+pub fn limit(source: &str, asked: Option<usize>) -> Option<usize> {
+    asked.or(is_simulated(source).then_some(200))
 }
 
 /// Opens the file or folder at `source`.
