@@ -37,7 +37,7 @@ lint:
 	cargo fmt --check
 	@# Later compilers warn of more than this code has met: there, warnings are shown only.
 	@if rustc --version | grep -qF 'rustc $(RUST).'; then deny='-D warnings'; fi; set -ex; \
-	cargo clippy --locked --all-targets -- $$deny; \
+	cargo clippy --locked --all-targets --test soak -- $$deny; \
 	RUSTDOCFLAGS="$$deny" cargo doc --locked --no-deps
 
 SECONDS ?= 300

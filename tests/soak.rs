@@ -131,19 +131,21 @@ fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
 /// What is done with the damaged copy at `file` of a file that ends in
 /// `ending`.
 fn calls<'a>(file: &'a Path, out: &'a Path, ending: &str) -> Vec<Vec<&'a Path>> {
-    let words = |words: &[&'static str]| words.iter().map(Path::new).collect::<Vec<&Path>>();
-    let with = |call: &[&'static str], paths: &[&'a Path]| [words(call), paths.to_vec()].concat();
+    let call = |words: &'static [&'static str], paths: &[&'a Path]| -> Vec<&'a Path> {
+        words.iter().map(Path::new).chain(paths.iter().copied()).collect()
+    };
     match ending {
-        "wav" | "flac" => vec![with(&["listen", "-o"], &[out, file])],
-        "safetensors" => vec![with(&["convert", "simulated", "--frames", "3", "-o"], &[out])]
-            .into_iter()
-            .map(|call| [call, words(&["--model"]), vec![file]].concat())
-            .collect(),
-        "toml" => vec![with(&["sensors", "show"], &[file])],
+        "wav" | "flac" => vec![call(&["listen", "-o"], &[out, file])],
+        "safetensors" => {
+            let model = call(&["--model"], &[file]);
+            let convert = call(&["convert", "simulated", "--frames", "3", "-o"], &[out]);
+            vec![[convert, model].concat()]
+        }
+        "toml" => vec![call(&["sensors", "show"], &[file])],
         _ => vec![
-            with(&["inspect"], &[file]),
-            with(&["convert", "--sensor", "hituav-lwir", "--npy", "-o"], &[out, file]),
-            with(&["convert", "--sensor", "sentinel2-l2a", "--npy", "-o"], &[out, file]),
+            call(&["inspect"], &[file]),
+            call(&["convert", "--sensor", "hituav-lwir", "--npy", "-o"], &[out, file]),
+            call(&["convert", "--sensor", "sentinel2-l2a", "--npy", "-o"], &[out, file]),
         ],
     }
 }
