@@ -60,6 +60,10 @@ pub fn run(
     stop: &AtomicBool,
     tell: &mut dyn FnMut(usize, usize),
 ) -> Result<Heard> {
+    // Opening a pipe would wait for somebody to write.
+    if fs::metadata(audio).is_ok_and(|found| !found.is_file()) {
+        return Err(Error::input(audio, "is no file"));
+    }
     let recording = sink::read(audio)?;
     let header = recording.header.clone().ok_or_else(|| {
         Error::input(audio, "the file does not say which model made it").hint(

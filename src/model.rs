@@ -101,7 +101,12 @@ impl Model {
     ///
     /// If it is missing, no model file, damaged, or of a later format.
     pub fn load(path: &Path) -> Result<Self> {
-        let size = std::fs::metadata(path).map_err(|e| Error::input(path, e))?.len();
+        let found = std::fs::metadata(path).map_err(|e| Error::input(path, e))?;
+        // Pipes and devices may never end.
+        if !found.is_file() {
+            return Err(Error::input(path, "is no file"));
+        }
+        let size = found.len();
         if size > MAX_BYTES {
             let what = format!("{size} bytes, a model file has at most {MAX_BYTES}");
             return Err(Error::input(path, what));

@@ -141,6 +141,7 @@ fn broken_files(folder: &Path) -> Vec<(&'static str, PathBuf)> {
     fs::write(place("text.tif"), "It is warm here, but this is no picture.\n".repeat(9)).unwrap();
     fs::write(place("huge.tif"), huge_tiff(200)).unwrap();
     fs::write(place("no-bands.tif"), huge_tiff(0)).unwrap();
+    fs::write(place("sound.tif"), b"RIFF\x24\0\0\0WAVEfmt ").unwrap();
     fs::create_dir(place("nothing")).unwrap();
     let names = [
         "missing.tif",
@@ -153,6 +154,7 @@ fn broken_files(folder: &Path) -> Vec<(&'static str, PathBuf)> {
         "huge.tif",
         "no-bands.tif",
         "nothing",
+        "sound.tif",
     ];
     names.map(|name| (name, place(name))).into()
 }
@@ -220,6 +222,49 @@ fn what_cannot_be_seen_is_refused_by_name() {
         }
         assert!(!out.exists(), "{name} left {:?}", names_in(&out));
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_endless_devices_are_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pipe, out) = (folder.path().join("pipe.png"), folder.path().join("out"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [&pipe, Path::new("/dev/zero")] {
+        let name = path.to_str().unwrap();
+        let out = out.to_str().unwrap();
+        for call in [
+            &["inspect", name][..],
+            &["convert", name, "--sensor", "hituav-lwir", "-o", out],
+            &["convert", "simulated", "--model", name, "-o", out],
+            &["listen", name, "-o", out],
+            &["evaluate", "hituav-lwir", name],
+        ] {
+            refused(&program().args(call).output().unwrap(), 1, name);
+        }
+    }
+    // Beside other pictures, too.
+    let beside = folder.path().join("a.png");
+    picture(&beside);
+    let output = program().arg("inspect").arg(folder.path()).output().unwrap();
+    refused(&output, 1, "pipe.png");
+    assert!(!out.exists());
+}
+
+#[cfg(feature = "gdal")]
+#[test]
+fn a_scene_without_a_single_reading_makes_no_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scene, out) = (folder.path().join("clouds.asc"), folder.path().join("out"));
+    let head = "ncols 40\nnrows 30\nxllcorner 0\nyllcorner 0\ncellsize 1\nNODATA_value -9\n";
+    fs::write(&scene, head.to_owned() + &"-9 ".repeat(40 * 30)).unwrap();
+    let convert = ["convert", "--sensor", "hituav-lwir", "--npy", "-o"];
+    let output = program().args(convert).args([&out, &scene]).output().unwrap();
+    refused(&output, 1, "clouds.asc");
+    assert!(!out.exists());
+    let output = program().arg("inspect").arg(&scene).output().unwrap();
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("100.0 %"), "{}", text(&output.stdout));
 }
 
 #[test]
