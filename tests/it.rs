@@ -17,6 +17,9 @@ mod raster;
 #[cfg(feature = "rerun")]
 #[path = "it/recorder.rs"]
 mod recorder;
+#[cfg(feature = "gdal")]
+#[path = "it/scene.rs"]
+mod scene;
 #[path = "it/sensor.rs"]
 mod sensor;
 #[path = "it/sound.rs"]
