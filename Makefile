@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Every target sets up what it needs.
 
 SHELL := /bin/bash
-.PHONY: help demo install test lint soak models clean
+.PHONY: help demo install test lint soak models features clean
 
 # Outside the clone, so that a fresh clone does not build the dependencies anew.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/wysiwyh/target
@@ -16,6 +16,7 @@ help:
 	@echo 'make lint     format, lints and documentation alone'
 	@echo 'make soak     long runs: damaged files and kills, SECONDS=300 of each'
 	@echo 'make models   train the shipped models anew from the data in WYSIWYH_DATA'
+	@echo 'make features check that it compiles with each feature left out; builds for an hour'
 	@echo 'make clean    delete what was built, in $(CARGO_TARGET_DIR)'
 	@echo 'The first build takes about 40 minutes on two cores; later ones take seconds.'
 
@@ -58,6 +59,13 @@ models:
 		-o '$(MODELS)/sentinel2-l2a.safetensors'
 	$(TRAIN) $(patsubst %,simulated:%,$(shell seq 30)) --sensor simulated-lwir \
 		-o '$(MODELS)/simulated-lwir.safetensors'
+
+features:
+	@bash setup.sh test
+	for feature in '' gdal sound rerun gpu; do \
+		CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)-features' cargo clippy --locked --all-targets \
+			--no-default-features --features "$$feature" -- -D warnings || exit 1; \
+	done
 
 clean:
 	cargo clean

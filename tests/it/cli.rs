@@ -59,7 +59,7 @@ pub fn names_in(folder: &Path) -> Vec<String> {
 }
 
 /// Asserts that a call failed with `code` and one error line about `subject`.
-fn refused(output: &Output, code: i32, subject: &str) {
+pub fn refused(output: &Output, code: i32, subject: &str) {
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{subject}: {said}");
     let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error: ")).collect();

@@ -12,7 +12,7 @@ use wysiwyh::model::Model;
 use wysiwyh::receiver::Receiver;
 use wysiwyh::sink;
 
-use crate::cli::{names_in, pages, picture, program, text};
+use crate::cli::{names_in, pages, picture, program, refused, text};
 
 pub fn array(path: &Path) -> Array4<f32> {
     Array4::read_npy(File::open(path).unwrap()).unwrap()
@@ -76,6 +76,61 @@ fn a_renamed_sound_still_decodes() {
         assert_eq!(frames[0].shape(), [3, 1, 51, 64]);
         assert!(frames[0] == frames[1]);
     }
+}
+
+#[test]
+fn a_sound_cut_short_gives_what_there_is_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    pages(&place("a.tif"), 30);
+    convert(&place("a.tif"), folder.path(), &["--sensor", "hituav-lwir"]);
+    listen(&place("a.wav"), &place("all"));
+    let bytes = fs::read(place("a.wav")).unwrap();
+    fs::write(place("half.wav"), &bytes[..bytes.len() / 2]).unwrap();
+    let output =
+        program().arg("listen").arg(place("half.wav")).arg("-o").arg(place("some")).output();
+    let output = output.unwrap();
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("cut short"), "{}", text(&output.stdout));
+    let [all, some] = ["all", "some"].map(|name| array(&place(name).join("frames.npy")));
+    let count = some.shape()[0];
+    assert!((12..16).contains(&count), "{count} of 30");
+    // The last frame may be cut in its middle.
+    let before = ndarray::s![..count - 1, .., .., ..];
+    assert!(all.slice(before) == some.slice(before));
+}
+
+#[test]
+fn a_folder_with_one_broken_picture_makes_no_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let (flight, out) = (folder.path().join("flight"), folder.path().join("out"));
+    fs::create_dir(&flight).unwrap();
+    (1..=12).for_each(|number| picture(&flight.join(format!("{number}.png"))));
+    fs::write(flight.join("7.png"), "").unwrap();
+    let convert = ["convert", "--sensor", "hituav-lwir", "--npy", "-o"];
+    let output = program().args(convert).args([&out, &flight]).output().unwrap();
+    refused(&output, 1, "7.png");
+    assert!(!out.exists());
+}
+
+#[test]
+fn results_for_programs_are_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = folder.path().join("a.png");
+    picture(&scene);
+    let json = |call: &[&str]| -> serde_json::Value {
+        let output = program().args(call).output().unwrap();
+        assert!(output.status.success(), "{call:?}: {}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let scene = scene.to_str().unwrap();
+    let inspected = json(&["inspect", scene, "--sensor", "hituav-lwir", "--json"]);
+    assert_eq!([&inspected["rows"], &inspected["columns"], &inspected["frames"]], [51, 64, 1]);
+    // The picture runs from 40 to 40 + 2 x 63 + 50.
+    assert_eq!([&inspected["bands"][0]["min"], &inspected["bands"][0]["max"]], [40.0, 216.0]);
+    assert_eq!(inspected["sound"]["slots"], 1);
+    assert_eq!(json(&["evaluate", "hituav-lwir", scene, "--json"])["frames"], 1);
+    assert!(json(&["sensors", "list", "--json"]).as_array().unwrap().len() >= 3);
 }
 
 #[test]
