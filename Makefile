@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Every target sets up what it needs.
 
 SHELL := /bin/bash
-.PHONY: help demo install test lint clean
+.PHONY: help demo install test lint soak models features clean
 
 # Outside the clone, so that a fresh clone does not build the dependencies anew.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/wysiwyh/target
@@ -14,6 +14,9 @@ help:
 	@echo 'make install  put the command wysiwyh into ~/.cargo/bin'
 	@echo 'make test     everything that must hold: format, lints, documentation, tests'
 	@echo 'make lint     format, lints and documentation alone'
+	@echo 'make soak     long runs: damaged files and kills, SECONDS=300 of each'
+	@echo 'make models   train the shipped models anew from the data in WYSIWYH_DATA'
+	@echo 'make features check that it compiles with each feature left out; builds for an hour'
 	@echo 'make clean    delete what was built, in $(CARGO_TARGET_DIR)'
 	@echo 'The first build takes about 40 minutes on two cores; later ones take seconds.'
 
@@ -35,8 +38,34 @@ lint:
 	cargo fmt --check
 	@# Later compilers warn of more than this code has met: there, warnings are shown only.
 	@if rustc --version | grep -qF 'rustc $(RUST).'; then deny='-D warnings'; fi; set -ex; \
-	cargo clippy --locked --all-targets -- $$deny; \
+	cargo clippy --locked --all-targets --test soak -- $$deny; \
 	RUSTDOCFLAGS="$$deny" cargo doc --locked --no-deps
+
+SECONDS ?= 300
+soak:
+	@bash setup.sh test
+	WYSIWYH_SOAK_S='$(SECONDS)' cargo test --locked --test soak -- --nocapture --test-threads=1
+
+# As the record in each model says: `wysiwyh sensors show NAME`.
+MODELS ?= sensors
+TRAIN = '$(CARGO_TARGET_DIR)/debug/wysiwyh' train
+models:
+	@bash setup.sh demo
+	@: "$${WYSIWYH_DATA:?is the folder with hituav/ and sentinel2/, see datasets/}"
+	cargo build --locked
+	$(TRAIN) "$$WYSIWYH_DATA/hituav" --sensor hituav-lwir --from-above --seed 1 \
+		-o '$(MODELS)/hituav-lwir.safetensors'
+	$(TRAIN) "$$WYSIWYH_DATA/sentinel2" --sensor sentinel2-l2a --from-above \
+		-o '$(MODELS)/sentinel2-l2a.safetensors'
+	$(TRAIN) $(patsubst %,simulated:%,$(shell seq 30)) --sensor simulated-lwir \
+		-o '$(MODELS)/simulated-lwir.safetensors'
+
+features:
+	@bash setup.sh test
+	for feature in '' gdal sound rerun gpu; do \
+		CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)-features' cargo clippy --locked --all-targets \
+			--no-default-features --features "$$feature" -- -D warnings || exit 1; \
+	done
 
 clean:
 	cargo clean

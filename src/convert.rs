@@ -10,18 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::map;
 use crate::model::Model;
 use crate::npy::FrameArray;
 use crate::recorder::{Pace, Recorder, Target};
-use crate::sensor::{Sensor, Source};
+use crate::sensor::{self, Sensor, Source};
 use crate::session;
 use crate::sink::{self, FileSink, Format};
 use crate::sonifier::{Sonifier, Sound};
+use crate::staging::{OutputFolder, StagedFolder};
 use crate::synth::SLOT_S;
 use crate::voice::Voice;
 
@@ -40,6 +39,9 @@ pub struct Job {
     pub rrd: bool,
     /// Whether to write the frames as sent beside each sound.
     pub npy: bool,
+    /// Stop each scene after so many frames or chips; see [`sensor::limit`]
+    /// for what holds without.
+    pub frames: Option<usize>,
 }
 
 /// What happens along the way.
@@ -87,7 +89,7 @@ pub struct Summary {
 impl Summary {
     /// Length of all sounds in seconds, lead-ins not counted.
     pub fn sound_s(&self) -> f64 {
-        self.converted.iter().map(|scene| scene.slots as f64 * SLOT_S).sum()
+        self.converted.iter().map(|scene| scene.slots).sum::<usize>() as f64 * SLOT_S
     }
 }
 
@@ -127,9 +129,9 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
         }
     }
     if !checked.is_empty() {
-        let folder = Folder::open(&job.folder)?;
+        let _folder = OutputFolder::open(&job.folder)?;
         for scene in checked {
-            match convert(job, scene, folder.path, stop, tell) {
+            match convert(job, scene, stop, tell) {
                 Ok(done) => {
                     tell(Event::Finished(&done));
                     converted.push(done);
@@ -160,44 +162,20 @@ fn check(voice: &Voice, scene: &str, chosen: Option<&Model>) -> Result<Model> {
     Ok(model)
 }
 
-/// The folder of the outputs. If we made it and nothing came to lie in it, it
-/// goes again.
-struct Folder<'a> {
-    path: &'a Path,
-    made: bool,
-}
-
-impl<'a> Folder<'a> {
-    fn open(path: &'a Path) -> Result<Self> {
-        let made = !path.is_dir();
-        fs::create_dir_all(path).map_err(|e| {
-            Error::output(path, e).hint("give a folder that can be written with -o DIR")
-        })?;
-        Ok(Self { path, made })
-    }
-}
-
-impl Drop for Folder<'_> {
-    fn drop(&mut self) {
-        if self.made {
-            // Fails, as it should, where the folder holds anything.
-            let _ = fs::remove_dir(self.path);
-        }
-    }
-}
-
-/// Converts one scene: from its first frame to its files in `folder`.
+/// Converts one scene: from its first frame to its files in the job's folder.
 fn convert(
     job: &Job,
     Checked { scene, stem, model }: Checked,
-    folder: &Path,
     stop: &AtomicBool,
     tell: &mut dyn FnMut(Event),
 ) -> Result<Converted> {
-    let sensor = job.voice.open(scene, &model, None)?;
+    let sensor = job.voice.open(scene, &model, sensor::limit(scene, job.frames))?;
     let source = sensor.source().clone();
     let mut sonifier = job.voice.sonifier(model)?;
-    let mut outputs = Outputs::create(job, scene, &stem, folder, &source, &sonifier)?;
+    let staging = StagedFolder::open(&job.folder)?;
+    let named = |error| staging.named(error);
+    let mut outputs =
+        Outputs::create(job, scene, &stem, &staging, &source, &sonifier).map_err(named)?;
     tell(Event::Started { scene, frames: source.frames });
 
     let mut slots = Slots::new(sensor);
@@ -207,14 +185,15 @@ fn convert(
                 .hint("scenes that were finished before are on disk; run again for the rest"));
         }
         let sound = sonifier.sonify(frame)?;
-        outputs.write(&sonifier, frame, sound)?;
+        outputs.write(&sonifier, frame, sound).map_err(named)?;
         tell(Event::Advanced);
     }
     if !slots.readings {
         return Err(Error::input(scene, "no reading in it: every value is nodata"));
     }
     let (slot_count, skipped) = (outputs.slots, slots.skipped);
-    let files = outputs.finish(&mut sonifier, folder)?;
+    let names = outputs.finish(&mut sonifier).map_err(named)?;
+    let files = staging.publish(&names)?;
     Ok(Converted { scene: scene.to_owned(), files, slots: slot_count, skipped })
 }
 
@@ -312,12 +291,11 @@ impl std::fmt::Debug for Slots {
     }
 }
 
-/// The files of one scene, written in a hidden folder beside their final
-/// places.
+/// The files of one scene in the making.
 struct Outputs<'a> {
     source: &'a Source,
     stem: String,
-    staging: TempDir,
+    staging: &'a StagedFolder,
     sound: Box<dyn FileSink>,
     header: sink::Header,
     array: Option<FrameArray>,
@@ -331,19 +309,15 @@ impl<'a> Outputs<'a> {
         job: &Job,
         scene: &str,
         stem: &str,
-        folder: &Path,
+        staging: &'a StagedFolder,
         source: &'a Source,
         sonifier: &Sonifier,
     ) -> Result<Self> {
-        let staging = tempfile::Builder::new()
-            .prefix(".wysiwyh-")
-            .tempdir_in(folder)
-            .map_err(|e| Error::output(folder, e))?;
         let name = format!("{stem}.{}", job.format.extension());
         let header = sonifier.header(source, scene);
-        let sound = sink::create(&staging.path().join(&name), job.format, &header)?;
+        let sound = sink::create(&staging.place(&name), job.format, &header)?;
         let mut names = vec![name];
-        let staged = |extension: &str| staging.path().join(format!("{stem}.{extension}"));
+        let staged = |extension: &str| staging.place(&format!("{stem}.{extension}"));
         let mut array = None;
         if job.npy {
             let [rows, columns] = sonifier.model().grid();
@@ -354,7 +328,7 @@ impl<'a> Outputs<'a> {
         if job.rrd {
             let target =
                 Target { save: Some(staged("rrd")), pace: Pace::Batch, ..Target::default() };
-            let about = session::about(sonifier, &header, Some(folder.join(&names[0])));
+            let about = session::about(sonifier, &header, Some(job.folder.join(&names[0])));
             recorder = Some(Recorder::new(&target, &about)?);
             names.push(format!("{stem}.rrd"));
         }
@@ -377,8 +351,8 @@ impl<'a> Outputs<'a> {
         Ok(())
     }
 
-    /// Completes every file and moves all of them to `folder`.
-    fn finish(mut self, sonifier: &mut Sonifier, folder: &Path) -> Result<Vec<PathBuf>> {
+    /// Completes every file; gives their names, the sound first.
+    fn finish(mut self, sonifier: &mut Sonifier) -> Result<Vec<String>> {
         self.sound.write(&sonifier.finish())?;
         self.header.frames = Some(self.slots);
         self.sound.replace_header(&self.header)?;
@@ -395,27 +369,12 @@ impl<'a> Outputs<'a> {
                 (0..self.slots).map(|slot| [time_s(slot), time_s(slot + 1)]).collect();
             let footprints = map::footprints(scene, &self.header.positions, &times)?;
             let name = format!("{}.geojson", self.stem);
-            let path = self.staging.path().join(&name);
+            let path = self.staging.place(&name);
             fs::write(&path, footprints).map_err(|e| Error::output(&path, e))?;
             self.names.push(name);
         }
-        publish(self.staging.path(), &self.names, folder)
+        Ok(self.names)
     }
-}
-
-/// Moves the files called `names` from `staging` to `folder`, the first one
-/// last, so that where the sound is, everything is.
-pub(crate) fn publish(staging: &Path, names: &[String], folder: &Path) -> Result<Vec<PathBuf>> {
-    let files: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
-    for (moved, (name, file)) in names.iter().zip(&files).rev().enumerate() {
-        if let Err(error) = fs::rename(staging.join(name), file) {
-            for whole in files.iter().rev().take(moved) {
-                let _ = fs::remove_file(whole);
-            }
-            return Err(Error::output(file, error));
-        }
-    }
-    Ok(files)
 }
 
 /// A file stem for every scene, all different even where case does not
@@ -434,7 +393,8 @@ fn stems(scenes: &[String]) -> Vec<String> {
     scenes.iter().map(|scene| free(stem(scene))).collect()
 }
 
-/// The stem of a scene's name; of a folder, its whole name.
+/// The stem of a scene's name; of a folder, its whole name. Signs that some
+/// system forbids in names become `-`.
 fn stem(scene: &str) -> String {
     let path = Path::new(scene);
     let whole = fs::canonicalize(path).ok().filter(|path| path.is_dir());
@@ -442,7 +402,10 @@ fn stem(scene: &str) -> String {
         Some(folder) => folder.file_name(),
         None => path.file_stem(),
     };
-    name.map_or_else(|| "scene".to_owned(), |name| name.to_string_lossy().into_owned())
+    let plain =
+        |sign: char| if sign.is_control() || "/\\:*?\"<>|".contains(sign) { '-' } else { sign };
+    let name = name.map(|name| name.to_string_lossy().chars().map(plain).collect());
+    name.unwrap_or_else(|| "scene".to_owned())
 }
 
 #[cfg(test)]
@@ -540,22 +503,9 @@ mod tests {
 
     #[test]
     fn names_never_collide() {
-        let scenes = ["a/x.tif", "b/x.tif", "c/X.png", "x-2.tif", "simulated", "d/y.tar.gz"];
+        let scenes = ["a/x.tif", "b/x.tif", "c/X.png", "x-2.tif", "simulated:7", "d/y.tar.gz"];
         let scenes: Vec<String> = scenes.map(String::from).into();
-        let expected = ["x", "x-2", "X-3", "x-2-2", "simulated", "y.tar"];
+        let expected = ["x", "x-2", "X-3", "x-2-2", "simulated-7", "y.tar"];
         assert_eq!(stems(&scenes), expected);
-    }
-
-    #[test]
-    fn files_appear_together_or_not_at_all() {
-        let (staging, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let names = ["a.wav", "a.npy"].map(String::from);
-        for name in &names {
-            fs::write(staging.path().join(name), name).unwrap();
-        }
-        // A folder in the way of the last move.
-        fs::create_dir_all(folder.path().join("a.wav/x")).unwrap();
-        assert!(publish(staging.path(), &names, folder.path()).is_err());
-        assert!(!folder.path().join("a.npy").exists());
     }
 }

@@ -1,13 +1,12 @@
 //! Hear it without owning anything: the simulated thermal camera through the
 //! model that ships for it, to files, and back to pictures.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::Array3;
 
-use crate::convert::{Slots, publish};
+use crate::convert::Slots;
 use crate::error::{Error, Fault, Result};
 use crate::evaluate::figures::{correlation, psnr_db};
 use crate::picture::{self, SheetRow};
@@ -16,6 +15,7 @@ use crate::session;
 use crate::sink::{self, Format, Header};
 use crate::sonifier::Sonifier;
 use crate::spectrum::Preset;
+use crate::staging::StagedFolder;
 use crate::synth::SLOT_S;
 use crate::voice::Voice;
 
@@ -64,30 +64,27 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
         seed: settings.seed,
     };
     let folder = &settings.folder;
-    fs::create_dir_all(folder).map_err(|e| Error::output(folder, e))?;
-    let staging = tempfile::Builder::new()
-        .prefix(".wysiwyh-")
-        .tempdir_in(folder)
-        .map_err(|e| Error::output(folder, e))?;
+    let staging = StagedFolder::open(folder)?;
 
     say("You will hear warm bodies cross a cool room: the more warmth in view, the louder; \
          each sound frame lasts a tenth of a second.");
-    let wav = staging.path().join("sound.wav");
-    let (mut sonifier, header, mut moments) = write_sound(&voice, &wav, stop)?;
+    let named = |error| staging.named(error);
+    let wav = staging.place("sound.wav");
+    let (mut sonifier, header, mut moments) = write_sound(&voice, &wav, stop).map_err(named)?;
     let recording = sink::read(&wav)?;
     for (slot, moment) in moments.iter_mut().enumerate() {
         decode(&mut sonifier, &recording.samples, slot, moment)?;
     }
     let summary = score(&sonifier, &moments);
-    write_sheet(&staging.path().join("contact-sheet.png"), &sonifier, &moments)?;
+    write_sheet(&staging.place("contact-sheet.png"), &sonifier, &moments).map_err(named)?;
     let mut names = vec!["sound.wav".to_owned(), "contact-sheet.png".to_owned()];
-    let rrd = staging.path().join("session.rrd");
+    let rrd = staging.place("session.rrd");
     match write_session(&rrd, &sonifier, &header, folder.join("sound.wav"), moments) {
         Ok(()) => names.push("session.rrd".to_owned()),
         Err(error) if error.fault == Fault::Unsupported => say(&format!("no session: {error}")),
-        Err(error) => return Err(error),
+        Err(error) => return Err(named(error)),
     }
-    let files = publish(staging.path(), &names, folder)?;
+    let files = staging.publish(&names)?;
     Ok(Summary { files, ..summary })
 }
 

@@ -65,6 +65,17 @@ impl Error {
         self
     }
 
+    /// The same error about the file's later place: what lay at `from`, or
+    /// below it, will lie at `to`.
+    #[must_use]
+    pub(crate) fn moved(mut self, from: &Path, to: &Path) -> Self {
+        if let Ok(rest) = Path::new(&self.subject).strip_prefix(from) {
+            let place = if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) };
+            self.subject = place.display().to_string();
+        }
+        self
+    }
+
     /// What the user can do, if we know it.
     pub fn advice(&self) -> Option<&str> {
         self.hint.as_deref()

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use crate::error::{Error, Fault, Result};
-use crate::frame::{Band, GeoReference};
+use crate::frame::{Band, Frame, GeoReference};
 use crate::npy::FrameArray;
 use crate::sensor::{Sensor, Source};
+use crate::staging::StagedFile;
 
 /// Running count, lowest, mean and highest value; NaN does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -117,43 +118,34 @@ pub fn run(
 }
 
 /// An array file that appears under its name once it is whole.
-struct Staged<'a> {
-    path: &'a Path,
-    temporary: tempfile::TempPath,
+struct Staged {
+    file: StagedFile,
     array: Option<FrameArray>,
 }
 
-impl<'a> Staged<'a> {
-    fn new(path: &'a Path) -> Result<Self> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let temporary = tempfile::Builder::new()
-            .prefix(".wysiwyh-")
-            .tempfile_in(folder)
-            .map_err(|e| Error::output(path, e))?
-            .into_temp_path();
-        Ok(Self { path, temporary, array: None })
+impl Staged {
+    fn new(path: &Path) -> Result<Self> {
+        Ok(Self { file: StagedFile::create(path)?, array: None })
     }
 
-    fn push(&mut self, frame: &crate::frame::Frame) -> Result<()> {
+    fn push(&mut self, frame: &Frame) -> Result<()> {
         let array = match &mut self.array {
             Some(array) => array,
             None => {
                 let shape = [frame.bands.len(), frame.rows(), frame.columns()];
-                self.array.insert(FrameArray::create(&*self.temporary, shape)?)
+                self.array.insert(FrameArray::create(self.file.part(), shape)?)
             }
         };
-        array.push(frame.data.view())
+        array.push(frame.data.view()).map_err(|e| self.file.named(e))
     }
 
     fn finish(self) -> Result<()> {
         let Some(array) = self.array else {
-            return Err(Error::output(self.path, "there is no frame to write"));
+            let nothing = Error::output(self.file.part(), "there is no frame to write");
+            return Err(self.file.named(nothing));
         };
-        array.finish()?;
-        self.temporary.persist(self.path).map_err(|e| Error::output(self.path, e.error))
+        array.finish().map_err(|e| self.file.named(e))?;
+        self.file.finish()
     }
 }
 

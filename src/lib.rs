@@ -30,6 +30,7 @@ pub mod picture;
 pub mod recorder;
 pub mod session;
 pub mod sink;
+mod staging;
 pub mod voice;
 
 pub mod convert;

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::{Array3, s};
 
-use crate::convert::publish;
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Area, Band};
 use crate::inspect::Statistics;
@@ -23,6 +22,7 @@ use crate::receiver::Receiver;
 use crate::sensor::Scene;
 use crate::sink::{self, Header, Recording};
 use crate::sonifier::Sonifier;
+use crate::staging::StagedFolder;
 use crate::synth::{SAMPLE_RATE, SLOT_S};
 
 /// Pictures are written as PNG for the first so many frames; `frames.npy`
@@ -60,6 +60,10 @@ pub fn run(
     stop: &AtomicBool,
     tell: &mut dyn FnMut(usize, usize),
 ) -> Result<Heard> {
+    // Opening a pipe would wait for somebody to write.
+    if fs::metadata(audio).is_ok_and(|found| !found.is_file()) {
+        return Err(Error::input(audio, "is no file"));
+    }
     let recording = sink::read(audio)?;
     let header = recording.header.clone().ok_or_else(|| {
         Error::input(audio, "the file does not say which model made it").hint(
@@ -72,9 +76,11 @@ pub fn run(
     let sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?
         .with_range(header.range.clone())
         .with_polarity(header.polarity);
-    fs::create_dir_all(folder).map_err(|e| Error::output(folder, e))?;
+    let staging = StagedFolder::open(folder)?;
     let mut decoder = Decoder { audio, sonifier, header, frames };
-    decoder.write(&recording.samples, folder, stop, tell)
+    let written = decoder.write(&recording.samples, &staging, stop, tell);
+    let (heard, names) = written.map_err(|e| staging.named(e))?;
+    Ok(Heard { files: staging.publish(&names)?, ..heard })
 }
 
 /// The model that made the sound of `header`: among those that ship, then
@@ -183,25 +189,20 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    /// Decodes every frame into files that appear in `folder` together.
+    /// Decodes every frame into files in `staging`, whose names it gives.
     fn write(
         &mut self,
         samples: &[f32],
-        folder: &Path,
+        staging: &StagedFolder,
         stop: &AtomicBool,
         tell: &mut dyn FnMut(usize, usize),
-    ) -> Result<Heard> {
-        let staging = tempfile::Builder::new()
-            .prefix(".wysiwyh-")
-            .tempdir_in(folder)
-            .map_err(|e| Error::output(folder, e))?;
+    ) -> Result<(Heard, Vec<String>)> {
         let bands = self.sonifier.model().bands().to_vec();
         let [rows, columns] = self.sonifier.model().grid();
         let mut names = vec!["frames.npy".to_owned()];
-        let mut array =
-            FrameArray::create(staging.path().join(&names[0]), [bands.len(), rows, columns])?;
+        let mut array = FrameArray::create(staging.place(&names[0]), [bands.len(), rows, columns])?;
         let mut statistics = vec![Statistics::default(); bands.len()];
-        let mosaic_path = staging.path().join("mosaic.tif");
+        let mosaic_path = staging.place("mosaic.tif");
         let mut mosaic = match on_a_map(&self.header) {
             Some(scene) => Some(Mosaic::create(&mosaic_path, scene, &bands)?),
             None => None,
@@ -218,10 +219,9 @@ impl Decoder<'_> {
             }
             if slot < PREVIEWS {
                 names.push(format!("frame-{slot:05}.png"));
-                let path = staging.path().join(&names[slot + 1]);
-                picture::preview(frame.view(), &self.header.range, &bands)
-                    .save(&path)
-                    .map_err(|e| Error::output(&path, e))?;
+                let path = staging.place(&names[slot + 1]);
+                let preview = picture::preview(frame.view(), &self.header.range, &bands);
+                picture::save_png(&preview, &path)?;
             }
             if let Some(mosaic) = &mut mosaic {
                 mosaic.place(self.header.positions[slot], frame.view())?;
@@ -234,7 +234,7 @@ impl Decoder<'_> {
             names.push("mosaic.tif".to_owned());
         }
 
-        let mut heard = Heard {
+        let heard = Heard {
             header: self.header.clone(),
             bands,
             frames: self.frames,
@@ -242,10 +242,9 @@ impl Decoder<'_> {
             files: vec![],
         };
         names.push("summary.txt".to_owned());
-        let path = staging.path().join("summary.txt");
+        let path = staging.place("summary.txt");
         fs::write(&path, heard.to_string()).map_err(|e| Error::output(&path, e))?;
-        heard.files = publish(staging.path(), &names, folder)?;
-        Ok(heard)
+        Ok((heard, names))
     }
 
     /// The picture of one slot, `[band, row, column]` in physical units, NaN
@@ -302,6 +301,9 @@ impl fmt::Display for Heard {
             let Statistics { min, mean, max, .. } = statistics;
             let (name, unit) = (&band.name, band.unit);
             writeln!(f, "{name}: {min:.3} .. {max:.3} {unit}, mean {mean:.3}; span {low}..{high}")?;
+        }
+        if header.frames.is_none() {
+            writeln!(f, "the sound was cut short: what there is was decoded")?;
         }
         if frames > PREVIEWS {
             writeln!(f, "pictures of the first {PREVIEWS} frames only; frames.npy has all")?;

@@ -23,6 +23,7 @@ use crate::error::{Error, Fault, Result};
 use crate::evaluate::{Comparison, Scores};
 use crate::frame::{Band, Frame};
 use crate::profile::Profile;
+use crate::staging::StagedFile;
 
 /// Version of the file's layout.
 const FORMAT: u32 = 1;
@@ -103,7 +104,12 @@ impl Model {
     ///
     /// If it is missing, no model file, damaged, or of a later format.
     pub fn load(path: &Path) -> Result<Self> {
-        let size = std::fs::metadata(path).map_err(|e| Error::input(path, e))?.len();
+        let found = std::fs::metadata(path).map_err(|e| Error::input(path, e))?;
+        // Pipes and devices may never end.
+        if !found.is_file() {
+            return Err(Error::input(path, "is no file"));
+        }
+        let size = found.len();
         if size > MAX_BYTES {
             let what = format!("{size} bytes, a model file has at most {MAX_BYTES}");
             return Err(Error::input(path, what));
@@ -171,13 +177,9 @@ impl Model {
     ///
     /// If the place cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-        let folder = folder.unwrap_or_else(|| Path::new("."));
-        let failed = |e: std::io::Error| Error::output(path, e);
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        file.write_all(&self.file).map_err(failed)?;
-        file.persist(path).map_err(|e| failed(e.error))?;
-        Ok(())
+        let mut file = StagedFile::create(path)?;
+        file.file().write_all(&self.file).map_err(|e| Error::output(path, e))?;
+        file.finish()
     }
 
     /// The model file as bytes.

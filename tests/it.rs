@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+#[path = "it/cli.rs"]
+mod cli;
 #[path = "it/inspect.rs"]
 mod inspect;
 #[cfg(feature = "gdal")]
@@ -15,6 +17,9 @@ mod raster;
 #[cfg(feature = "rerun")]
 #[path = "it/recorder.rs"]
 mod recorder;
+#[cfg(feature = "gdal")]
+#[path = "it/scene.rs"]
+mod scene;
 #[path = "it/sensor.rs"]
 mod sensor;
 #[path = "it/sound.rs"]
@@ -36,3 +41,5 @@ fn data() -> Option<PathBuf> {
 }
 #[path = "it/train.rs"]
 mod train;
+#[path = "it/trip.rs"]
+mod trip;

@@ -18,7 +18,7 @@ use super::{STOP, VoiceArguments, preset};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    rasters, pictures, TIFFs of many pages, folders of pictures (one sound
-          for a folder), videos
+          for a folder), videos, `simulated`
 Writes:   into DIR, named after each scene: .wav or .flac; .geojson where the scene
           lies on a map (which seconds of the sound show which ground); .npy and
           .rrd on request. Names that would collide get -2, -3 ..
@@ -47,6 +47,10 @@ pub struct Arguments {
     /// Also write the frames as sent: [frame, band, row, column] f32
     #[arg(long)]
     npy: bool,
+    /// Stop each scene after so many frames or tiles [default: 200 for
+    /// `simulated`, else all]
+    #[arg(long, value_name = "N")]
+    frames: Option<usize>,
 }
 
 fn format() -> impl TypedValueParser<Value = Format> {
@@ -65,6 +69,7 @@ impl Arguments {
             format: self.format,
             rrd: self.rrd,
             npy: self.npy,
+            frames: self.frames,
         };
         let mut progress = None;
         let summary = convert::run(&job, &STOP, &mut |event| match event {
@@ -97,14 +102,16 @@ impl Arguments {
 
 fn sentence(summary: &Summary) -> String {
     let (converted, failed) = (summary.converted.len(), summary.failed);
+    let counts = format!("{converted} of {} scenes converted, {failed} failed", converted + failed);
+    if converted == 0 {
+        return format!("{counts}.");
+    }
     let files: usize = summary.converted.iter().map(|done| done.files.len()).sum();
     let skipped: usize = summary.converted.iter().map(|done| done.skipped).sum();
     let sound_s = summary.sound_s();
     let factor = sound_s / summary.elapsed.as_secs_f64();
     format!(
-        "{converted} of {} scenes converted, {failed} failed: {files} files, {sound_s:.1} s of \
-         sound, made {factor:.0} times as fast as it plays; {skipped} tiles without any reading \
-         left out.",
-        converted + failed
+        "{counts}: {files} files, {sound_s:.1} s of sound, made {factor:.0} times as fast as it \
+         plays; {skipped} tiles without any reading left out."
     )
 }

@@ -33,10 +33,10 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
-        let model = match Path::new(&self.model).is_file() {
-            true => Model::load(Path::new(&self.model))?,
-            false => Model::shipped(&self.model)?,
-        };
+        // Names of sensors have neither a folder nor an ending.
+        let path = Path::new(&self.model);
+        let is_file = path.is_file() || path.extension().is_some() || path.components().count() > 1;
+        let model = if is_file { Model::load(path)? } else { Model::shipped(&self.model)? };
         let (frames, trained_on) = dataset::unseen(&self.data, &model)?;
         if trained_on > 0 {
             report

@@ -18,10 +18,10 @@ use wysiwyh::voice::{self, Voice};
 use super::STOP;
 use super::report::{Report, table};
 
-/// Scenes with more values than this are read in tiles, so that memory stays
-/// small.
+/// Scenes with more values than this are read in tiles of no more, so that
+/// memory stays small.
 const WHOLE_VALUES: usize = 64 << 20;
-/// Side of such a tile in pixels.
+/// Side of the largest such tile in pixels.
 const TILE: usize = 512;
 /// Sound frames that are tried for their loudness.
 const TRIED: usize = 100;
@@ -61,13 +61,15 @@ impl Arguments {
             // A source that no profile knows can be inspected all the same.
             None => voice::recognise(&self.source, 0).ok(),
         };
-        let endless = self.source == "simulated";
-        let frames = self.frames.or(endless.then_some(2 * TRIED));
+        let frames = sensor::limit(&self.source, self.frames);
         let whole = Options { chip: None, seed: 0, frames };
         let mut sensor = sensor::open(&self.source, profile.as_ref(), &whole)?;
         let source = sensor.source();
-        if self.npy.is_none() && source.bands.len() * source.rows * source.columns > WHOLE_VALUES {
-            let tiled = Options { chip: Some(TILE), ..whole };
+        let bands = source.bands.len();
+        let values = bands.saturating_mul(source.rows).saturating_mul(source.columns);
+        if self.npy.is_none() && values > WHOLE_VALUES {
+            let tile = (WHOLE_VALUES / bands).isqrt().clamp(1, TILE);
+            let tiled = Options { chip: Some(tile), ..whole };
             sensor = sensor::open(&self.source, profile.as_ref(), &tiled)?;
         }
         let mut progress = report.progress(&self.source, sensor.source().frames);

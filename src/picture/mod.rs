@@ -4,6 +4,7 @@ mod font;
 mod sheet;
 
 use std::cmp::Ordering;
+use std::io::Write;
 use std::path::Path;
 
 use image::codecs::png::PngEncoder;
@@ -12,6 +13,7 @@ use ndarray::ArrayView3;
 
 use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};
+use crate::staging::StagedFile;
 
 pub use sheet::{SheetRow, contact_sheet};
 
@@ -153,19 +155,11 @@ pub fn enlarge(picture: &RgbImage, factor: u32) -> RgbImage {
 ///
 /// If the picture is empty, or the file cannot be written.
 pub fn save_png(picture: &RgbImage, path: &Path) -> Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    // The permissions of any other new file; the default is the owner only.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder).map_err(|e| Error::output(path, e))?;
-    let encoder = PngEncoder::new(std::io::BufWriter::new(&file));
-    picture.write_with_encoder(encoder).map_err(|e| Error::output(path, e))?;
-    file.persist(path).map_err(|e| Error::output(path, e.error))?;
-    Ok(())
+    let mut png = Vec::new();
+    picture.write_with_encoder(PngEncoder::new(&mut png)).map_err(|e| Error::output(path, e))?;
+    let mut file = StagedFile::create(path)?;
+    file.file().write_all(&png).map_err(|e| Error::output(path, e))?;
+    file.finish()
 }
 
 #[cfg(test)]

@@ -139,13 +139,21 @@ impl Stream {
     ///
     /// If the sink has failed.
     pub fn write(&mut self, entry: &Entry) -> std::result::Result<(), String> {
-        self.log(entry).map_err(|e| e.to_string())?;
+        self.log(entry).map_err(|e| self.failed(&e))?;
         self.in_flight += bytes(entry);
         if self.in_flight >= IN_FLIGHT {
             self.in_flight = 0;
-            self.rec.flush_blocking().map_err(|e| e.to_string())?;
+            self.rec.flush_blocking().map_err(|e| self.failed(&e))?;
         }
         Ok(())
+    }
+
+    /// What `error` means; of a file Rerun only says that its thread is gone.
+    fn failed(&self, error: &dyn fmt::Display) -> String {
+        match self.file {
+            Some(_) => format!("could not be written, the disk may be full ({error})"),
+            None => error.to_string(),
+        }
     }
 
     fn log(&mut self, entry: &Entry) -> rerun::RecordingStreamResult<()> {
@@ -239,8 +247,8 @@ impl Stream {
                 .with_component::<components::Text>("dropped_pictures", [dropped]);
             self.rec.send_property("end", &values)
         };
-        last().map_err(|e| e.to_string())?;
-        self.rec.flush_blocking().map_err(|e| e.to_string())?;
+        last().map_err(|e| self.failed(&e))?;
+        self.rec.flush_blocking().map_err(|e| self.failed(&e))?;
         // The footer is written when the last handle of the stream is gone.
         drop(self.rec);
         self.file.map_or(Ok(()), File::complete)

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use image::codecs::pnm::PnmDecoder;
@@ -232,7 +232,7 @@ fn natural(file: &Path) -> Vec<(usize, String)> {
 
 /// Reads the picture at `path`.
 fn picture(path: &Path, profile: Option<&Profile>) -> Result<Frame> {
-    refuse_radiometric(path)?;
+    refuse_misleading(path)?;
     let (image, maximum) = decode(path)?;
     let (data, full_scale) = planes(path, &image, maximum)?;
     let data = if wants_one(profile) { single(data, full_scale) } else { data };
@@ -379,49 +379,74 @@ fn planes(path: &Path, image: &DynamicImage, maximum: Option<f32>) -> Result<(Ar
     })
 }
 
-/// Refuses JPEG files with temperatures inside (FLIR's segments APP1 that
-/// start with `FLIR`): their visible picture is a false-colour rendering, and
-/// would be taken for what the camera measured.
-fn refuse_radiometric(path: &Path) -> Result<()> {
+/// Refuses JPEG files that the decoder would take and should not: those cut
+/// short, of which it makes up the rest, and those with temperatures inside
+/// (FLIR's segments APP1 that start with `FLIR`), whose visible picture is a
+/// false-colour rendering and would be taken for what the camera measured.
+fn refuse_misleading(path: &Path) -> Result<()> {
     let mut file = BufReader::new(File::open(path).map_err(|e| Error::input(path, e))?);
-    match has_flir_segment(&mut file) {
-        Ok(true) => {
+    match Jpeg::of(&mut file) {
+        Ok(Jpeg::Radiometric) => {
             let what = "holds temperatures that this version cannot read, beside a picture";
             Err(Error::new(Fault::Unsupported, path.display(), what)
                 .hint("export the temperatures as a 16-bit TIFF, or the picture as PNG"))
         }
+        Ok(Jpeg::CutShort) => Err(Error::input(path, "is cut short: its end is missing")
+            .hint("fetch it again, or move it out of the folder")),
         // What cannot be followed here is the decoder's to report.
-        Ok(false) | Err(_) => Ok(()),
+        Ok(Jpeg::Whole | Jpeg::Other) | Err(_) => Ok(()),
     }
 }
 
-/// Walks the segments of a JPEG file up to its pixels; false for other files.
-fn has_flir_segment(file: &mut (impl Read + Seek)) -> std::io::Result<bool> {
-    const START_OF_SCAN: u8 = 0xda;
-    const APP1: u8 = 0xe1;
-    let mut start = [0; 2];
-    file.read_exact(&mut start)?;
-    if start != [0xff, 0xd8] {
-        return Ok(false);
-    }
-    loop {
-        let mut head = [0; 4];
-        file.read_exact(&mut head)?;
-        let [0xff, marker, high, low] = head else { return Ok(false) };
-        if marker == START_OF_SCAN {
-            return Ok(false);
+/// What the segments of a file say about it, if it is a JPEG file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Jpeg {
+    Other,
+    Radiometric,
+    CutShort,
+    Whole,
+}
+
+impl Jpeg {
+    /// Walks the segments up to the pixels, and looks for the mark behind
+    /// those: within pixels, the byte FF is never followed by D9.
+    fn of(file: &mut (impl BufRead + Seek)) -> std::io::Result<Self> {
+        const START_OF_SCAN: u8 = 0xda;
+        const END_OF_IMAGE: u8 = 0xd9;
+        const APP1: u8 = 0xe1;
+        let mut start = [0; 2];
+        file.read_exact(&mut start)?;
+        if start != [0xff, 0xd8] {
+            return Ok(Self::Other);
         }
-        let length = i64::from(u16::from_be_bytes([high, low])) - 2;
-        let mut name = [0; 5];
-        if marker == APP1 && length >= 5 {
-            file.read_exact(&mut name)?;
-            if &name == b"FLIR\0" {
-                return Ok(true);
+        loop {
+            let mut head = [0; 4];
+            file.read_exact(&mut head)?;
+            let [0xff, marker, high, low] = head else { return Ok(Self::Other) };
+            if marker == START_OF_SCAN {
+                break;
             }
-            file.seek(SeekFrom::Current(length - 5))?;
-        } else {
-            file.seek(SeekFrom::Current(length.max(0)))?;
+            let length = i64::from(u16::from_be_bytes([high, low])) - 2;
+            let mut name = [0; 5];
+            if marker == APP1 && length >= 5 {
+                file.read_exact(&mut name)?;
+                if &name == b"FLIR\0" {
+                    return Ok(Self::Radiometric);
+                }
+                file.seek(SeekFrom::Current(length - 5))?;
+            } else {
+                file.seek(SeekFrom::Current(length.max(0)))?;
+            }
         }
+        let mut before = 0;
+        for byte in file.bytes() {
+            let byte = byte?;
+            if [before, byte] == [0xff, END_OF_IMAGE] {
+                return Ok(Self::Whole);
+            }
+            before = byte;
+        }
+        Ok(Self::CutShort)
     }
 }
 
@@ -492,6 +517,22 @@ mod tests {
         let error = Folder::of_one(&path, Some(&profile)).map(|_| ()).unwrap_err();
         assert!(error.to_string().contains("has 3 bands"), "{error}");
         assert!(error.to_string().contains("lists 1"), "{error}");
+    }
+
+    #[test]
+    fn a_jpeg_cut_anywhere_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpg");
+        image::GrayImage::from_fn(64, 48, |x, y| Luma([(x * y) as u8])).save(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        assert!(Folder::of_one(&path, None).is_ok());
+        for length in (1..whole.len()).step_by(53).chain([whole.len() - 1]) {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            assert!(Folder::of_one(&path, None).is_err(), "{length} of {} bytes", whole.len());
+        }
+        // Cameras append more pictures and data of their own.
+        std::fs::write(&path, [&whole[..], b"more"].concat()).unwrap();
+        assert!(Folder::of_one(&path, None).is_ok());
     }
 
     #[test]

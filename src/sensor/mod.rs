@@ -56,6 +56,21 @@ pub struct Source {
     pub scene: Option<Scene>,
 }
 
+impl Source {
+    /// A source of frames like `frame`, without a clock and without end.
+    pub fn like(frame: &Frame, description: impl Into<String>) -> Self {
+        Self {
+            description: description.into(),
+            bands: frame.bands.clone(),
+            rows: frame.rows(),
+            columns: frame.columns(),
+            frames: None,
+            period_s: None,
+            scene: None,
+        }
+    }
+}
+
 /// A scene tiled into square chips of the model's grid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scene {
@@ -132,6 +147,17 @@ pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Resul
     })
 }
 
+/// Whether `source` names the simulated camera, which never ends by itself.
+pub fn is_simulated(source: &str) -> bool {
+    source == "simulated" || source.starts_with("simulated:")
+}
+
+/// How many frames of `source` to read at most where `asked` for so many:
+/// all, but 200 of the simulated camera where nobody asked.
+pub fn limit(source: &str, asked: Option<usize>) -> Option<usize> {
+    asked.or(is_simulated(source).then_some(200))
+}
+
 /// Opens the file or folder at `source`.
 fn open_path(
     source: &str,
@@ -154,6 +180,8 @@ fn open_path(
         Content::Picture => Ok(Box::new(Folder::of_one(path, profile)?)),
         Content::Tiff => tiff(path, profile, options),
         Content::Video => Ok(Box::new(Video::open(path, profile)?)),
+        Content::Sound => Err(Error::input(path, "is a sound, not a picture")
+            .hint("`wysiwyh listen` turns its own sounds back into pictures")),
         Content::Other => raster(source, profile, options).map_err(|error| match error.advice() {
             None => error.hint("pictures, rasters and videos are read, by what they are"),
             Some(_) => error,
@@ -202,6 +230,7 @@ enum Content {
     Picture,
     Tiff,
     Video,
+    Sound,
     Other,
 }
 
@@ -210,8 +239,12 @@ impl Content {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or is empty.
+    /// If it cannot be read, is empty, or is a pipe or a device.
     fn of(path: &Path) -> Result<Self> {
+        // Opening a pipe would wait for somebody to write.
+        if !std::fs::metadata(path).map_err(|e| Error::input(path, e))?.is_file() {
+            return Err(Error::input(path, "is neither a file nor a folder"));
+        }
         let mut head = Vec::new();
         File::open(path)
             .and_then(|file| file.take(64).read_to_end(&mut head))
@@ -263,6 +296,8 @@ impl Content {
             || transport
         {
             Self::Video
+        } else if is(&[b"fLaC"]) || (is(&[b"RIFF", b"RF64"]) && at(8, 4) == b"WAVE") {
+            Self::Sound
         } else {
             Self::Other
         }

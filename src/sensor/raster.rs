@@ -173,7 +173,8 @@ impl Raster {
                 let (r, c) = (top - row, left - column);
                 let window = Window { row: top, column: left, rows: height, columns: width };
                 let part = data.slice_mut(s![.., r..r + height, c..c + width]);
-                library::call(Fault::Input, &self.path, || self.fill(window, part))?;
+                library::call(Fault::Input, &self.path, || self.fill(window, part))
+                    .map_err(|e| e.hint("the file is damaged or incomplete: fetch it again"))?;
             }
         }
         let mut frame = Frame::new(data, self.source.bands.clone(), 0.0);

@@ -337,27 +337,32 @@ fn viewer() -> Option<PathBuf> {
     folders.find_map(|folder| Some(folder.join("rerun")).filter(|file| file.is_file()))
 }
 
-#[test]
-fn the_viewers_own_tools_accept_a_session() {
+/// Asserts that the viewer's own tools read the session at `path`, and find
+/// `entities` in it; says so where they are not installed.
+pub fn accepted_by_the_viewer(path: &Path, entities: &[&str]) {
     let Some(viewer) = viewer() else {
         eprintln!("skipped: no `rerun` on the PATH or in WYSIWYH_ORACLES");
         return;
     };
+    for tool in ["verify", "print"] {
+        let output = Command::new(&viewer).args(["rrd", tool]).arg(path).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{text}");
+        for entity in entities.iter().filter(|_| tool == "print") {
+            assert!(text.contains(entity), "{entity} is missing: {text}");
+        }
+    }
+}
+
+#[test]
+fn the_viewers_own_tools_accept_a_session() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.rrd");
     let recorder = Recorder::new(&save(&path, Pace::Live), &session()).unwrap();
     (0..20).for_each(|slot| recorder.log(moment(slot)));
     recorder.log_scalar("loss/train", 3, 0.5);
     recorder.finish().unwrap();
-    for tool in ["verify", "print"] {
-        let output = Command::new(&viewer).args(["rrd", tool]).arg(&path).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned()
-            + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{text}");
-        if tool == "print" {
-            for entity in ["/input/picture", "/reconstruction/from_sound/values", "/loss/train"] {
-                assert!(text.contains(entity), "{entity} is missing: {text}");
-            }
-        }
-    }
+    let entities = ["/input/picture", "/reconstruction/from_sound/values", "/loss/train"];
+    accepted_by_the_viewer(&path, &entities);
 }

@@ -3,9 +3,9 @@
 use ndarray::{Array3, s};
 
 use super::Raster;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame::Frame;
-use crate::sensor::{Scene, Sensor, Source};
+use crate::sensor::{LIMIT, Scene, Sensor, Source};
 use crate::synth::SLOT_S;
 
 /// How much of a scene is held decoded at a time, in bytes.
@@ -53,9 +53,19 @@ impl Chips {
 
     /// The chip whose upper left pixel is at (`row`, `column`).
     fn chip(&mut self, row: usize, column: usize) -> Result<Frame> {
+        let (bands, bytes) = (self.source.bands.len(), self.raster.bytes(self.chip, self.chip));
+        if bytes > LIMIT {
+            let what = format!(
+                "a chip of {bands} bands of {0} x {0} pixels takes {1} MiB, more than {2} MiB",
+                self.chip,
+                bytes >> 20,
+                LIMIT >> 20
+            );
+            return Err(Error::input(&self.raster.path, what));
+        }
         let rows = self.chip.min(self.raster.rows() - row);
         let columns = self.chip.min(self.raster.columns() - column);
-        let mut data = Array3::from_elem((self.source.bands.len(), self.chip, self.chip), f32::NAN);
+        let mut data = Array3::from_elem((bands, self.chip, self.chip), f32::NAN);
         let mut inside = data.slice_mut(s![.., ..rows, ..columns]);
         if self.height == 0 {
             inside.assign(&self.raster.read(row, column, rows, columns)?.data);

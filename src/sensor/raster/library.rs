@@ -117,7 +117,9 @@ fn message(error: GdalError) -> String {
 
 /// One line, without the path that the error already names.
 fn plain(path: &str, message: &str) -> String {
+    let quoted = format!("`{path}'");
     let message = message.strip_prefix(path).unwrap_or(message);
+    let message = message.strip_prefix(&quoted).unwrap_or(message);
     let message = message.trim_start_matches([':', ',', ' ']);
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }

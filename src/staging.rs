@@ -1,0 +1,226 @@
+//! Outputs that appear whole or not at all.
+//!
+//! A file is written under a hidden name beside its final place and renamed
+//! once it is complete; files that belong together wait in a hidden folder
+//! and are moved together. What is dropped before that leaves nothing behind.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::error::{Error, Result};
+
+/// How the names of unfinished files and folders begin.
+const PREFIX: &str = ".wysiwyh-";
+
+/// A file that gets its name once it is whole.
+#[derive(Debug)]
+pub(crate) struct StagedFile {
+    part: NamedTempFile,
+    path: PathBuf,
+}
+
+impl StagedFile {
+    /// Begins the file that will be called `path`, with the permissions of
+    /// any other new file.
+    ///
+    /// # Errors
+    ///
+    /// If its folder cannot be written, or something that is no file has the
+    /// name: a rename would replace a folder or a device.
+    pub fn create(path: &Path) -> Result<Self> {
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Err(Error::output(path, "exists and is no file").hint("give another name"));
+        }
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let create =
+            |name: &Path| File::options().read(true).write(true).create_new(true).open(name);
+        let part = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .make_in(folder, create)
+            .map_err(|e| Error::output(path, e).hint("give a place that can be written"))?;
+        Ok(Self { part, path: path.to_owned() })
+    }
+
+    /// The file itself, open for writing.
+    pub fn file(&mut self) -> &mut File {
+        self.part.as_file_mut()
+    }
+
+    /// Where the file lies until it is whole.
+    pub fn part(&self) -> &Path {
+        self.part.path()
+    }
+
+    /// `error` by the name that the user knows, where it is about this file.
+    pub fn named(&self, error: Error) -> Error {
+        error.moved(self.part(), &self.path)
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be renamed.
+    pub fn finish(self) -> Result<()> {
+        let Self { part, path } = self;
+        part.persist(&path).map(|_| ()).map_err(|e| Error::output(path, e.error))
+    }
+}
+
+/// A folder of outputs, and the hidden one inside it where they are prepared.
+#[derive(Debug)]
+pub(crate) struct StagedFolder {
+    // Goes first, so that the folder around it can be empty.
+    hidden: TempDir,
+    folder: OutputFolder,
+}
+
+impl StagedFolder {
+    /// Opens `folder`, which is made if it is missing, and goes again if
+    /// nothing comes to lie in it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let folder = OutputFolder::open(folder)?;
+        let hidden = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir_in(&folder.path)
+            .map_err(|e| unwritable(&folder.path, e.kind()))?;
+        Ok(Self { hidden, folder })
+    }
+
+    /// Where the file called `name` is to be written.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.hidden.path().join(name)
+    }
+
+    /// `error` by the name that the user knows, where it is about a file here.
+    pub fn named(&self, error: Error) -> Error {
+        error.moved(self.hidden.path(), &self.folder.path)
+    }
+
+    /// Moves the files called `names` to their places, the first one last, so
+    /// that where it is, everything is.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be moved; those that were moved before are deleted.
+    pub fn publish(self, names: &[String]) -> Result<Vec<PathBuf>> {
+        let files: Vec<PathBuf> = names.iter().map(|name| self.folder.path.join(name)).collect();
+        for (moved, (name, file)) in names.iter().zip(&files).rev().enumerate() {
+            if let Err(error) = fs::rename(self.place(name), file) {
+                for whole in files.iter().rev().take(moved) {
+                    let _ = fs::remove_file(whole);
+                }
+                return Err(Error::output(file, error));
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// A folder that goes again if we made it and nothing came to lie in it.
+#[derive(Debug)]
+pub(crate) struct OutputFolder {
+    path: PathBuf,
+    made: bool,
+}
+
+impl OutputFolder {
+    /// Makes the folder at `path`, if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made.
+    pub fn open(path: &Path) -> Result<Self> {
+        let made = !path.is_dir();
+        fs::create_dir_all(path).map_err(|e| unwritable(path, e.kind()))?;
+        Ok(Self { path: path.to_owned(), made })
+    }
+}
+
+impl Drop for OutputFolder {
+    fn drop(&mut self) {
+        if self.made {
+            // Fails, as it should, where the folder holds anything.
+            let _ = fs::remove_dir(&self.path);
+        }
+    }
+}
+
+fn unwritable(path: &Path, kind: ErrorKind) -> Error {
+    let what = match kind {
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => "is no folder".to_owned(),
+        ErrorKind::NotFound => "cannot be made here".to_owned(),
+        kind => kind.to_string(),
+    };
+    Error::output(path, what).hint("give a folder that can be written with -o DIR")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names_in(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name());
+        entries.map(|name| name.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn files_appear_together_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["a.wav", "a.npy"].map(String::from);
+        let staged = || {
+            let staged = StagedFolder::open(folder.path()).unwrap();
+            names.iter().for_each(|name| fs::write(staged.place(name), name).unwrap());
+            staged
+        };
+        // A folder in the way of the last move.
+        fs::create_dir_all(folder.path().join("a.wav/x")).unwrap();
+        assert!(staged().publish(&names).is_err());
+        assert_eq!(names_in(folder.path()), ["a.wav"]);
+        fs::remove_dir_all(folder.path().join("a.wav")).unwrap();
+        assert_eq!(staged().publish(&names).unwrap().len(), 2);
+        assert_eq!(names_in(folder.path()).len(), 2);
+    }
+
+    #[test]
+    fn a_folder_that_stays_empty_goes_again_and_one_that_was_there_stays() {
+        let parent = tempfile::tempdir().unwrap();
+        let new = parent.path().join("new");
+        drop(StagedFolder::open(&new).unwrap());
+        assert!(!new.exists());
+        drop(StagedFolder::open(parent.path()).unwrap());
+        assert!(parent.path().exists());
+    }
+
+    #[test]
+    fn errors_name_the_final_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let staged = StagedFolder::open(folder.path()).unwrap();
+        let error = staged.named(Error::output(staged.place("a.npy"), "no space"));
+        let expected = format!("{}: no space", folder.path().join("a.npy").display());
+        assert_eq!(error.to_string(), expected);
+        let elsewhere = staged.named(Error::input("b.tif", "not found"));
+        assert_eq!(elsewhere.to_string(), "b.tif: not found");
+    }
+
+    #[test]
+    fn a_device_is_not_replaced_by_a_file() {
+        let error = StagedFile::create(Path::new("/dev/null")).unwrap_err();
+        assert!(error.to_string().starts_with("/dev/null: "), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let file = StagedFile::create(&folder.path().join("a")).unwrap();
+        file.finish().unwrap();
+        drop(StagedFile::create(&folder.path().join("b")).unwrap());
+        assert_eq!(names_in(folder.path()), ["a"]);
+    }
+}

@@ -1,0 +1,139 @@
+//! Scenes on the map: to sound with the real program, and back onto the map.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ndarray::ArrayView3;
+use serde_json::Value;
+use wysiwyh::model::Model;
+use wysiwyh::sink;
+
+use crate::cli::{names_in, program, text};
+use crate::trip::{array, convert, example, listen, whole};
+
+/// PSNR in dB of `back` against `sent`, over readings that both have.
+fn psnr_db(sent: ArrayView3<f32>, back: ArrayView3<f32>, [low, high]: [f64; 2]) -> f64 {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for (&a, &b) in sent.iter().zip(back).filter(|(a, b)| !a.is_nan() && !b.is_nan()) {
+        sum += (f64::from(a - b) / (high - low)).powi(2);
+        count += 1.0;
+    }
+    -10.0 * f64::log10(sum / count)
+}
+
+/// A Sentinel-2 scene of a place that the shipped model has not seen.
+fn unseen_scene() -> Option<PathBuf> {
+    let model = Model::shipped("sentinel2-l2a").unwrap();
+    let mut scenes: Vec<PathBuf> = fs::read_dir(crate::data()?.join("sentinel2"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "tif"))
+        .filter(|path| !model.record().trained_groups.contains(&model.profile().group(path)))
+        .collect();
+    scenes.sort();
+    scenes.into_iter().next()
+}
+
+#[test]
+fn a_scene_comes_back_from_its_sound_as_well_as_evaluate_says() {
+    let Some(scene) = unseen_scene() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (sounds, pictures) = (folder.path().join("sounds"), folder.path().join("pictures"));
+    convert(&scene, &sounds, &["--npy"]);
+    let stem = scene.file_stem().unwrap().to_str().unwrap();
+    let file = |ending: &str| sounds.join(format!("{stem}.{ending}"));
+    assert_eq!(names_in(&sounds), ["geojson", "npy", "wav"].map(|e| format!("{stem}.{e}")));
+    listen(&file("wav"), &pictures);
+
+    let (sent, back) = (array(&file("npy")), array(&pictures.join("frames.npy")));
+    assert_eq!(sent.shape(), [25, 12, 64, 64]);
+    assert_eq!(back.shape(), sent.shape());
+    // As `evaluate` does, of chips that are mostly ground.
+    let mostly = |chip: &ArrayView3<f32>| {
+        chip.iter().filter(|value| !value.is_nan()).count() * 2 > chip.len()
+    };
+    let range = Model::shipped("sentinel2-l2a").unwrap().range()[0];
+    let scores: Vec<f64> = sent
+        .outer_iter()
+        .zip(back.outer_iter())
+        .filter(|(chip, _)| mostly(chip))
+        .map(|(chip, back)| psnr_db(chip, back, range))
+        .collect();
+    let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+    let output =
+        program().args(["evaluate", "sentinel2-l2a", "--json"]).arg(&scene).output().unwrap();
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["frames"], scores.len());
+    let expected = said["psnr_sound_db"]["128"].as_f64().unwrap();
+    assert!((mean - expected).abs() < 0.1, "{mean} dB, evaluate says {expected} dB");
+    assert!(mean > 25.0, "{mean} dB");
+}
+
+#[test]
+fn the_map_of_a_sound_is_where_its_scene_is() {
+    let Some(data) = crate::data() else { return };
+    let scene = data.join("formats/terramind/S2L2A/38D_378R_2_3.tif");
+    let folder = tempfile::tempdir().unwrap();
+    convert(&scene, folder.path(), &[]);
+    let stem = folder.path().join(scene.file_stem().unwrap());
+    let map = fs::read_to_string(stem.with_extension("geojson")).unwrap();
+    let map: Value = serde_json::from_str(&map).unwrap();
+    assert_eq!(map["type"], "FeatureCollection");
+    let features = map["features"].as_array().unwrap();
+    assert_eq!(features.len(), whole(&stem.with_extension("wav")));
+    for (frame, feature) in features.iter().enumerate() {
+        let properties = &feature["properties"];
+        let keys: Vec<&String> = properties.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["column", "end_s", "frame", "row", "start_s"]);
+        assert_eq!(properties["frame"], frame);
+        let times = ["start_s", "end_s"].map(|key| properties[key].as_f64().unwrap());
+        let expected = [frame as f64 * 0.1, (frame + 1) as f64 * 0.1];
+        assert!(times.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{times:?}");
+    }
+
+    listen(&stem.with_extension("wav"), folder.path());
+    let told = |path: &Path| -> Option<Value> {
+        let output = Command::new("gdalinfo").arg("-json").arg(path).output().ok()?;
+        serde_json::from_slice(&output.stdout).ok()
+    };
+    let (Some(there), Some(here)) = (told(&scene), told(&folder.path().join("mosaic.tif"))) else {
+        eprintln!("skipped, gdalinfo is not installed");
+        return;
+    };
+    for key in ["size", "geoTransform", "cornerCoordinates", "wgs84Extent"] {
+        assert!(!there[key].is_null() && there[key] == here[key], "{key}: {}", here[key]);
+    }
+    // The outlines together are the extent, in longitude and latitude.
+    let corner = |value: &Value| [value[0].as_f64().unwrap(), value[1].as_f64().unwrap()];
+    let ring = |outline: &Value| -> Vec<[f64; 2]> {
+        outline["coordinates"][0].as_array().unwrap().iter().map(corner).collect()
+    };
+    let bounds = |points: &[[f64; 2]], axis: usize| {
+        points
+            .iter()
+            .fold((f64::MAX, f64::MIN), |(low, high), p| (low.min(p[axis]), high.max(p[axis])))
+    };
+    let outlines: Vec<[f64; 2]> = features.iter().flat_map(|f| ring(&f["geometry"])).collect();
+    let extent = ring(&there["wgs84Extent"]);
+    for axis in [0, 1] {
+        let ((low, high), (west, east)) = (bounds(&outlines, axis), bounds(&extent, axis));
+        assert!((low - west).abs() < 1e-6 && (high - east).abs() < 1e-6, "{low} {high}");
+    }
+}
+
+#[test]
+fn the_example_makes_the_sound_that_the_program_makes() {
+    let (Some(scene), Some(mut example)) = (unseen_scene(), example("raster_to_sound")) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let sound = folder.path().join("scene.wav");
+    let output = example.arg(&scene).arg("sentinel2-l2a").arg(&sound).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    convert(&scene, folder.path(), &[]);
+    let converted = folder.path().join(scene.file_stem().unwrap()).with_extension("wav");
+    let samples = |path: &Path| sink::read(path).unwrap().samples;
+    assert!(samples(&sound) == samples(&converted));
+    assert_eq!(whole(&sound), 25);
+}

@@ -1,0 +1,286 @@
+//! The whole trip with the real program: pictures to sound files, and the sound
+//! files back to pictures.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use ndarray::Array4;
+use ndarray_npy::ReadNpyExt;
+use wysiwyh::model::Model;
+use wysiwyh::receiver::Receiver;
+use wysiwyh::sink;
+
+use crate::cli::{names_in, pages, picture, program, refused, text};
+
+pub fn array(path: &Path) -> Array4<f32> {
+    Array4::read_npy(File::open(path).unwrap()).unwrap()
+}
+
+/// Converts `scene` into `out` with `more` arguments.
+pub fn convert(scene: &Path, out: &Path, more: &[&str]) {
+    program().arg("convert").arg(scene).arg("-o").arg(out).args(more).assert().success();
+}
+
+pub fn listen(sound: &Path, out: &Path) {
+    program().arg("listen").arg(sound).arg("-o").arg(out).assert().success();
+}
+
+/// Asserts that the sound at `path` is complete, and gives its frames.
+pub fn whole(path: &Path) -> usize {
+    let recording = sink::read(path).unwrap();
+    let frames = recording.header.expect("a header").frames.expect("the number of frames");
+    assert_eq!(Receiver::slots(recording.samples.len()), frames, "{}", path.display());
+    frames
+}
+
+#[test]
+fn the_same_scene_makes_the_same_files_and_names_do_not_collide() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenes = ["a", "b"].map(|name| folder.path().join(name).join("FLIR0001.png"));
+    for (scene, count) in scenes.iter().zip(1..) {
+        fs::create_dir(scene.parent().unwrap()).unwrap();
+        image::GrayImage::from_pixel(64, 51, image::Luma([60 * count])).save(scene).unwrap();
+    }
+    let out = |name: &str| folder.path().join(name);
+    for (name, format) in [("1", "wav"), ("2", "wav"), ("3", "flac")] {
+        let arguments = ["convert", "--npy", "--sensor", "hituav-lwir", "--format", format, "-o"];
+        program().args(arguments).arg(out(name)).args(&scenes).assert().success();
+    }
+    let names = ["FLIR0001-2.npy", "FLIR0001-2.wav", "FLIR0001.npy", "FLIR0001.wav"];
+    assert_eq!(names_in(&out("1")), names);
+    for name in names {
+        let read = |run: &str| fs::read(out(run).join(name)).unwrap();
+        assert!(read("1") == read("2"), "{name} differs");
+    }
+    let first = |name: &str| array(&out("1").join(name))[(0, 0, 20, 20)];
+    assert_eq!([first("FLIR0001.npy"), first("FLIR0001-2.npy")], [60.0, 120.0]);
+    // FLAC holds the same samples.
+    let samples = |run: &str, name: &str| sink::read(&out(run).join(name)).unwrap().samples;
+    assert!(samples("1", "FLIR0001.wav") == samples("3", "FLIR0001.flac"));
+}
+
+#[test]
+fn a_renamed_sound_still_decodes() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    pages(&place("a.tif"), 3);
+    for (format, renamed) in [("wav", "song.flac"), ("flac", "song")] {
+        convert(&place("a.tif"), &place(format), &["--sensor", "hituav-lwir", "--format", format]);
+        let sound = place(format).join(format!("a.{format}"));
+        listen(&sound, &place("before"));
+        fs::rename(&sound, place(renamed)).unwrap();
+        listen(&place(renamed), &place("after"));
+        let frames = ["before", "after"].map(|name| array(&place(name).join("frames.npy")));
+        assert_eq!(frames[0].shape(), [3, 1, 51, 64]);
+        assert!(frames[0] == frames[1]);
+    }
+}
+
+#[test]
+fn a_sound_cut_short_gives_what_there_is_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    pages(&place("a.tif"), 30);
+    convert(&place("a.tif"), folder.path(), &["--sensor", "hituav-lwir"]);
+    listen(&place("a.wav"), &place("all"));
+    let bytes = fs::read(place("a.wav")).unwrap();
+    fs::write(place("half.wav"), &bytes[..bytes.len() / 2]).unwrap();
+    let output =
+        program().arg("listen").arg(place("half.wav")).arg("-o").arg(place("some")).output();
+    let output = output.unwrap();
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("cut short"), "{}", text(&output.stdout));
+    let [all, some] = ["all", "some"].map(|name| array(&place(name).join("frames.npy")));
+    let count = some.shape()[0];
+    assert!((12..16).contains(&count), "{count} of 30");
+    // The last frame may be cut in its middle.
+    let before = ndarray::s![..count - 1, .., .., ..];
+    assert!(all.slice(before) == some.slice(before));
+}
+
+#[test]
+fn a_folder_with_one_broken_picture_makes_no_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let (flight, out) = (folder.path().join("flight"), folder.path().join("out"));
+    fs::create_dir(&flight).unwrap();
+    (1..=12).for_each(|number| picture(&flight.join(format!("{number}.png"))));
+    fs::write(flight.join("7.png"), "").unwrap();
+    let convert = ["convert", "--sensor", "hituav-lwir", "--npy", "-o"];
+    let output = program().args(convert).args([&out, &flight]).output().unwrap();
+    refused(&output, 1, "7.png");
+    assert!(!out.exists());
+}
+
+#[test]
+fn results_for_programs_are_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = folder.path().join("a.png");
+    picture(&scene);
+    let json = |call: &[&str]| -> serde_json::Value {
+        let output = program().args(call).output().unwrap();
+        assert!(output.status.success(), "{call:?}: {}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let scene = scene.to_str().unwrap();
+    let inspected = json(&["inspect", scene, "--sensor", "hituav-lwir", "--json"]);
+    assert_eq!([&inspected["rows"], &inspected["columns"], &inspected["frames"]], [51, 64, 1]);
+    // The picture runs from 40 to 40 + 2 x 63 + 50.
+    assert_eq!([&inspected["bands"][0]["min"], &inspected["bands"][0]["max"]], [40.0, 216.0]);
+    assert_eq!(inspected["sound"]["slots"], 1);
+    assert_eq!(json(&["evaluate", "hituav-lwir", scene, "--json"])["frames"], 1);
+    assert!(json(&["sensors", "list", "--json"]).as_array().unwrap().len() >= 3);
+}
+
+#[test]
+fn a_model_that_is_not_here_is_asked_for_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let groups: Vec<String> = (1..=5).map(|seed| format!("simulated:{seed}")).collect();
+    let train = ["train", "--sensor", "simulated-lwir", "--values", "8", "-o"];
+    fs::create_dir(place("models")).unwrap();
+    let file = place("models").join("mine.safetensors");
+    program().args(train).arg(&file).args(groups).assert().success();
+    let model = file.to_str().unwrap();
+    program()
+        .args(["convert", "simulated", "--frames", "10", "--model", model, "-o"])
+        .arg(folder.path())
+        .assert()
+        .success();
+
+    let sound = place("simulated.wav");
+    let listen = |more: &[&str]| {
+        let call = ["listen", "-o"].map(Path::new);
+        program().args(call).args([&place("out"), &sound]).args(more).output().unwrap()
+    };
+    let output = listen(&[]);
+    let said = text(&output.stderr);
+    let hash = Model::load(&file).unwrap().hash().to_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&hash[..12]) && said.contains("--model"), "{said}");
+    assert!(!place("out").exists());
+    assert!(listen(&["--model", model]).status.success());
+    fs::rename(&file, place("any.safetensors")).unwrap();
+    assert!(listen(&[]).status.success(), "the model lies beside the sound");
+}
+
+#[test]
+fn a_frame_of_a_recording_is_a_tenth_of_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    pages(&place("pages.tif"), 40);
+    convert(&place("pages.tif"), folder.path(), &["--sensor", "hituav-lwir"]);
+    assert_eq!(whole(&place("pages.wav")), 40);
+
+    let source = ["-v", "error", "-f", "lavfi", "-i", "testsrc2=rate=30:duration=2,format=gray"];
+    match Command::new("ffmpeg").args(source).arg(place("video.mkv")).status() {
+        Ok(status) => assert!(status.success()),
+        Err(_) => return eprintln!("skipped, ffmpeg is not installed"),
+    }
+    convert(&place("video.mkv"), folder.path(), &["--sensor", "hituav-lwir"]);
+    assert_eq!(whole(&place("video.wav")), 20);
+}
+
+/// A long conversion, after its first scene is done.
+#[cfg(unix)]
+fn busy(folder: &Path) -> std::process::Child {
+    let scene = folder.join("a.tif");
+    pages(&scene, 5);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wysiwyh"))
+        .args(["convert", "--sensor", "simulated-lwir", "--frames", "100000000", "--npy", "-o"])
+        .args([&folder.join("out"), &scene])
+        .arg("simulated")
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.as_mut().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.contains("a.wav"), "{line}");
+    child
+}
+
+#[cfg(unix)]
+fn signal(child: &std::process::Child, name: &str) {
+    let status = Command::new("kill").args(["-s", name, &child.id().to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_conversion_leaves_whole_files_only() {
+    for name in ["INT", "TERM"] {
+        let folder = tempfile::tempdir().unwrap();
+        let child = busy(folder.path());
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("error: simulated: stopped"), "{output:?}");
+        assert_eq!(names_in(&folder.path().join("out")), ["a.npy", "a.wav"]);
+        assert_eq!(whole(&folder.path().join("out/a.wav")), 5);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_conversion_leaves_no_half_file_under_a_final_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = busy(folder.path());
+    signal(&child, "KILL");
+    child.wait().unwrap();
+    let names = names_in(&folder.path().join("out"));
+    let shown: Vec<&String> = names.iter().filter(|name| !name.starts_with('.')).collect();
+    assert_eq!(shown, ["a.npy", "a.wav"]);
+    assert_eq!(whole(&folder.path().join("out/a.wav")), 5);
+}
+
+#[test]
+fn the_demo_makes_a_sound_a_sheet_and_a_session() {
+    let folder = tempfile::tempdir().unwrap();
+    program().args(["demo", "-o"]).arg(folder.path()).assert().success();
+    let mut expected = vec!["contact-sheet.png", "session.rrd", "sound.wav"];
+    expected.retain(|name| cfg!(feature = "rerun") || *name != "session.rrd");
+    assert_eq!(names_in(folder.path()), expected);
+    assert_eq!(whole(&folder.path().join("sound.wav")), 200);
+    image::open(folder.path().join("contact-sheet.png")).unwrap();
+    #[cfg(feature = "rerun")]
+    crate::recorder::accepted_by_the_viewer(
+        &folder.path().join("session.rrd"),
+        &["/input/picture", "/reconstruction/from_sound/picture", "/spectrum", "/code"],
+    );
+}
+
+#[test]
+fn a_folder_of_pictures_is_one_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let flight = folder.path().join("flight.7");
+    fs::create_dir(&flight).unwrap();
+    (1..=12).for_each(|number| picture(&flight.join(format!("{number}.png"))));
+    convert(&flight, folder.path(), &["--sensor", "hituav-lwir"]);
+    assert_eq!(whole(&folder.path().join("flight.7.wav")), 12);
+}
+
+/// The example called `name`. `cargo test` builds it, but not where one test
+/// binary alone is asked for; a line says so then.
+pub fn example(name: &str) -> Option<Command> {
+    let program = Path::new(env!("CARGO_BIN_EXE_wysiwyh"));
+    let example = program.parent()?.join("examples").join(name);
+    if !example.exists() {
+        eprintln!("skipped, the example {name} is not built");
+        return None;
+    }
+    Some(Command::new(example))
+}
+
+#[test]
+fn a_frame_made_by_hand_comes_back_in_the_example() {
+    let folder = tempfile::tempdir().unwrap();
+    let hello = folder.path().join("hello.wav");
+    let Some(mut hello_frame) = example("hello_frame") else { return };
+    let output = hello_frame.arg(&hello).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("dB PSNR"));
+    listen(&hello, &folder.path().join("hello"));
+}

@@ -1,0 +1,220 @@
+//! Long runs with the real program: damaged copies of real files, and kills at
+//! random moments. `make soak` runs them; `WYSIWYH_SOAK_S` is how many seconds
+//! each takes, `WYSIWYH_SOAK_SEED` where the generator starts.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panic")]
+#![cfg(unix)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use wysiwyh::random::Random;
+use wysiwyh::receiver::Receiver;
+use wysiwyh::sink;
+
+/// A call that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What a call may take of memory, in KiB.
+const MEMORY_KIB: u64 = 6_000_000;
+/// Larger files are not taken for damage: they tell no more, and are slow.
+const LARGEST: u64 = 2 << 20;
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+/// Calls `round` with its number and generator until the time is up.
+fn soak(purpose: &str, mut round: impl FnMut(u64, &mut Random)) {
+    let (seed, seconds) = (number("WYSIWYH_SOAK_SEED", 0), number("WYSIWYH_SOAK_S", 300));
+    let started = Instant::now();
+    let mut rounds = 0;
+    while started.elapsed() < Duration::from_secs(seconds) {
+        // One generator for each round, so that a round can be run again.
+        round(rounds, &mut Random::named(seed + rounds, purpose));
+        rounds += 1;
+    }
+    eprintln!("{purpose}: {rounds} rounds from seed {seed}");
+}
+
+/// The program under a limit of memory.
+fn program(arguments: &[&Path]) -> assert_cmd::Command {
+    let mut shell = assert_cmd::Command::new("sh");
+    let script = format!("ulimit -v {MEMORY_KIB}; exec \"$@\"");
+    shell.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_wysiwyh")]).args(arguments);
+    shell.env("WYSIWYH_PLAIN", "1").timeout(PATIENCE);
+    shell
+}
+
+fn names_in(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+/// Asserts that the sounds in `folder` are complete, however they came there.
+fn whole_sounds(folder: &Path) {
+    for path in names_in(folder).iter().filter(|path| sink::Format::of(path).is_some()) {
+        let recording = sink::read(path).unwrap();
+        let frames = recording.header.unwrap().frames.unwrap();
+        assert_eq!(Receiver::slots(recording.samples.len()), frames, "{}", path.display());
+    }
+}
+
+/// Files to damage: the real data, and what the program makes itself.
+fn originals(own: &Path) -> Vec<PathBuf> {
+    let out = own.join("own");
+    for format in ["wav", "flac"] {
+        let call = ["convert", "simulated", "--frames", "5", "--format", format, "-o"];
+        let call: Vec<&Path> = call.iter().map(Path::new).chain([out.as_path()]).collect();
+        program(&call).assert().success();
+    }
+    let mut files = vec![out.join("simulated.wav"), out.join("simulated.flac")];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    files.push(root.join("sensors/simulated-lwir.safetensors"));
+    files.push(root.join("sensors/simulated-lwir.toml"));
+    let mut folders: Vec<PathBuf> =
+        std::env::var_os("WYSIWYH_DATA").map(PathBuf::from).into_iter().collect();
+    if folders.is_empty() {
+        eprintln!("WYSIWYH_DATA is unset: only files of our own are damaged");
+    }
+    while let Some(folder) = folders.pop() {
+        for path in names_in(&folder) {
+            match fs::metadata(&path) {
+                Ok(found) if found.is_dir() => folders.push(path),
+                Ok(found) if (1..LARGEST).contains(&found.len()) => files.push(path),
+                _ => {}
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Damages `bytes` as disks, networks and enemies do.
+fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
+    const NUMBERS: [u32; 6] = [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x0001_0000];
+    for _ in 0..1 + random.below(8) {
+        let length = bytes.len();
+        // Heads hold the numbers that matter.
+        let reach = if random.uniform() < 0.7 { length.min(1024) } else { length };
+        let at = random.below(reach);
+        match random.below(6) {
+            0 => bytes[at] ^= 1 << random.below(8),
+            1 => bytes[at] = random.below(256) as u8,
+            2 => {
+                let number = NUMBERS[random.below(NUMBERS.len())];
+                let number = if random.uniform() < 0.5 {
+                    number.to_le_bytes()
+                } else {
+                    number.to_be_bytes()
+                };
+                bytes.iter_mut().skip(at).zip(number).for_each(|(byte, new)| *byte = new);
+            }
+            3 => bytes.truncate(1 + random.below(length)),
+            4 => {
+                let end = (at + random.below(4096)).min(length);
+                bytes[at..end].fill(0);
+            }
+            _ => {
+                let end = (at + random.below(512)).min(length);
+                let again = bytes[at..end].to_vec();
+                bytes.splice(at..at, again);
+            }
+        }
+    }
+}
+
+/// What is done with the damaged copy at `file` of a file that ends in
+/// `ending`.
+fn calls<'a>(file: &'a Path, out: &'a Path, ending: &str) -> Vec<Vec<&'a Path>> {
+    let call = |words: &'static [&'static str], paths: &[&'a Path]| -> Vec<&'a Path> {
+        words.iter().map(Path::new).chain(paths.iter().copied()).collect()
+    };
+    match ending {
+        "wav" | "flac" => vec![call(&["listen", "-o"], &[out, file])],
+        "safetensors" => {
+            let model = call(&["--model"], &[file]);
+            let convert = call(&["convert", "simulated", "--frames", "3", "-o"], &[out]);
+            vec![[convert, model].concat()]
+        }
+        "toml" => vec![call(&["sensors", "show"], &[file])],
+        _ => vec![
+            call(&["inspect"], &[file]),
+            call(&["convert", "--sensor", "hituav-lwir", "--npy", "-o"], &[out, file]),
+            call(&["convert", "--sensor", "sentinel2-l2a", "--npy", "-o"], &[out, file]),
+        ],
+    }
+}
+
+#[test]
+fn damaged_files_end_in_a_result_or_in_one_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = originals(folder.path());
+    soak("damage", |round, random| {
+        let original = &files[random.below(files.len())];
+        let mut bytes = fs::read(original).unwrap();
+        damage(&mut bytes, random);
+        let ending = original.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        let (file, out) = (folder.path().join(format!("x.{ending}")), folder.path().join("out"));
+        fs::write(&file, &bytes).unwrap();
+        for call in calls(&file, &out, &ending) {
+            let output = program(&call).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let about = || {
+                let kept = std::env::temp_dir().join(format!("wysiwyh-soak-{round}.{ending}"));
+                fs::copy(&file, &kept).unwrap();
+                let (original, kept) = (original.display(), kept.display());
+                format!("round {round}, {call:?} of {original}, kept as {kept}: {said}")
+            };
+            let left = names_in(&out);
+            match output.status.code() {
+                Some(0) => assert!(!left.iter().any(|path| is_hidden(path)), "{}", about()),
+                Some(1 | 2) => {
+                    assert!(said.contains("error: "), "{}", about());
+                    assert!(left.is_empty(), "{left:?} {}", about());
+                }
+                _ => panic!("{} {}", output.status, about()),
+            }
+            assert!(!said.contains("panicked"), "{}", about());
+            whole_sounds(&out);
+            let _ = fs::remove_dir_all(&out);
+        }
+    });
+}
+
+#[test]
+fn kills_leave_whole_files_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    soak("kills", |_, random| {
+        let mut scenes: Vec<String> = (0..8).map(|seed| format!("simulated:{seed}")).collect();
+        random.shuffle(&mut scenes);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_wysiwyh"))
+            .args(["convert", "--frames", "20", "--npy", "--rrd", "-o"])
+            .arg(&out)
+            .args(scenes)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_secs_f64(random.between(0.0, 4.0)));
+        // The child may have ended by itself.
+        let _ = child.kill();
+        child.wait().unwrap();
+        whole_sounds(&out);
+        // Where the sound is, everything is.
+        for path in names_in(&out).iter().filter(|path| !is_hidden(path)) {
+            let sound = path.with_extension("wav");
+            if path.extension().is_some_and(|ending| ending == "npy") && sound.exists() {
+                let frames = sink::read(&sound).unwrap().header.unwrap().frames.unwrap();
+                let expected = 192 + (frames * 48 * 64 * 4) as u64;
+                assert_eq!(fs::metadata(path).unwrap().len(), expected, "{}", path.display());
+            }
+        }
+        let _ = fs::remove_dir_all(&out);
+    });
+}
