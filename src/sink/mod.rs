@@ -6,6 +6,7 @@
 //! code, and rounding is 96 dB below full scale already.
 
 mod flac;
+pub mod guard;
 mod wav;
 
 use std::fmt;
