@@ -1,5 +1,7 @@
 //! Stands in for the speaker in builds without the feature `sound`.
 
+use std::sync::atomic::AtomicBool;
+
 use super::Sink;
 use crate::error::{Error, Fault, Result};
 
@@ -35,6 +37,11 @@ impl Speaker {
 
     /// Seconds of sound that wait to be taken by the device.
     pub fn waiting_s(&self) -> f64 {
+        match *self {}
+    }
+
+    /// Waits until no more than `lead_s` seconds of sound wait.
+    pub fn wait(&mut self, _lead_s: f64, _stop: &AtomicBool) {
         match *self {}
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
@@ -100,6 +100,22 @@ impl Speaker {
         match &self.line {
             Some(line) => (RING - line.ring.slots()) as f64 / SAMPLE_RATE as f64,
             None => self.silent_until.saturating_duration_since(Instant::now()).as_secs_f64(),
+        }
+    }
+
+    /// Waits until no more than `lead_s` seconds of sound wait for the device,
+    /// or `stop` is true.
+    pub fn wait(&mut self, lead_s: f64, stop: &AtomicBool) {
+        let mut watch = Watch::new(&self.shared);
+        loop {
+            self.reconnect();
+            if self.waiting_s() <= lead_s || stop.load(Relaxed) {
+                return;
+            }
+            if self.line.is_some() && !watch.is_playing() {
+                self.lose();
+            }
+            std::thread::sleep(REST);
         }
     }
 
