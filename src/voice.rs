@@ -107,12 +107,16 @@ fn shipped(profile: &Profile) -> Result<Model> {
     Model::shipped(&profile.name)
 }
 
-/// The profile of the shelf that recognises `source`.
+/// The profile of the shelf that recognises `source`; the simulated camera
+/// has its own.
 ///
 /// # Errors
 ///
 /// If the source cannot be opened, or no profile or more than one fits it.
 pub fn recognise(source: &str, seed: u64) -> Result<Profile> {
+    if source == "simulated" || source.starts_with("simulated:") {
+        return Profile::find("simulated-lwir");
+    }
     let shelf = Profile::shelf()?;
     if let Some(profile) = shelf.iter().find(|profile| named(&profile.matching, source)) {
         return Ok(profile.clone());
