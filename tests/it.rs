@@ -19,6 +19,8 @@ mod recorder;
 mod sensor;
 #[path = "it/sound.rs"]
 mod sound;
+#[path = "it/speaker.rs"]
+mod speaker;
 
 /// So that a test can forbid allocation where sound is made.
 #[global_allocator]

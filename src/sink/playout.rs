@@ -153,6 +153,27 @@ mod tests {
 
     use super::*;
 
+    /// So that a test can forbid allocation in the callback.
+    #[global_allocator]
+    static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisabler;
+
+    #[test]
+    fn playing_allocates_nothing() {
+        let (mut producer, mut playout, shared) = playout(&tone(9600));
+        let mut heard = vec![0.0; 1024];
+        assert_no_alloc::assert_no_alloc(|| {
+            // Through a gap, a change of volume and of device.
+            for _ in 0..12 {
+                playout.fill(&mut heard);
+            }
+            shared.set_volume(20.0);
+            shared.restart.store(true, Relaxed);
+            producer.push_entire_slice(&[0.1; 2048]).ok();
+            playout.fill(&mut heard);
+        });
+        assert_eq!(shared.underruns.load(Relaxed), 1);
+    }
+
     fn playout(samples: &[f32]) -> (rtrb::Producer<f32>, Playout, Arc<Shared>) {
         let (mut producer, consumer) = RingBuffer::new(48_000);
         producer.push_entire_slice(samples).unwrap();
