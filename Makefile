@@ -53,9 +53,10 @@ models:
 	@bash setup.sh demo
 	@: "$${WYSIWYH_DATA:?is the folder with hituav/ and sentinel2/, see datasets/}"
 	cargo build --locked
-	$(TRAIN) "$$WYSIWYH_DATA/hituav" --sensor hituav-lwir --from-above --seed 1 \
+	$(TRAIN) "$$WYSIWYH_DATA/hituav" --sensor hituav-lwir --seed 1 \
 		-o '$(MODELS)/hituav-lwir.safetensors'
-	$(TRAIN) "$$WYSIWYH_DATA/sentinel2" --sensor sentinel2-l2a --from-above \
+	$(TRAIN) "$$WYSIWYH_DATA/sentinel2" \
+		"$$WYSIWYH_DATA/formats/terramind/S2L2A/38D_378R_2_3.tif" --sensor sentinel2-l2a \
 		-o '$(MODELS)/sentinel2-l2a.safetensors'
 	$(TRAIN) $(patsubst %,simulated:%,$(shell seq 30)) --sensor simulated-lwir \
 		-o '$(MODELS)/simulated-lwir.safetensors'

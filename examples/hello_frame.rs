@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use ndarray::Array3;
-use wysiwyh::evaluate::psnr_db;
+use wysiwyh::evaluate::figures::psnr_db;
 use wysiwyh::model::Model;
 use wysiwyh::sensor::Source;
 use wysiwyh::sink::{self, Format, Header};

@@ -6,6 +6,7 @@ mod demo;
 mod evaluate;
 mod inspect;
 mod listen;
+mod live;
 pub mod report;
 mod sensors;
 mod train;
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use wysiwyh::profile::Polarity;
+use wysiwyh::sink::guard::{DEFAULT_VOLUME_DB, VOLUMES_DB};
 use wysiwyh::spectrum::Preset;
 use wysiwyh::voice::{Span, Voice};
 
@@ -45,6 +47,7 @@ pub enum Verb {
     Sensors(sensors::Arguments),
     Inspect(inspect::Arguments),
     Train(train::Arguments),
+    Live(live::Arguments),
     Convert(convert::Arguments),
     Listen(listen::Arguments),
     Evaluate(evaluate::Arguments),
@@ -96,6 +99,33 @@ fn preset() -> impl TypedValueParser<Value = Preset> {
         "data" => Preset::Data,
         _ => Preset::Listen,
     })
+}
+
+/// Where sound is heard, and how loudly; shared by the verbs that play.
+#[derive(Args, Debug)]
+pub struct SpeakerArguments {
+    /// Volume in dB, -60 to 20; whatever it is, the ear is protected
+    #[arg(long, value_name = "DB", default_value_t = DEFAULT_VOLUME_DB,
+        allow_hyphen_values = true, value_parser = volume_db)]
+    volume: f32,
+    /// Do not play
+    #[arg(long)]
+    no_speaker: bool,
+}
+
+impl SpeakerArguments {
+    /// The volume to play at, if at all.
+    fn volume_db(&self) -> Option<f32> {
+        (!self.no_speaker).then_some(self.volume)
+    }
+}
+
+fn volume_db(text: &str) -> Result<f32, String> {
+    let [low, high] = VOLUMES_DB;
+    match text.parse::<f32>() {
+        Ok(volume_db) if (low..=high).contains(&volume_db) => Ok(volume_db),
+        _ => Err(format!("a volume is a number of decibels from {low} to {high}")),
+    }
 }
 
 /// True once the user wants to stop; every loop looks at it.

@@ -9,10 +9,11 @@ use ndarray::Array3;
 use crate::convert::Slots;
 use crate::error::{Error, Fault, Result};
 use crate::evaluate::figures::{correlation, psnr_db};
+use crate::live::open_speaker;
 use crate::picture::{self, SheetRow};
 use crate::recorder::{Moment, Origin, Pace, Recorder, Target};
 use crate::session;
-use crate::sink::{self, Format, Header};
+use crate::sink::{self, Format, Header, Sink, Speaker};
 use crate::sonifier::Sonifier;
 use crate::spectrum::Preset;
 use crate::staging::StagedFolder;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub folder: PathBuf,
     /// Seeds the scene and the sound.
     pub seed: u64,
+    /// Volume of the speaker in dB; `None`: nothing is played.
+    pub volume_db: Option<f32>,
 }
 
 /// How much survived.
@@ -48,8 +51,9 @@ pub struct Summary {
     pub loudness_r: f64,
 }
 
-/// Runs the demo. Plain sentences about what happens go to `say`. It ends
-/// early, without files, once `stop` is true.
+/// Runs the demo: it plays through the speaker, if there is one, and writes
+/// its files. Plain sentences about what happens go to `say`. It ends early,
+/// without files, once `stop` is true.
 ///
 /// # Errors
 ///
@@ -69,8 +73,13 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
     say("You will hear warm bodies cross a cool room: the more warmth in view, the louder; \
          each sound frame lasts a tenth of a second.");
     let named = |error| staging.named(error);
+    let mut speaker = open_speaker(settings.volume_db, false, say)?;
     let wav = staging.place("sound.wav");
-    let (mut sonifier, header, mut moments) = write_sound(&voice, &wav, stop).map_err(named)?;
+    let (mut sonifier, header, mut moments) =
+        write_sound(&voice, &wav, speaker.as_deref_mut(), stop).map_err(named)?;
+    if let Some(speaker) = speaker {
+        speaker.finish()?;
+    }
     let recording = sink::read(&wav)?;
     for (slot, moment) in moments.iter_mut().enumerate() {
         decode(&mut sonifier, &recording.samples, slot, moment)?;
@@ -88,11 +97,13 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
     Ok(Summary { files, ..summary })
 }
 
-/// The whole signal path: from the camera to the file at `wav`, and what the
-/// recorder shall know, still without pictures from the sound.
+/// The whole signal path: from the camera to the file at `wav` and the
+/// speaker, which sets the pace where there is one; and what the recorder
+/// shall know, still without pictures from the sound.
 fn write_sound(
     voice: &Voice,
     wav: &Path,
+    mut speaker: Option<&mut Speaker>,
     stop: &AtomicBool,
 ) -> Result<(Sonifier, Header, Vec<Moment>)> {
     let model = voice.model_for("simulated")?;
@@ -112,10 +123,17 @@ fn write_sound(
             return Err(Error::new(Fault::Interrupted, "demo", "stopped before its files"));
         }
         let sound = sonifier.sonify(frame)?;
+        if let Some(speaker) = &mut speaker {
+            speaker.write(&sound.samples)?;
+        }
         file.write(&sound.samples)?;
         moments.push(session::moment(&sonifier, moments.len() as u64, sound)?);
     }
-    file.write(&sonifier.finish())?;
+    let rest = sonifier.finish();
+    if let Some(speaker) = &mut speaker {
+        speaker.write(&rest)?;
+    }
+    file.write(&rest)?;
     header.frames = Some(moments.len());
     file.replace_header(&header)?;
     file.finish()?;

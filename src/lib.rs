@@ -38,6 +38,7 @@ pub mod demo;
 pub mod evaluate;
 pub mod inspect;
 pub mod listen;
+pub mod live;
 pub mod map;
 
 pub mod random;

@@ -25,6 +25,7 @@ fn run(verb: Verb, report: &Report) -> Result<ExitCode> {
         Verb::Sensors(arguments) => arguments.run(report),
         Verb::Inspect(arguments) => arguments.run(report),
         Verb::Train(arguments) => arguments.run(report),
+        Verb::Live(arguments) => arguments.run(report),
         Verb::Convert(arguments) => arguments.run(report),
         Verb::Listen(arguments) => arguments.run(report),
         Verb::Evaluate(arguments) => arguments.run(report),

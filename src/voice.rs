@@ -107,7 +107,8 @@ fn shipped(profile: &Profile) -> Result<Model> {
     Model::shipped(&profile.name)
 }
 
-/// The profile of the shelf that recognises `source`.
+/// The profile of the shelf that recognises `source`; the simulated camera
+/// has its own.
 ///
 /// # Errors
 ///

@@ -24,6 +24,8 @@ mod scene;
 mod sensor;
 #[path = "it/sound.rs"]
 mod sound;
+#[path = "it/speaker.rs"]
+mod speaker;
 
 /// So that a test can forbid allocation where sound is made.
 #[global_allocator]

@@ -7,17 +7,17 @@ use clap::Args;
 use wysiwyh::Result;
 use wysiwyh::demo::{self, Settings};
 
-use super::STOP;
 use super::report::Report;
+use super::{STOP, SpeakerArguments};
 
-/// Turns twenty seconds of a simulated thermal camera into a sound file, and
-/// shows what the sound still holds.
+/// Plays twenty seconds of a simulated thermal camera, writes them to a sound
+/// file, and shows what the sound still holds.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    nothing; the scene is simulated from the seed
 Writes:   into DIR sound.wav, session.rrd (for `wysiwyh view`) and
           contact-sheet.png: sent, spectrum, decoded
-Units:    fidelity as PSNR in dB, loudness in LUFS
+Units:    fidelity as PSNR in dB, loudness in LUFS, volume in dB
 Example:  wysiwyh demo -o demo")]
 pub struct Arguments {
     /// Folder for the files; made if it is missing
@@ -26,11 +26,14 @@ pub struct Arguments {
     /// Seed of the scene and the sound
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    speaker: SpeakerArguments,
 }
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
-        let settings = Settings { folder: self.output, seed: self.seed };
+        let settings =
+            Settings { folder: self.output, seed: self.seed, volume_db: self.speaker.volume_db() };
         let done = demo::run(&settings, &STOP, &mut |line| report.note(line))?;
         report.print(format_args!(
             "{} sound frames. Pictures from the code: {:.2} dB PSNR; from the WAV: {:.2} dB. \

@@ -1,4 +1,4 @@
-//! Where samples go: files, and files read back.
+//! Where samples go: the speaker, files, and files read back.
 //!
 //! A file carries everything that a receiver needs in its [`Header`], so that
 //! a renamed file still decodes. Samples are mono, 48 kHz, full scale 1.0.
@@ -6,6 +6,11 @@
 //! code, and rounding is 96 dB below full scale already.
 
 mod flac;
+pub mod guard;
+#[cfg_attr(not(feature = "sound"), allow(dead_code, reason = "played by the speaker only"))]
+mod playout;
+#[cfg_attr(not(feature = "sound"), path = "absent.rs")]
+mod speaker;
 mod wav;
 
 use std::fmt;
@@ -23,7 +28,7 @@ use crate::sensor::Scene;
 use crate::spectrum::Mapping;
 
 pub use flac::FlacSink;
-
+pub use speaker::Speaker;
 pub use wav::WavSink;
 
 /// The version of [`Header`] that this build writes, and the newest it reads.

@@ -109,19 +109,22 @@ pub fn power_of_lufs(lufs: f64) -> f64 {
     10_f64.powf((lufs + 0.691) / 10.0)
 }
 
-/// The power gain of the K-weighting at `hz`.
-///
-/// Both filters of ITU-R BS.1770-5, Annex 1, Tables 1 and 2, at 48 kHz.
+/// The first filter of the K-weighting at 48 kHz, numerator and denominator in
+/// powers of z^-1: ITU-R BS.1770-5, Annex 1, Table 1.
+pub const K_SHELF: [[f64; 3]; 2] = [
+    [1.535_124_859_586_97, -2.691_696_189_406_38, 1.198_392_810_852_85],
+    [1.0, -1.690_659_293_182_41, 0.732_480_774_215_85],
+];
+
+/// The second filter of the K-weighting at 48 kHz, likewise: Table 2.
+pub const K_HIGH_PASS: [[f64; 3]; 2] =
+    [[1.0, -2.0, 1.0], [1.0, -1.990_047_454_833_98, 0.990_072_250_366_21]];
+
+/// The power gain of the K-weighting at `hz`, both filters together.
 pub fn k_weighting(hz: f64) -> f64 {
-    const SHELF: [[f64; 3]; 2] = [
-        [1.535_124_859_586_97, -2.691_696_189_406_38, 1.198_392_810_852_85],
-        [1.0, -1.690_659_293_182_41, 0.732_480_774_215_85],
-    ];
-    const HIGH_PASS: [[f64; 3]; 2] =
-        [[1.0, -2.0, 1.0], [1.0, -1.990_047_454_833_98, 0.990_072_250_366_21]];
     let angle = TAU * hz / SAMPLE_RATE as f64;
     let response = |[zeros, poles]: [[f64; 3]; 2]| power(zeros, angle) / power(poles, angle);
-    response(SHELF) * response(HIGH_PASS)
+    response(K_SHELF) * response(K_HIGH_PASS)
 }
 
 /// The squared magnitude of the polynomial in z^-1 at z = e^(i `angle`).

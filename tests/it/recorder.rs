@@ -63,7 +63,7 @@ fn save(path: &Path, pace: Pace) -> Target {
 }
 
 /// The one recording of a session file.
-fn recording(path: &Path) -> QueryEngine<StorageEngine> {
+pub fn recording(path: &Path) -> QueryEngine<StorageEngine> {
     let engines = QueryEngine::from_rrd_filepath(&ChunkStoreConfig::DEFAULT, path).unwrap();
     let mut recordings = engines.into_iter().filter(|(id, _)| id.is_recording());
     let (id, engine) = recordings.next().expect("a recording");
@@ -127,7 +127,7 @@ fn floats(tensor: &TensorData) -> Vec<f32> {
     }
 }
 
-fn codes(engine: &QueryEngine<StorageEngine>) -> BTreeMap<i64, Vec<f32>> {
+pub fn codes(engine: &QueryEngine<StorageEngine>) -> BTreeMap<i64, Vec<f32>> {
     let tensors = tensors(engine, "/code", "BarChart:values");
     tensors.iter().map(|(slot, tensor)| (*slot, floats(tensor))).collect()
 }

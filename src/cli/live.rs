@@ -1,0 +1,103 @@
+//! `live`: a source as it is heard.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use wysiwyh::Result;
+use wysiwyh::live::{self, Settings, Summary};
+use wysiwyh::spectrum::Preset;
+
+use super::report::Report;
+use super::{STOP, SpeakerArguments, VoiceArguments, preset};
+
+/// Plays a source as it comes, ten sound frames a second, to the speaker; on
+/// request also to files. Ctrl-C ends it and closes the files.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Reads:    simulated:SEED, a video (at its own rate), a folder of pictures or a TIFF
+          of many pages (one sound frame each)
+Writes:   FILE (.wav or .flac) and RRD on request; both grow in place, and what a
+          killed process leaves can be read
+Units:    volume in dB, latency in milliseconds
+Example:  wysiwyh live simulated:1 -o sound.wav
+Safety:   sound starts quietly, rises by no more than 10 dB in 100 ms, and is never
+          louder than -10 LUFS; the file is as the sound was made, unprotected")]
+pub struct Arguments {
+    /// What to hear
+    #[arg(value_name = "SOURCE")]
+    source: String,
+    #[command(flatten)]
+    voice: VoiceArguments,
+    /// `listen`: what people hear apart; `data`: what a receiver reads back
+    #[arg(long, value_parser = preset(), default_value = "listen")]
+    preset: Preset,
+    #[command(flatten)]
+    speaker: SpeakerArguments,
+    /// Also write the sound to this .wav or .flac file
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Also record a session for the Rerun viewer
+    #[arg(long, value_name = "RRD")]
+    rrd: Option<PathBuf>,
+    /// End after so many seconds
+    #[arg(long, value_name = "S", conflicts_with = "frames", value_parser = slots)]
+    seconds: Option<u64>,
+    /// End after so many sound frames
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    frames: Option<u64>,
+}
+
+/// The slots in a number of seconds.
+fn slots(text: &str) -> std::result::Result<u64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds.is_finite() => Ok((seconds * 10.0).ceil() as u64),
+        _ => Err("give a number of seconds above 0".to_owned()),
+    }
+}
+
+impl Arguments {
+    pub fn run(self, report: &Report) -> Result<ExitCode> {
+        let settings = Settings {
+            source: self.source,
+            voice: self.voice.voice(self.preset),
+            volume_db: self.speaker.volume_db(),
+            sound: self.output,
+            rrd: self.rrd,
+            slots: self.seconds.or(self.frames),
+        };
+        let summary = live::run(&settings, &STOP, &mut |line| report.note(line))?;
+        report.print(sentence(&summary))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn sentence(summary: &Summary) -> String {
+    let Summary { slots, dropped, repeated, speaker, pictures_dropped } = summary;
+    let mut text = format!(
+        "{slots} sound frames sent: {dropped} pictures came too fast and were left out, \
+         {repeated} sound frames repeated the one before."
+    );
+    match speaker {
+        Some(heard) => {
+            let gaps = if heard.underruns == 1 { "gap" } else { "gaps" };
+            text += &format!(
+                " {} {gaps} in the sound; {:.1} s held back to protect the ear.",
+                heard.underruns, heard.guarded_s
+            );
+            if let Some([median, late]) = heard.latency_s {
+                text += &format!(
+                    " From a picture's arrival to its sound: {:.0} ms in the median, {:.0} ms at \
+                     the 99th percentile.",
+                    median * 1e3,
+                    late * 1e3
+                );
+            }
+        }
+        None => text += " Nothing was played.",
+    }
+    if *pictures_dropped > 0 {
+        text += &format!(" The recorder was behind and left out {pictures_dropped} pictures.");
+    }
+    text
+}

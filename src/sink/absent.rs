@@ -1,0 +1,72 @@
+//! Stands in for the speaker in builds without the feature `sound`.
+
+use std::sync::atomic::AtomicBool;
+
+use super::Sink;
+use crate::error::{Error, Fault, Result};
+
+/// There is no speaker in this build.
+#[derive(Debug)]
+pub enum Speaker {}
+
+impl Speaker {
+    /// Says so.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    pub fn open(_volume_db: f32) -> Result<Self> {
+        Err(Error::new(Fault::Unsupported, "speaker", "this build plays no sound")
+            .hint("build with the feature `sound`, or go on without: --no-speaker"))
+    }
+
+    /// The device's name.
+    pub fn name(&self) -> &str {
+        match *self {}
+    }
+
+    /// Asks for another volume in dB.
+    pub fn set_volume(&self, _volume_db: f32) {
+        match *self {}
+    }
+
+    /// Seconds until the next sample that is written would be heard.
+    pub fn queued_s(&self) -> f64 {
+        match *self {}
+    }
+
+    /// Seconds of sound that wait to be taken by the device.
+    pub fn waiting_s(&self) -> f64 {
+        match *self {}
+    }
+
+    /// Waits until no more than `lead_s` seconds of sound wait.
+    pub fn wait(&mut self, _lead_s: f64, _stop: &AtomicBool) {
+        match *self {}
+    }
+
+    /// How often the sound had a gap.
+    pub fn underruns(&self) -> u64 {
+        match *self {}
+    }
+
+    /// Seconds of sound that the guard held back.
+    pub fn acted_s(&self) -> f64 {
+        match *self {}
+    }
+
+    /// Whether there is a device at present.
+    pub fn is_connected(&self) -> bool {
+        match *self {}
+    }
+}
+
+impl Sink for Speaker {
+    fn write(&mut self, _samples: &[f32]) -> Result<()> {
+        match *self {}
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        match *self {}
+    }
+}

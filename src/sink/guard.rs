@@ -1,0 +1,694 @@
+//! Ears first: what lies between the sound and the ear, on the way to a
+//! speaker only.
+//!
+//! Somebody turns the volume up while the scene is cold, and then a stove
+//! comes into view. Whatever the code says and whatever the volume, what
+//! leaves the [`Guard`] keeps these promises:
+//!
+//! - **Never too loud.** The K-weighted loudness (ITU-R BS.1770-4) of any
+//!   100 ms is at most [`CAP_LUFS`]. The momentary loudness, over 400 ms, is
+//!   a mean of four such windows and therefore at most that too.
+//! - **Never startling.** The loudness of any 100 ms is at most [`RISE_DB`]
+//!   above that of the 100 ms before, where those count as at least
+//!   [`FLOOR_LUFS`]: from silence, the first 100 ms end at most at -40 LUFS.
+//!   As a mean of such windows, momentary loudness rises no faster. The fade
+//!   at the start and every change of volume are included.
+//! - **Starts quietly.** The sound rises by [`FADE_DB`] over one second, at
+//!   the start and after [`Guard::restart`].
+//! - **Volume moves in small steps**, 3 dB in 100 ms.
+//! - **No true peak** above [`CEILING_DBTP`], by four-fold oversampling.
+//!   Nothing that the synth makes comes near it at [`DEFAULT_VOLUME_DB`].
+//! - What is no number is silence.
+//!
+//! # How
+//!
+//! Sound passes in blocks of 5 ms, E_n being the K-weighted energy of block n
+//! as it leaves. A window of 100 ms that ends anywhere in block m lies within
+//! the 21 blocks up to m, and the window before it holds at least the 19
+//! blocks up to m - 21. So both limits hold at every sample if
+//!
+//! ```text
+//! E_(m-20) + .. + E_m <= L_m = min(cap, 10 max(E_(m-39) + .. + E_(m-21), floor))
+//! ```
+//!
+//! All windows that block n lies in have limits which depend on the past
+//! alone. Block n may spend an even share of what each leaves,
+//!
+//! ```text
+//! E_n <= min over j = 0..20 of (L_(n+j) - what that window has spent) / (j + 1),
+//! ```
+//!
+//! and as long as every block does, no window is ever overspent. The gain
+//! falls as far as that takes at once, over a block, and recovers by 10 dB in
+//! 100 ms. To know a block before its gain begins to move takes two blocks of
+//! delay: [`DELAY`].
+
+use std::f64::consts::PI;
+
+use crate::spectrum::hearing::{K_HIGH_PASS, K_SHELF, power_of_lufs};
+use crate::synth::SAMPLE_RATE;
+
+/// No 100 ms are louder than this, in LUFS.
+pub const CAP_LUFS: f64 = -10.0;
+/// No 100 ms are louder than the 100 ms before by more than this, in dB.
+pub const RISE_DB: f64 = 10.0;
+/// What is quieter counts as this loud where a rise begins, in LUFS.
+pub const FLOOR_LUFS: f64 = -50.0;
+/// The highest true peak, in dB of full scale.
+pub const CEILING_DBTP: f64 = -1.0;
+/// How far below its volume the sound starts, in dB.
+pub const FADE_DB: f64 = 40.0;
+/// Volume at which the loudest sound that the synth makes stays below every
+/// limit but that on the rise, in dB.
+pub const DEFAULT_VOLUME_DB: f32 = -3.0;
+/// The lowest and the highest volume in dB.
+pub const VOLUMES_DB: [f32; 2] = [-60.0, 20.0];
+/// Samples by which the sound is delayed: 10 ms.
+pub const DELAY: usize = 2 * BLOCK;
+
+/// Samples in a block: 5 ms.
+const BLOCK: usize = 240;
+/// Seconds in a block.
+const BLOCK_S: f64 = BLOCK as f64 / SAMPLE_RATE as f64;
+/// Blocks that a window of 100 ms touches, at most.
+const TOUCHED: usize = 21;
+/// Blocks that a window of 100 ms holds whole, at least.
+const WHOLE: usize = 19;
+/// Blocks back from the end of a window to the end of those that the window
+/// before it holds whole.
+const BACK: usize = 21;
+/// Blocks to remember.
+const MEMORY: usize = 64;
+/// Kept between the limits and what is aimed at, in dB: a meter's filter is
+/// another's rounding.
+const MARGIN_DB: f64 = 0.05;
+/// How fast the gain recovers, in dB a block: 10 dB in 100 ms.
+const RELEASE_DB: f64 = 0.5;
+/// How fast the volume moves, in dB a block: 3 dB in 100 ms.
+const VOLUME_STEP_DB: f64 = 0.15;
+/// Full scale is 1; what is far beyond is no sound of ours.
+const LARGEST: f64 = 8.0;
+/// A gain that is lower than this, in dB, is worth telling.
+const TELL_DB: f64 = 0.1;
+
+/// Protects the ear; see the module's page for its promises. Mono, 48 kHz,
+/// full scale 1.0.
+///
+/// Loudness is that of all channels together: whoever plays the sound over
+/// several channels divides their power.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// The volume asked for, and the one in force, in dB.
+    asked_db: f64,
+    volume_db: f64,
+    /// Where the fade is, in dB below the volume.
+    fade_db: f64,
+    blocker: Biquad,
+    /// The loudness of what comes in, and of what leaves.
+    inlet: KWeighting,
+    outlet: KWeighting,
+    peaks: TruePeak,
+    /// Samples that leave, that wait, and that come in.
+    ready: [f32; BLOCK],
+    waiting: Block,
+    incoming: [f32; BLOCK],
+    position: usize,
+    /// Gain where the waiting block begins.
+    gain: f64,
+    /// Scale of samples where the incoming block begins: volume and fade.
+    scale: f64,
+    spent: Spent,
+    acted: u64,
+}
+
+/// A block with its volume, before its gain.
+#[derive(Clone, Debug)]
+struct Block {
+    samples: [f64; BLOCK],
+    /// K-weighted energy.
+    energy: f64,
+    /// Highest true peak.
+    peak: f64,
+}
+
+impl Guard {
+    /// A guard at `volume_db`, which starts quietly.
+    pub fn new(volume_db: f32) -> Self {
+        let volume_db = bounded(volume_db);
+        let mut guard = Self {
+            asked_db: volume_db,
+            volume_db,
+            fade_db: FADE_DB,
+            blocker: Biquad::high_pass(20.0),
+            inlet: KWeighting::default(),
+            outlet: KWeighting::default(),
+            peaks: TruePeak::new(),
+            ready: [0.0; BLOCK],
+            waiting: Block { samples: [0.0; BLOCK], energy: 0.0, peak: 0.0 },
+            incoming: [0.0; BLOCK],
+            position: 0,
+            gain: 1.0,
+            scale: 0.0,
+            spent: Spent::default(),
+            acted: 0,
+        };
+        guard.scale = guard.target_scale();
+        guard
+    }
+
+    /// Asks for another volume, which is reached in small steps. It is bounded
+    /// by [`VOLUMES_DB`]; what is no number changes nothing.
+    pub fn set_volume(&mut self, volume_db: f32) {
+        if !volume_db.is_nan() {
+            self.asked_db = bounded(volume_db);
+        }
+    }
+
+    /// Starts quietly again, as on another device.
+    pub fn restart(&mut self) {
+        self.fade_db = FADE_DB;
+    }
+
+    /// Seconds of sound that were held back so far, the fades not counted.
+    pub fn acted_s(&self) -> f64 {
+        self.acted as f64 * BLOCK_S
+    }
+
+    /// Puts guarded sound in the place of `samples`, [`DELAY`] samples later.
+    /// Allocates nothing.
+    pub fn process(&mut self, samples: &mut [f32]) {
+        for sample in samples {
+            let input = if sample.is_finite() { *sample } else { 0.0 };
+            self.incoming[self.position] = input;
+            *sample = self.ready[self.position];
+            self.position += 1;
+            if self.position == BLOCK {
+                self.position = 0;
+                self.advance();
+            }
+        }
+    }
+
+    /// Takes the block that came in, and lets the one that waited go.
+    fn advance(&mut self) {
+        let next = self.receive();
+        let cap = self.spent.cap(None);
+        let release = from_db(RELEASE_DB);
+        let current = affordable(cap, self.waiting.energy);
+        // The waiting block ends with the gain at which the next one begins,
+        // so that this must suit both. What the waiting one will have spent
+        // is known well enough.
+        let most = (self.gain * release).powi(2) * self.waiting.energy;
+        let following = affordable(self.spent.cap(Some(most.min(cap))), next.energy);
+        let ceiling = from_db(CEILING_DBTP) / self.waiting.peak.max(next.peak).max(1e-9);
+        let mut end = (self.gain * release).min(1.0).min(current).min(following).min(ceiling);
+        // The gain moves ahead of the K-weighting, which the shares neglect.
+        let mut energy = self.emit(end);
+        for _ in 0..4 {
+            if energy.0 <= cap {
+                break;
+            }
+            end *= 0.5;
+            energy = self.emit(end);
+        }
+        let (energy, outlet) = energy;
+        self.outlet = outlet;
+        self.spent.push(energy);
+        self.acted += u64::from(self.gain.min(end) < from_db(-TELL_DB) && energy > 0.0);
+        self.gain = end;
+        self.waiting = next;
+    }
+
+    /// The incoming block with its volume and fade.
+    fn receive(&mut self) -> Block {
+        let start = self.scale;
+        let change = self.asked_db - self.volume_db;
+        self.volume_db += change.clamp(-VOLUME_STEP_DB, VOLUME_STEP_DB);
+        self.fade_db = (self.fade_db - FADE_DB * BLOCK_S).max(0.0);
+        self.scale = self.target_scale();
+        let mut block = Block { samples: [0.0; BLOCK], energy: 0.0, peak: 0.0 };
+        for (i, (&input, sample)) in self.incoming.iter().zip(&mut block.samples).enumerate() {
+            let scale = start + (self.scale - start) * (i as f64 / BLOCK as f64);
+            let input = f64::from(input).clamp(-LARGEST, LARGEST);
+            *sample = self.blocker.next(input) * scale;
+            block.energy += self.inlet.next(*sample).powi(2);
+            block.peak = block.peak.max(self.peaks.next(*sample));
+        }
+        for filter in [&mut self.blocker, &mut self.inlet.shelf, &mut self.inlet.high_pass] {
+            filter.settle();
+        }
+        block
+    }
+
+    /// Writes the waiting block to `ready`, its gain running to `end`; returns
+    /// its K-weighted energy, and the meter after it.
+    fn emit(&mut self, end: f64) -> (f64, KWeighting) {
+        let mut outlet = self.outlet.clone();
+        let (mut energy, ceiling) = (0.0, from_db(CEILING_DBTP));
+        for (i, (&input, ready)) in self.waiting.samples.iter().zip(&mut self.ready).enumerate() {
+            let gain = self.gain + (end - self.gain) * (i as f64 / BLOCK as f64);
+            let output = (input * gain).clamp(-ceiling, ceiling);
+            energy += outlet.next(output).powi(2);
+            *ready = output as f32;
+        }
+        outlet.shelf.settle();
+        outlet.high_pass.settle();
+        (energy, outlet)
+    }
+
+    fn target_scale(&self) -> f64 {
+        from_db(self.volume_db - self.fade_db)
+    }
+}
+
+/// The volume within its bounds.
+fn bounded(volume_db: f32) -> f64 {
+    let [low, high] = VOLUMES_DB;
+    // What is no number is the lowest: `max` prefers the other one.
+    f64::from(volume_db.max(low).min(high))
+}
+
+/// The factor of amplitude that `db` decibels are.
+fn from_db(db: f64) -> f64 {
+    10_f64.powf(db / 20.0)
+}
+
+/// The gain at which a block of `energy` spends `cap`.
+fn affordable(cap: f64, energy: f64) -> f64 {
+    if energy > cap { (cap / energy).sqrt() } else { 1.0 }
+}
+
+/// What the last blocks spent, the newest last.
+#[derive(Clone, Debug)]
+struct Spent {
+    energies: [f64; MEMORY],
+    newest: usize,
+    cap: f64,
+    floor: f64,
+    rise: f64,
+}
+
+impl Default for Spent {
+    fn default() -> Self {
+        let window = |lufs: f64| power_of_lufs(lufs) * SAMPLE_RATE as f64 / 10.0;
+        Self {
+            energies: [0.0; MEMORY],
+            newest: 0,
+            cap: window(CAP_LUFS - MARGIN_DB),
+            floor: window(FLOOR_LUFS),
+            rise: 10_f64.powf((RISE_DB - MARGIN_DB) / 10.0),
+        }
+    }
+}
+
+impl Spent {
+    fn push(&mut self, energy: f64) {
+        self.newest = (self.newest + 1) % MEMORY;
+        self.energies[self.newest] = energy;
+    }
+
+    /// The energy of the block `ago` blocks before the newest one.
+    fn energy(&self, ago: usize) -> f64 {
+        self.energies[(self.newest + MEMORY - ago) % MEMORY]
+    }
+
+    /// What the next block may spend; or, where it is known how much the next
+    /// one spends at most, what the one after it may.
+    fn cap(&self, next: Option<f64>) -> f64 {
+        let ahead = usize::from(next.is_some());
+        let ago = |back: usize| match back.checked_sub(ahead + 1) {
+            Some(ago) => self.energy(ago),
+            // It may spend less, and then allows less in its wake.
+            None => 0.0,
+        };
+        let mut cap = f64::INFINITY;
+        // Windows that end j blocks after the block in question: `spent` are
+        // the blocks before it, `before` those of the window before.
+        let spend = |back: usize| if back == ahead { next.unwrap_or(0.0) } else { ago(back) };
+        let mut spent: f64 = (1..TOUCHED).map(spend).sum();
+        let mut before: f64 = (BACK..BACK + WHOLE).map(ago).sum();
+        for j in 0..TOUCHED {
+            let limit = self.cap.min(self.rise * before.max(self.floor));
+            cap = cap.min((limit - spent) / (j + 1) as f64);
+            // One block later.
+            if j + 1 < TOUCHED {
+                spent -= spend(TOUCHED - 1 - j);
+                before += ago(BACK - 1 - j) - ago(BACK + WHOLE - 1 - j);
+            }
+        }
+        cap.max(0.0)
+    }
+}
+
+/// A filter of second order, transposed direct form II.
+#[derive(Clone, Debug)]
+struct Biquad {
+    zeros: [f64; 3],
+    poles: [f64; 3],
+    state: [f64; 2],
+}
+
+impl Biquad {
+    fn new([zeros, poles]: [[f64; 3]; 2]) -> Self {
+        Self { zeros, poles, state: [0.0; 2] }
+    }
+
+    /// Butterworth's high-pass at `hz`, by the bilinear transform: keeps out
+    /// what is no sound, but would become one as the gain moves.
+    fn high_pass(hz: f64) -> Self {
+        let k = (PI * hz / SAMPLE_RATE as f64).tan();
+        let root = std::f64::consts::SQRT_2 * k;
+        let norm = 1.0 / (1.0 + root + k * k);
+        let poles = [1.0, 2.0 * (k * k - 1.0) * norm, (1.0 - root + k * k) * norm];
+        Self::new([[norm, -2.0 * norm, norm], poles])
+    }
+
+    fn next(&mut self, input: f64) -> f64 {
+        let output = self.zeros[0] * input + self.state[0];
+        self.state[0] = self.zeros[1] * input - self.poles[1] * output + self.state[1];
+        self.state[1] = self.zeros[2] * input - self.poles[2] * output;
+        output
+    }
+
+    /// Ends a decay before its numbers become too small to be fast.
+    fn settle(&mut self) {
+        for state in &mut self.state {
+            if state.abs() < 1e-30 {
+                *state = 0.0;
+            }
+        }
+    }
+}
+
+/// The K-weighting of ITU-R BS.1770 at 48 kHz.
+#[derive(Clone, Debug)]
+struct KWeighting {
+    shelf: Biquad,
+    high_pass: Biquad,
+}
+
+impl Default for KWeighting {
+    fn default() -> Self {
+        Self { shelf: Biquad::new(K_SHELF), high_pass: Biquad::new(K_HIGH_PASS) }
+    }
+}
+
+impl KWeighting {
+    fn next(&mut self, input: f64) -> f64 {
+        self.high_pass.next(self.shelf.next(input))
+    }
+}
+
+/// Taps of one phase of the interpolator.
+const TAPS: usize = 12;
+/// Points at which the sound between two samples is looked at.
+const PHASES: usize = 4;
+
+/// The peak of the sound between its samples, as in ITU-R BS.1770-4, Annex 2:
+/// a windowed sine cardinal at four times the rate.
+#[derive(Clone, Debug)]
+struct TruePeak {
+    taps: [[f64; TAPS]; PHASES],
+    history: [f64; TAPS],
+    position: usize,
+}
+
+impl TruePeak {
+    fn new() -> Self {
+        let mut taps = [[0.0; TAPS]; PHASES];
+        for (phase, taps) in taps.iter_mut().enumerate() {
+            for (index, tap) in taps.iter_mut().enumerate() {
+                let at = index as f64 - (TAPS / 2) as f64 + phase as f64 / PHASES as f64;
+                let window = 0.5 + 0.5 * (PI * at / (TAPS / 2 + 1) as f64).cos();
+                *tap = if at == 0.0 { 1.0 } else { (PI * at).sin() / (PI * at) * window };
+            }
+        }
+        Self { taps, history: [0.0; TAPS], position: 0 }
+    }
+
+    /// Takes a sample; the highest magnitude near the one six samples ago.
+    fn next(&mut self, sample: f64) -> f64 {
+        self.history[self.position] = sample;
+        self.position = (self.position + 1) % TAPS;
+        self.taps.iter().fold(sample.abs(), |peak, taps| {
+            let (late, early) = self.history.split_at(self.position);
+            let value: f64 = early.iter().chain(late).zip(taps).map(|(x, t)| x * t).sum();
+            peak.max(value.abs())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ebur128::{EbuR128, Mode};
+
+    use super::*;
+    use crate::random::Random;
+    use crate::spectrum::{Layout, Mapping, Preset};
+    use crate::synth::Synth;
+
+    const SECOND: usize = SAMPLE_RATE;
+    /// Samples of the windows that the limits are about.
+    const WINDOW: usize = SECOND / 10;
+
+    /// K-weighted energies summed up: a window's is a difference of two.
+    fn energies(samples: &[f32]) -> Vec<f64> {
+        let mut wave: Vec<f64> = samples.iter().map(|&s| f64::from(s)).collect();
+        for [b, a] in [K_SHELF, K_HIGH_PASS] {
+            let input = wave.clone();
+            for n in 0..wave.len() {
+                let at = |wave: &[f64], back: usize| n.checked_sub(back).map_or(0.0, |n| wave[n]);
+                wave[n] = b[0] * input[n] + b[1] * at(&input, 1) + b[2] * at(&input, 2)
+                    - a[1] * at(&wave, 1)
+                    - a[2] * at(&wave, 2);
+            }
+        }
+        let mut sum = 0.0;
+        std::iter::once(0.0)
+            .chain(wave.iter().map(|w| {
+                sum += w * w;
+                sum
+            }))
+            .collect()
+    }
+
+    /// The loudest 100 ms and the steepest rise, at every sample.
+    fn worst(samples: &[f32]) -> (f64, f64) {
+        let mut padded = vec![0.0; 2 * WINDOW];
+        padded.extend_from_slice(samples);
+        let energies = energies(&padded);
+        let lufs = |end: usize| {
+            let energy = (energies[end] - energies[end - WINDOW]).max(1e-12);
+            -0.691 + 10.0 * (energy / WINDOW as f64).log10()
+        };
+        (2 * WINDOW..energies.len()).fold((f64::MIN, f64::MIN), |(loudest, steepest), end| {
+            let (now, before) = (lufs(end), lufs(end - WINDOW));
+            (loudest.max(now), steepest.max(now - before.max(FLOOR_LUFS)))
+        })
+    }
+
+    /// The highest momentary loudness on another meter, its steepest rise in
+    /// 100 ms, and the highest true peak in dB.
+    fn metered(samples: &[f32]) -> (f64, f64, f64) {
+        let mut meter = EbuR128::new(1, SECOND as u32, Mode::M | Mode::TRUE_PEAK).unwrap();
+        let mut momentary = vec![];
+        for part in samples.chunks(WINDOW / 50) {
+            meter.add_frames_f32(part).unwrap();
+            momentary.push(meter.loudness_momentary().unwrap().max(FLOOR_LUFS));
+        }
+        let loudest = momentary.iter().copied().fold(f64::MIN, f64::max);
+        let steepest = momentary.windows(51).map(|w| w[50] - w[0]).fold(0.0, f64::max);
+        (loudest, steepest, 20.0 * meter.true_peak(0).unwrap().log10())
+    }
+
+    /// What leaves a guard at `volume_db`, in parts of any size.
+    fn guarded(samples: &[f32], volume_db: f32) -> (Vec<f32>, Guard) {
+        let mut guard = Guard::new(volume_db);
+        let mut output = samples.to_vec();
+        output.extend([0.0; DELAY]);
+        for part in output.chunks_mut(331) {
+            guard.process(part);
+        }
+        (output, guard)
+    }
+
+    /// Checks every promise of loudness on `samples`.
+    fn check(name: &str, samples: &[f32]) {
+        assert!(samples.iter().all(|s| s.is_finite()), "{name}");
+        let (loudest, steepest) = worst(samples);
+        assert!(loudest <= CAP_LUFS + 0.001, "{name}: 100 ms at {loudest} LUFS");
+        assert!(steepest <= RISE_DB + 0.001, "{name}: 100 ms rise by {steepest} dB");
+        let (loudest, steepest, peak) = metered(samples);
+        assert!(loudest <= CAP_LUFS, "{name}: {loudest} LUFS");
+        assert!(steepest <= RISE_DB, "{name}: {steepest} LU in 100 ms");
+        assert!(peak <= CEILING_DBTP + 0.3, "{name}: {peak} dBTP");
+    }
+
+    fn noise(seconds: f64) -> Vec<f32> {
+        let mut random = Random::new(1);
+        let count = (seconds * SECOND as f64) as usize;
+        (0..count).map(|_| random.between(-1.0, 1.0) as f32).collect()
+    }
+
+    fn sine(hz: f64, seconds: f64) -> Vec<f32> {
+        let count = (seconds * SECOND as f64) as usize;
+        let step = std::f64::consts::TAU * hz / SECOND as f64;
+        (0..count).map(|n| (n as f64 * step).sin() as f32).collect()
+    }
+
+    /// The sound of codes that are all one value each, 100 ms a code.
+    fn scene(values: &[f32]) -> Vec<f32> {
+        let mapping = Mapping::preset(Preset::Listen, [60.0, 5000.0]);
+        let layout = Layout::new(&mapping).unwrap();
+        let (mut synth, mut samples) = (Synth::new(1), vec![]);
+        for &value in values {
+            synth.push(&layout.spectrum(&vec![value; mapping.values]), &mut samples);
+        }
+        synth.finish(&mut samples);
+        samples
+    }
+
+    #[test]
+    fn a_stove_after_the_volume_went_up_does_not_hurt() {
+        let values = [[0.0; 30], [1.0; 30], [0.0; 30], [1.0; 30]].concat();
+        for volume_db in [-20.0, 0.0, 10.0, 20.0] {
+            let (output, guard) = guarded(&scene(&values), volume_db);
+            check(&format!("at {volume_db} dB"), &output);
+            assert!(guard.acted_s() > 0.1);
+        }
+    }
+
+    #[test]
+    fn nothing_passes_that_is_too_loud_or_too_sudden() {
+        let silence = vec![0.0; 2 * SECOND];
+        let after = |sound: Vec<f32>| [silence.clone(), sound].concat();
+        let square = |hz| sine(hz, 2.0).iter().map(|s| s.signum()).collect::<Vec<f32>>();
+        let mut gated = noise(4.0);
+        for (n, sample) in gated.iter_mut().enumerate() {
+            // On for 3 ms every 97 ms.
+            *sample *= f32::from(u8::from(n % 4656 < 144));
+        }
+        let clicks: Vec<f32> =
+            (0..4 * SECOND).map(|n| if n % 4801 == 0 { 1.0 } else { 0.0 }).collect();
+        let step = after(vec![1.0; SECOND]);
+        let sounds = [
+            ("noise", noise(3.0)),
+            ("noise after silence", after(noise(2.0))),
+            ("a low sine", after(sine(25.0, 2.0))),
+            ("a sine", after(sine(997.0, 2.0))),
+            ("a high sine", after(sine(15_000.0, 2.0))),
+            ("a sine near Nyquist", after(sine(11_999.0, 2.0))),
+            ("a square wave", after(square(100.0))),
+            ("bursts", gated),
+            ("clicks", clicks),
+            ("a step", step),
+        ];
+        for (name, sound) in sounds {
+            for volume_db in [0.0, 20.0] {
+                let (output, _) = guarded(&sound, volume_db);
+                check(&format!("{name} at {volume_db} dB"), &output);
+            }
+        }
+    }
+
+    #[test]
+    fn jumps_of_the_volume_are_steps() {
+        let sound = [scene(&[0.5; 60]), sine(997.0, 2.0)].concat();
+        let (mut guard, mut output) = (Guard::new(-60.0), sound);
+        let last = output.len() / 4800;
+        for (n, part) in output.chunks_mut(4800).enumerate() {
+            guard.set_volume(if n % 14 < 7 || n > last - 10 { 20.0 } else { -60.0 });
+            guard.process(part);
+        }
+        check("volume jumps", &output);
+        // Without an ear to protect, the volume alone: from 40 dB below, in
+        // 100 ms 3 dB of volume and 4 dB of fade.
+        let (quiet, _) =
+            guarded(&sine(997.0, 1.0).iter().map(|s| s * 1e-3).collect::<Vec<_>>(), 0.0);
+        let rms = |from: usize| quiet[from..from + 4800].iter().map(|s| s * s).sum::<f32>();
+        assert!((10.0 * (rms(28_800) / rms(24_000)).log10() - 4.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn what_is_no_number_is_silence() {
+        let mut sound = noise(2.0);
+        for (n, sample) in sound.iter_mut().enumerate() {
+            match n % 97 {
+                0 => *sample = f32::NAN,
+                1 => *sample = f32::INFINITY,
+                2 => *sample = f32::NEG_INFINITY,
+                3 => *sample = f32::MAX,
+                _ => {}
+            }
+        }
+        let (output, mut guard) = guarded(&sound, f32::NAN);
+        check("no numbers", &output);
+        guard.set_volume(f32::NAN);
+        guard.set_volume(f32::INFINITY);
+        let mut output = sound;
+        guard.process(&mut output);
+        check("no numbers, louder", &output);
+    }
+
+    #[test]
+    fn ordinary_sound_passes_untouched_but_for_the_volume_and_the_delay() {
+        let mut random = Random::new(3);
+        let slow: Vec<f32> = (0..80).map(|n| 0.5 + 0.3 * (n as f32 / 9.0).sin()).collect();
+        let mapping = Mapping::preset(Preset::Listen, [60.0, 5000.0]);
+        let layout = Layout::new(&mapping).unwrap();
+        let (mut synth, mut sound) = (Synth::new(1), vec![]);
+        for &mean in &slow {
+            let code: Vec<f32> =
+                (0..mapping.values).map(|_| mean + random.between(-0.2, 0.2) as f32).collect();
+            synth.push(&layout.spectrum(&code), &mut sound);
+        }
+        let (output, guard) = guarded(&sound, DEFAULT_VOLUME_DB);
+        assert_eq!(guard.acted_s(), 0.0);
+        // After the fade; what is left of the difference is the high-pass.
+        let scale = from_db(f64::from(DEFAULT_VOLUME_DB)) as f32;
+        let (mut error, mut power) = (0.0, 0.0);
+        for (heard, sent) in output[DELAY..].iter().zip(&sound).skip(SECOND + SECOND / 10) {
+            error += (heard - sent * scale).powi(2);
+            power += (sent * scale).powi(2);
+        }
+        assert!(error < power * 0.25, "{error} of {power}");
+    }
+
+    #[test]
+    fn the_loudest_scene_stays_below_the_ceiling_at_default_volume() {
+        for preset in [Preset::Listen, Preset::Data] {
+            let mapping = Mapping::preset(preset, [60.0, 5000.0]);
+            let layout = Layout::new(&mapping).unwrap();
+            let (mut synth, mut sound) = (Synth::new(7), vec![]);
+            for _ in 0..30 {
+                synth.push(&layout.spectrum(&vec![1.0; mapping.values]), &mut sound);
+            }
+            let (_, _, peak) = metered(&sound);
+            assert!(peak + f64::from(DEFAULT_VOLUME_DB) < CEILING_DBTP - 1.0, "{peak}");
+            let (_, guard) = guarded(&sound, DEFAULT_VOLUME_DB);
+            assert_eq!(guard.acted_s(), 0.0, "{preset:?}");
+        }
+    }
+
+    #[test]
+    fn it_starts_quietly_and_again_after_a_restart() {
+        let sound: Vec<f32> = sine(997.0, 4.0).iter().map(|s| s * 0.1).collect();
+        let mut guard = Guard::new(0.0);
+        let mut output = sound;
+        let (first, second) = output.split_at_mut(2 * SECOND);
+        guard.process(first);
+        guard.restart();
+        guard.process(second);
+        for half in [first, second] {
+            let level = |from: usize| {
+                let part = &half[from..from + 960];
+                10.0 * (part.iter().map(|s| s * s).sum::<f32>() / 960.0).log10()
+            };
+            let full = level(SECOND + 4800);
+            assert!((level(DELAY + 240) - full + 40.0).abs() < 1.5, "{}", level(720) - full);
+            assert!((level(DELAY + SECOND / 2) - full + 20.0).abs() < 1.5);
+            assert!((level(DELAY + SECOND) - full).abs() < 0.1);
+        }
+        check("restart", &output);
+    }
+}

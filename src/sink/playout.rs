@@ -1,0 +1,242 @@
+//! The last steps before a speaker, as they run in the audio callback: from
+//! the ring through the guard, and over gaps in the sound.
+//!
+//! Nothing here allocates, locks, logs or does I/O.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use rtrb::Consumer;
+
+use super::guard::Guard;
+use crate::synth::CYCLE;
+
+/// Samples over which the sound comes back after a gap: 5 ms.
+const RESUME: usize = 240;
+
+/// What the two ends of the ring tell each other.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// The volume in dB, as the bits of an f32.
+    volume_db: AtomicU32,
+    /// The device changed: start quietly again.
+    pub restart: AtomicBool,
+    /// No more samples will come, so that an empty ring is no gap.
+    pub ending: AtomicBool,
+    /// The device is gone.
+    pub lost: AtomicBool,
+    /// Gaps: times at which the ring ran dry, or the device did.
+    pub underruns: AtomicU64,
+    /// Milliseconds of sound that the guard held back.
+    pub acted_ms: AtomicU64,
+    /// Samples that the device was given.
+    pub played: AtomicU64,
+    /// Microseconds from the callback to the loudspeaker.
+    pub device_us: AtomicU64,
+}
+
+impl Shared {
+    /// Of a speaker at `volume_db`.
+    pub fn new(volume_db: f32) -> Self {
+        let shared = Self::default();
+        shared.set_volume(volume_db);
+        shared
+    }
+
+    pub fn set_volume(&self, volume_db: f32) {
+        self.volume_db.store(volume_db.to_bits(), Relaxed);
+    }
+
+    pub fn volume_db(&self) -> f32 {
+        f32::from_bits(self.volume_db.load(Relaxed))
+    }
+}
+
+/// Plays what lies in the ring.
+///
+/// Where the ring runs dry, the sound of the last 80 ms, after which a still
+/// picture repeats, is repeated and dies away over 80 ms: a gap is heard as a
+/// breath, and not as a click. When there is sound again, it comes back over
+/// 5 ms. A gap is counted once, and not before the first sample nor after the
+/// last one.
+#[derive(Debug)]
+pub(super) struct Playout {
+    ring: Consumer<f32>,
+    guard: Guard,
+    shared: Arc<Shared>,
+    /// The guard of an earlier device held back so much, in seconds.
+    before_s: f64,
+    /// The last 80 ms.
+    history: Box<[f32]>,
+    position: usize,
+    /// Loudness of the repeated sound, 0 to 1.
+    held: f32,
+    /// Samples since the sound came back, up to [`RESUME`].
+    resumed: usize,
+    dry: bool,
+}
+
+impl Playout {
+    /// Plays from `ring`, and starts quietly.
+    pub fn new(ring: Consumer<f32>, shared: Arc<Shared>) -> Self {
+        Self {
+            ring,
+            guard: Guard::new(shared.volume_db()),
+            before_s: shared.acted_ms.load(Relaxed) as f64 / 1e3,
+            shared,
+            history: vec![0.0; CYCLE].into(),
+            position: 0,
+            held: 0.0,
+            resumed: 0,
+            dry: true,
+        }
+    }
+
+    /// Fills `samples` with the next of the sound, mono.
+    pub fn fill(&mut self, samples: &mut [f32]) {
+        self.guard.set_volume(self.shared.volume_db());
+        if self.shared.restart.swap(false, Relaxed) {
+            self.guard.restart();
+        }
+        for sample in samples.iter_mut() {
+            *sample = self.next();
+        }
+        self.guard.process(samples);
+        let acted_s = self.before_s + self.guard.acted_s();
+        self.shared.acted_ms.store((acted_s * 1e3) as u64, Relaxed);
+        self.shared.played.fetch_add(samples.len() as u64, Relaxed);
+    }
+
+    /// The next sample, or one that stands in for it.
+    fn next(&mut self) -> f32 {
+        let fresh = self.ring.pop().ok();
+        match fresh {
+            Some(_) if self.dry => {
+                self.dry = false;
+                self.resumed = 0;
+            }
+            None if !self.dry => {
+                self.dry = true;
+                self.held = 1.0;
+                if !self.shared.ending.load(Relaxed) {
+                    self.shared.underruns.fetch_add(1, Relaxed);
+                }
+            }
+            _ => {}
+        }
+        let repeated = self.history[self.position] * self.held;
+        let sample = match fresh {
+            None => {
+                self.held = (self.held - 1.0 / CYCLE as f32).max(0.0);
+                repeated
+            }
+            Some(fresh) if self.resumed < RESUME => {
+                let share = self.resumed as f32 / RESUME as f32;
+                self.resumed += 1;
+                repeated + (fresh - repeated) * share
+            }
+            Some(fresh) => fresh,
+        };
+        // A gap leaves the sound from before it, so that it is repeated as it
+        // was, only quieter.
+        if let Some(fresh) = fresh {
+            self.history[self.position] = fresh;
+        }
+        self.position = (self.position + 1) % CYCLE;
+        sample
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rtrb::RingBuffer;
+
+    use super::*;
+
+    /// So that a test can forbid allocation in the callback.
+    #[global_allocator]
+    static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisabler;
+
+    #[test]
+    fn playing_allocates_nothing() {
+        let (mut producer, mut playout, shared) = playout(&tone(9600));
+        let mut heard = vec![0.0; 1024];
+        assert_no_alloc::assert_no_alloc(|| {
+            // Through a gap, a change of volume and of device.
+            for _ in 0..12 {
+                playout.fill(&mut heard);
+            }
+            shared.set_volume(20.0);
+            shared.restart.store(true, Relaxed);
+            producer.push_entire_slice(&[0.1; 2048]).ok();
+            playout.fill(&mut heard);
+        });
+        assert_eq!(shared.underruns.load(Relaxed), 1);
+    }
+
+    fn playout(samples: &[f32]) -> (rtrb::Producer<f32>, Playout, Arc<Shared>) {
+        let (mut producer, consumer) = RingBuffer::new(48_000);
+        producer.push_entire_slice(samples).unwrap();
+        let shared = Arc::new(Shared::new(0.0));
+        (producer, Playout::new(consumer, shared.clone()), shared)
+    }
+
+    fn tone(count: usize) -> Vec<f32> {
+        (0..count).map(|n| 0.1 * (n as f32 * std::f32::consts::TAU / 96.0).sin()).collect()
+    }
+
+    /// Plays `count` samples past the guard.
+    fn bare(playout: &mut Playout, count: usize) -> Vec<f32> {
+        (0..count).map(|_| playout.next()).collect()
+    }
+
+    /// The largest bend of the wave, second differences.
+    fn bend(samples: &[f32]) -> f32 {
+        samples.windows(3).map(|w| (w[0] - 2.0 * w[1] + w[2]).abs()).fold(0.0, f32::max)
+    }
+
+    #[test]
+    fn a_gap_fades_instead_of_clicking_and_is_counted_once() {
+        // Cut at its crest.
+        let sound = tone(9624);
+        let (mut producer, mut playout, shared) = playout(&sound);
+        let mut heard = bare(&mut playout, 9624 + 6000);
+        assert_eq!(shared.underruns.load(Relaxed), 1);
+        assert!(heard[9624 + CYCLE..].iter().all(|&s| s == 0.0));
+        producer.push_entire_slice(&sound[24..]).unwrap();
+        heard.extend(bare(&mut playout, 9000));
+        assert_eq!(shared.underruns.load(Relaxed), 1);
+        let usual = bend(&sound);
+        assert!(bend(&heard[RESUME..]) < 1.5 * usual, "{} of {usual}", bend(&heard));
+    }
+
+    #[test]
+    fn neither_the_start_nor_the_end_is_a_gap() {
+        let (_producer, mut playout, shared) = playout(&[]);
+        bare(&mut playout, 1000);
+        assert_eq!(shared.underruns.load(Relaxed), 0);
+        let (producer, mut playout, shared) = self::playout(&tone(960));
+        shared.ending.store(true, Relaxed);
+        drop(producer);
+        bare(&mut playout, 2000);
+        assert_eq!(shared.underruns.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn the_volume_reaches_the_guard_and_its_work_is_told() {
+        let (mut producer, mut playout, shared) = playout(&tone(48_000));
+        let mut heard = vec![0.0; 48_000];
+        playout.fill(&mut heard);
+        assert_eq!((shared.played.load(Relaxed), shared.acted_ms.load(Relaxed)), (48_000, 0));
+        shared.set_volume(20.0);
+        producer.push_entire_slice(&tone(48_000)).unwrap();
+        playout.fill(&mut heard);
+        assert!(shared.acted_ms.load(Relaxed) > 100);
+        // Another device goes on counting.
+        let (_, consumer) = RingBuffer::new(1);
+        let mut second = Playout::new(consumer, shared.clone());
+        let acted_ms = shared.acted_ms.load(Relaxed);
+        second.fill(&mut heard[..100]);
+        assert_eq!(shared.acted_ms.load(Relaxed), acted_ms);
+    }
+}

@@ -1,0 +1,368 @@
+//! The speaker.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::{
+    BufferSize, Device, ErrorKind, FromSample, OutputCallbackInfo, SampleFormat, SizedSample,
+    Stream, StreamConfig,
+};
+use rtrb::{Producer, RingBuffer};
+
+use super::Sink;
+use super::guard::DELAY;
+use super::playout::{Playout, Shared};
+use crate::error::{Error, Fault, Result};
+use crate::synth::SAMPLE_RATE;
+
+/// Samples that may wait: two slots, and a lead-in.
+const RING: usize = 19_200;
+/// Samples that the device takes at a time, if it can: 25 ms.
+const PERIOD: u32 = 1200;
+/// The most samples that are guarded at a time.
+const CHUNK: usize = 1024;
+/// A device that takes nothing for so long is lost.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a lost device is looked for.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long to rest while there is nothing to do; a thirtieth of a slot.
+const REST: Duration = Duration::from_millis(3);
+
+/// The loudspeaker or headphones that the system plays to, shared with other
+/// programs. What is heard has passed the [guard](super::guard).
+///
+/// Where the device is lost, samples go by in their time, unheard, and it is
+/// looked for again every second; it then starts quietly, as at first.
+pub struct Speaker {
+    name: String,
+    shared: Arc<Shared>,
+    /// None while the device is lost.
+    line: Option<Line>,
+    /// When the device was looked for last, and until when lost samples play.
+    tried: Instant,
+    silent_until: Instant,
+}
+
+/// A device that plays.
+struct Line {
+    ring: Producer<f32>,
+    /// Plays until it is dropped.
+    _stream: Stream,
+}
+
+impl fmt::Debug for Speaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Speaker").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Speaker {
+    /// Opens the system's default output, at `volume_db` within
+    /// [`VOLUMES_DB`](super::guard::VOLUMES_DB).
+    ///
+    /// # Errors
+    ///
+    /// If there is no device, or it does not play 48 kHz.
+    pub fn open(volume_db: f32) -> Result<Self> {
+        let shared = Arc::new(Shared::new(volume_db));
+        let (name, line) = Line::open(&shared)?;
+        let now = Instant::now();
+        Ok(Self { name, shared, line: Some(line), tried: now, silent_until: now })
+    }
+
+    /// The device's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Asks for another volume in dB; see [`Guard::set_volume`].
+    ///
+    /// [`Guard::set_volume`]: super::guard::Guard::set_volume
+    pub fn set_volume(&self, volume_db: f32) {
+        self.shared.set_volume(volume_db);
+    }
+
+    /// Seconds from now until the next sample that is written would be heard:
+    /// what waits in the ring, in the guard and in the device.
+    pub fn queued_s(&self) -> f64 {
+        let device_s = self.shared.device_us.load(Relaxed) as f64 / 1e6;
+        match &self.line {
+            Some(_) => self.waiting_s() + DELAY as f64 / SAMPLE_RATE as f64 + device_s,
+            None => self.waiting_s(),
+        }
+    }
+
+    /// Seconds of sound that wait to be taken by the device.
+    pub fn waiting_s(&self) -> f64 {
+        match &self.line {
+            Some(line) => (RING - line.ring.slots()) as f64 / SAMPLE_RATE as f64,
+            None => self.silent_until.saturating_duration_since(Instant::now()).as_secs_f64(),
+        }
+    }
+
+    /// Waits until no more than `lead_s` seconds of sound wait for the device,
+    /// or `stop` is true.
+    pub fn wait(&mut self, lead_s: f64, stop: &AtomicBool) {
+        let mut watch = Watch::new(&self.shared);
+        loop {
+            self.reconnect();
+            if self.waiting_s() <= lead_s || stop.load(Relaxed) {
+                return;
+            }
+            if self.line.is_some() && !watch.is_playing() {
+                self.lose();
+            }
+            std::thread::sleep(REST);
+        }
+    }
+
+    /// How often the sound had a gap.
+    pub fn underruns(&self) -> u64 {
+        self.shared.underruns.load(Relaxed)
+    }
+
+    /// Seconds of sound that the guard held back.
+    pub fn acted_s(&self) -> f64 {
+        self.shared.acted_ms.load(Relaxed) as f64 / 1e3
+    }
+
+    /// Whether there is a device at present.
+    pub fn is_connected(&self) -> bool {
+        self.line.is_some() && !self.shared.lost.load(Relaxed)
+    }
+
+    /// Gives up a device that is gone, and looks for it now and then.
+    fn reconnect(&mut self) {
+        if self.line.is_some() && self.shared.lost.load(Relaxed) {
+            self.lose();
+        }
+        if self.line.is_none() && self.tried.elapsed() >= RETRY {
+            self.tried = Instant::now();
+            self.shared.lost.store(false, Relaxed);
+            if let Ok((name, line)) = Line::open(&self.shared) {
+                (self.name, self.line) = (name, Some(line));
+            }
+        }
+    }
+
+    /// The device is gone.
+    fn lose(&mut self) {
+        self.line = None;
+        self.tried = Instant::now();
+        self.silent_until = Instant::now();
+    }
+
+    /// Lets `samples` go by in their time, once there is room for them.
+    fn write_silently(&mut self, samples: &[f32]) {
+        let room = Duration::from_secs_f64(RING as f64 / SAMPLE_RATE as f64);
+        let length = Duration::from_secs_f64(samples.len() as f64 / SAMPLE_RATE as f64);
+        let now = Instant::now();
+        self.silent_until = self.silent_until.max(now) + length;
+        std::thread::sleep(self.silent_until.saturating_duration_since(now).saturating_sub(room));
+    }
+
+    /// Waits until the ring is empty and the device has played it.
+    fn drain(&mut self) {
+        self.shared.ending.store(true, Relaxed);
+        let mut watch = Watch::new(&self.shared);
+        while self.is_connected() && self.waiting_s() > 0.0 && watch.is_playing() {
+            std::thread::sleep(REST);
+        }
+        let end = watch.played + (self.queued_s() * SAMPLE_RATE as f64) as u64;
+        while self.is_connected() && watch.is_playing() && watch.played < end {
+            std::thread::sleep(REST);
+        }
+    }
+}
+
+impl Sink for Speaker {
+    /// Waits until there is room for all of `samples`; a device that is lost
+    /// is no error.
+    fn write(&mut self, samples: &[f32]) -> Result<()> {
+        let mut rest = samples;
+        let mut watch = Watch::new(&self.shared);
+        while !rest.is_empty() {
+            self.reconnect();
+            let Some(line) = &mut self.line else {
+                self.write_silently(rest);
+                break;
+            };
+            let (taken, left) = line.ring.push_partial_slice(rest);
+            if taken.is_empty() {
+                if !watch.is_playing() {
+                    self.lose();
+                    continue;
+                }
+                std::thread::sleep(REST);
+            }
+            rest = left;
+        }
+        Ok(())
+    }
+
+    /// Plays what is pending to its end.
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        self.drain();
+        Ok(())
+    }
+}
+
+/// Sees whether a device still plays.
+struct Watch {
+    shared: Arc<Shared>,
+    played: u64,
+    since: Instant,
+}
+
+impl Watch {
+    fn new(shared: &Arc<Shared>) -> Self {
+        let played = shared.played.load(Relaxed);
+        Self { shared: shared.clone(), played, since: Instant::now() }
+    }
+
+    /// False once the device has taken nothing for longer than [`PATIENCE`].
+    fn is_playing(&mut self) -> bool {
+        let played = self.shared.played.load(Relaxed);
+        if played != self.played {
+            (self.played, self.since) = (played, Instant::now());
+        }
+        self.since.elapsed() < PATIENCE
+    }
+}
+
+impl Line {
+    /// Opens the default output; its name, and what plays to it.
+    fn open(shared: &Arc<Shared>) -> Result<(String, Self)> {
+        let device = cpal::default_host().default_output_device().ok_or_else(|| {
+            Error::new(Fault::Device, "speaker", "this system has no output for sound")
+                .hint(WITHOUT)
+        })?;
+        let name = device.to_string();
+        let (mut config, format) = choose(&device, &name)?;
+        let failed =
+            |e: cpal::Error| Error::new(Fault::Device, format!("speaker {name}"), e).hint(WITHOUT);
+        let mut opened = Self::start(&device, config, format, shared);
+        if opened.as_ref().is_err_and(|e| e.kind() == ErrorKind::UnsupportedConfig) {
+            config.buffer_size = BufferSize::Default;
+            opened = Self::start(&device, config, format, shared);
+        }
+        let line = opened.map_err(failed)?;
+        Ok((name, line))
+    }
+
+    fn start(
+        device: &Device,
+        config: StreamConfig,
+        format: SampleFormat,
+        shared: &Arc<Shared>,
+    ) -> std::result::Result<Self, cpal::Error> {
+        let (ring, consumer) = RingBuffer::new(RING);
+        let playout = Playout::new(consumer, shared.clone());
+        let shared = shared.clone();
+        let stream = match format {
+            SampleFormat::I8 => stream::<i8>(device, config, playout, shared),
+            SampleFormat::I16 => stream::<i16>(device, config, playout, shared),
+            SampleFormat::I24 => stream::<cpal::I24>(device, config, playout, shared),
+            SampleFormat::I32 => stream::<i32>(device, config, playout, shared),
+            SampleFormat::I64 => stream::<i64>(device, config, playout, shared),
+            SampleFormat::U8 => stream::<u8>(device, config, playout, shared),
+            SampleFormat::U16 => stream::<u16>(device, config, playout, shared),
+            SampleFormat::U24 => stream::<cpal::U24>(device, config, playout, shared),
+            SampleFormat::U32 => stream::<u32>(device, config, playout, shared),
+            SampleFormat::U64 => stream::<u64>(device, config, playout, shared),
+            SampleFormat::F32 => stream::<f32>(device, config, playout, shared),
+            SampleFormat::F64 => stream::<f64>(device, config, playout, shared),
+            _ => Err(ErrorKind::UnsupportedConfig.into()),
+        }?;
+        stream.play()?;
+        Ok(Self { ring, _stream: stream })
+    }
+}
+
+/// What to do where there is no speaker.
+const WITHOUT: &str = "connect one, or go on without: --no-speaker";
+
+/// The formats that are preferred, best first; others come after them.
+const FORMATS: [SampleFormat; 4] =
+    [SampleFormat::F32, SampleFormat::I32, SampleFormat::I24, SampleFormat::I16];
+
+/// How the device plays 48 kHz: on two channels rather than on others, and as
+/// finely as it can.
+fn choose(device: &Device, name: &str) -> Result<(StreamConfig, SampleFormat)> {
+    let subject = format!("speaker {name}");
+    let configs: Vec<_> = device
+        .supported_output_configs()
+        .map_err(|e| Error::new(Fault::Device, &subject, e).hint(WITHOUT))?
+        .filter(|c| {
+            !matches!(
+                c.sample_format(),
+                SampleFormat::DsdU8 | SampleFormat::DsdU16 | SampleFormat::DsdU32
+            )
+        })
+        .collect();
+    let rate = SAMPLE_RATE as u32;
+    let best = configs
+        .iter()
+        .filter(|c| (c.min_sample_rate()..=c.max_sample_rate()).contains(&rate))
+        .min_by_key(|c| {
+            let format = FORMATS.iter().position(|&f| f == c.sample_format());
+            (c.channels().abs_diff(2), format.unwrap_or(FORMATS.len()))
+        });
+    let Some(best) = best else {
+        let lowest = configs.iter().map(|c| c.min_sample_rate()).min().unwrap_or(0);
+        let highest = configs.iter().map(|c| c.max_sample_rate()).max().unwrap_or(0);
+        let what = format!("it plays {lowest} to {highest} samples a second, {rate} are due");
+        return Err(Error::new(Fault::Unsupported, subject, what)
+            .hint("let PulseAudio or PipeWire play to it: they convert"));
+    };
+    let config = StreamConfig {
+        channels: best.channels(),
+        sample_rate: rate,
+        buffer_size: BufferSize::Fixed(PERIOD),
+    };
+    Ok((config, best.sample_format()))
+}
+
+/// The amplitude on each of `channels` at which all together are as loud as
+/// one alone: ITU-R BS.1770 adds their powers, those of surround channels
+/// with a weight of 1.41.
+fn share(channels: usize) -> f32 {
+    let weight = if channels > 2 { 1.41 } else { 1.0 };
+    (1.0 / (weight * channels as f64)).sqrt() as f32
+}
+
+/// A stream of samples of type `T` from `playout`, the same on all channels.
+fn stream<T: SizedSample + FromSample<f32>>(
+    device: &Device,
+    config: StreamConfig,
+    mut playout: Playout,
+    shared: Arc<Shared>,
+) -> std::result::Result<Stream, cpal::Error> {
+    let channels = usize::from(config.channels);
+    let (share, watched) = (share(channels), shared.clone());
+    let mut mono = [0.0; CHUNK];
+    let play = move |output: &mut [T], info: &OutputCallbackInfo| {
+        let times = info.timestamp();
+        let delay = times.playback.saturating_duration_since(times.callback);
+        shared.device_us.store(delay.as_micros() as u64, Relaxed);
+        for part in output.chunks_mut(CHUNK * channels) {
+            let mono = &mut mono[..part.len() / channels];
+            playout.fill(mono);
+            for (frame, &sample) in part.chunks_exact_mut(channels).zip(mono.iter()) {
+                frame.fill(T::from_sample(sample * share));
+            }
+        }
+    };
+    let tell = move |error: cpal::Error| match error.kind() {
+        ErrorKind::Xrun => {
+            watched.underruns.fetch_add(1, Relaxed);
+        }
+        ErrorKind::DeviceChanged => watched.restart.store(true, Relaxed),
+        ErrorKind::RealtimeDenied => {}
+        _ => watched.lost.store(true, Relaxed),
+    };
+    device.build_output_stream(config, play, tell, None)
+}

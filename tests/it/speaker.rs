@@ -1,0 +1,458 @@
+//! Sound out of the speaker: the program against a private PulseAudio server
+//! whose sink is recorded; and what `live` leaves on disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use ebur128::{EbuR128, Mode};
+use realfft::RealFftPlanner;
+use tempfile::TempDir;
+use wysiwyh::live::{self, Settings, Summary};
+use wysiwyh::receiver::Receiver;
+use wysiwyh::sink::guard::{CAP_LUFS, FLOOR_LUFS, Guard, RISE_DB};
+use wysiwyh::sink::{self, Recording};
+use wysiwyh::spectrum::{Layout, Preset};
+use wysiwyh::synth::{JOIN, SAMPLE_RATE, SLOT};
+use wysiwyh::voice::Voice;
+
+/// How long a condition may take to come true; on a busy machine, long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` holds.
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A process that ends with the test.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A PulseAudio server of the test's own, with one sink that nobody hears.
+struct Pulse {
+    folder: TempDir,
+    server: Option<Process>,
+}
+
+impl Pulse {
+    /// Starts the server; `None`, and a line, where there is none to start.
+    fn start() -> Option<Self> {
+        let installed = |program: &str| {
+            let asked = Command::new(program).arg("--version").stdout(Stdio::null()).status();
+            asked.is_ok_and(|status| status.success())
+        };
+        if !["pulseaudio", "parec", "pactl"].iter().all(|program| installed(program)) {
+            let test = std::thread::current();
+            eprintln!("skipped, PulseAudio is not installed: {}", test.name().unwrap_or("a test"));
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let default = "pcm.!default { type pulse }\nctl.!default { type pulse }\n";
+        fs::write(folder.path().join(".asoundrc"), default).unwrap();
+        let mut pulse = Self { folder, server: None };
+        pulse.start_server();
+        Some(pulse)
+    }
+
+    fn start_server(&mut self) {
+        let socket =
+            format!("module-native-protocol-unix socket={} auth-anonymous=1", self.socket());
+        let sink = "module-null-sink sink_name=test rate=48000 format=float32le";
+        let server = self
+            .command("pulseaudio")
+            .args([
+                "-n",
+                "--daemonize=no",
+                "--exit-idle-time=-1",
+                "--disable-shm=1",
+                "--use-pid-file=no",
+            ])
+            .args(["-L", &socket, "-L", sink])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.server = Some(Process(server));
+        wait_for("the PulseAudio server", || {
+            let asked = self.command("pactl").arg("info").output().unwrap();
+            asked.status.success()
+        });
+    }
+
+    /// Kills the server, as when a device is unplugged.
+    fn stop_server(&mut self) {
+        self.server = None;
+        let _ = fs::remove_file(self.socket());
+    }
+
+    fn socket(&self) -> String {
+        self.folder.path().join("socket").display().to_string()
+    }
+
+    /// `program` as a client of this server.
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("HOME", self.folder.path())
+            .env("XDG_RUNTIME_DIR", self.folder.path())
+            .env("PULSE_SERVER", format!("unix:{}", self.socket()))
+            .env_remove("ALSA_CONFIG_PATH");
+        command
+    }
+
+    /// Starts to record the sink.
+    fn record(&self) -> Tape {
+        let path = self.folder.path().join("tape.raw");
+        let file = fs::File::create(&path).unwrap();
+        let process = self
+            .command("parec")
+            .args(["-d", "test.monitor", "--raw", "--format=float32le", "--rate=48000"])
+            .args(["--channels=2", "--latency-msec=50"])
+            .stdout(file)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let tape = Tape { process: Process(process), path };
+        wait_for("the recording", || !tape.channels().is_empty());
+        tape
+    }
+}
+
+/// A sink that is being recorded.
+struct Tape {
+    process: Process,
+    path: PathBuf,
+}
+
+impl Tape {
+    /// Left and right so far.
+    fn channels(&self) -> Vec<[f32; 2]> {
+        let bytes = fs::read(&self.path).unwrap();
+        let (frames, _) = bytes.as_chunks::<8>();
+        let sample = |b: &[u8]| f32::from_le_bytes(b.try_into().unwrap());
+        frames.iter().map(|frame| [sample(&frame[..4]), sample(&frame[4..])]).collect()
+    }
+
+    /// Ends the recording a second after now.
+    fn finish(self) -> Vec<[f32; 2]> {
+        let until = self.channels().len() + SAMPLE_RATE;
+        wait_for("the end of the recording", || self.channels().len() >= until);
+        let channels = self.channels();
+        drop(self.process);
+        channels
+    }
+}
+
+/// The highest momentary loudness of both channels together, and the steepest
+/// rises in 100 ms: of the momentary loudness, and of that of 100 ms.
+fn metered(channels: &[[f32; 2]]) -> (f64, f64, f64) {
+    let mut meter = EbuR128::new(2, SAMPLE_RATE as u32, Mode::M).unwrap();
+    let (mut momentary, mut short) = (vec![], vec![]);
+    for part in channels.chunks(SLOT / 50) {
+        meter.add_frames_f32(part.as_flattened()).unwrap();
+        momentary.push(meter.loudness_momentary().unwrap().max(FLOOR_LUFS));
+        short.push(meter.loudness_window(100).unwrap().max(FLOOR_LUFS));
+    }
+    let rise = |lufs: &[f64]| lufs.windows(51).map(|w| w[50] - w[0]).fold(0.0, f64::max);
+    let loudest = momentary.iter().copied().fold(f64::MIN, f64::max);
+    (loudest, rise(&momentary), rise(&short))
+}
+
+/// The program, as built for these tests.
+fn program() -> PathBuf {
+    assert_cmd::cargo::cargo_bin!("wysiwyh").into()
+}
+
+fn succeeded(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A folder of grey pictures, each of one brightness.
+fn pictures(folder: &Path, brightness: &[u8]) -> PathBuf {
+    let path = folder.join("pictures");
+    fs::create_dir(&path).unwrap();
+    for (n, &value) in brightness.iter().enumerate() {
+        let picture = image::GrayImage::from_pixel(64, 51, image::Luma([value]));
+        picture.save(path.join(format!("{n:03}.png"))).unwrap();
+    }
+    path
+}
+
+#[test]
+fn a_scene_that_turns_hot_at_full_volume_is_bounded_at_the_device() {
+    let Some(pulse) = Pulse::start() else { return };
+    let scene = pictures(pulse.folder.path(), &[[0; 25], [255; 25]].concat());
+    let wav = pulse.folder.path().join("sound.wav");
+    let tape = pulse.record();
+    let output = pulse
+        .command(program())
+        .args(["live", "--sensor", "hituav-lwir", "--volume", "20", "-o"])
+        .args([&wav, &scene])
+        .output()
+        .unwrap();
+    let said = succeeded(&output);
+    assert!(said.contains("50 sound frames"), "{said}");
+    let channels = tape.finish();
+    let (loudest, steepest, steepest_100_ms) = metered(&channels);
+    eprintln!("{loudest:.2} LUFS, rises of {steepest:.2} and {steepest_100_ms:.2} dB");
+    assert!(loudest <= CAP_LUFS, "{loudest} LUFS");
+    assert!(steepest <= RISE_DB, "{steepest} LU in 100 ms");
+    assert!(steepest_100_ms <= RISE_DB, "{steepest_100_ms} LU in 100 ms");
+    // It was heard, and without protection it would have been too much.
+    assert!(loudest > CAP_LUFS - 3.0, "{loudest} LUFS");
+    let bare: Vec<[f32; 2]> =
+        sink::read(&wav).unwrap().samples.iter().map(|s| [s * 10.0 / 2f32.sqrt(); 2]).collect();
+    let (loudest, _, steepest) = metered(&bare);
+    assert!(loudest > CAP_LUFS + 5.0 && steepest > RISE_DB, "{loudest}, {steepest}");
+}
+
+/// Where `part` lies in `whole`, and how well they correlate there.
+fn find(part: &[f32], whole: &[f32]) -> (usize, f64) {
+    let size = (whole.len() + part.len()).next_power_of_two();
+    let mut planner = RealFftPlanner::<f64>::new();
+    let (forward, inverse) = (planner.plan_fft_forward(size), planner.plan_fft_inverse(size));
+    let spectrum = |samples: &[f32]| {
+        let mut wave: Vec<f64> = samples.iter().map(|&s| f64::from(s)).collect();
+        wave.resize(size, 0.0);
+        let mut bins = forward.make_output_vec();
+        forward.process(&mut wave, &mut bins).unwrap();
+        bins
+    };
+    let (a, b) = (spectrum(part), spectrum(whole));
+    let mut product: Vec<_> = a.iter().zip(&b).map(|(a, b)| a.conj() * b).collect();
+    let mut correlation = inverse.make_output_vec();
+    inverse.process(&mut product, &mut correlation).unwrap();
+    let last = whole.len() - part.len();
+    let (lag, value) = correlation[..=last]
+        .iter()
+        .copied()
+        .enumerate()
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .unwrap();
+    let power = |samples: &[f32]| samples.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>();
+    let norm = (power(part) * power(&whole[lag..lag + part.len()])).sqrt();
+    (lag, value / size as f64 / norm)
+}
+
+#[test]
+fn what_is_heard_is_what_is_written_and_decodes() {
+    let Some(pulse) = Pulse::start() else { return };
+    let wav = pulse.folder.path().join("sound.wav");
+    let tape = pulse.record();
+    let output = pulse
+        .command(program())
+        .args(["live", "simulated:1", "--seconds", "5", "-o"])
+        .arg(&wav)
+        .output()
+        .unwrap();
+    succeeded(&output);
+    let heard: Vec<f32> = tape.finish().iter().map(|[left, _]| *left).collect();
+    let Recording { samples: sent, header, .. } = sink::read(&wav).unwrap();
+    let layout = Layout::new(&header.unwrap().mapping).unwrap();
+    let mut receiver = Receiver::new();
+    let mut code =
+        |samples: &[f32], start: usize| layout.code(&receiver.window(samples, start).unwrap());
+    // After the fade. A gap on a busy machine may spoil one of these parts.
+    let errors = [20, 30, 40].map(|slot| {
+        let start = slot * SLOT;
+        let (lag, correlation) = find(&sent[start..start + 8 * SLOT], &heard);
+        let errors = (0..8).flat_map(|n| {
+            let at = n * SLOT + JOIN;
+            let (ours, theirs) = (code(&sent, start + at), code(&heard, lag + at));
+            ours.into_iter().zip(theirs).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>()
+        });
+        (correlation, errors.fold(0.0, f32::max))
+    });
+    eprintln!("correlation and largest error of the code: {errors:?}");
+    assert!(errors.iter().any(|&(r, error)| r > 0.95 && error < 0.05), "{errors:?}");
+}
+
+#[test]
+fn a_device_that_goes_and_comes_back_starts_quietly_again() {
+    let Some(mut pulse) = Pulse::start() else { return };
+    let live = pulse
+        .command(program())
+        .args(["live", "simulated:1", "--volume", "20"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _live = Process(live);
+    let loud = |tape: &Tape| {
+        let channels = tape.channels();
+        let last = &channels[channels.len().saturating_sub(SLOT)..];
+        last.iter().flatten().map(|s| s * s).sum::<f32>() > 0.01 * SLOT as f32
+    };
+    let tape = pulse.record();
+    wait_for("sound", || loud(&tape));
+    pulse.stop_server();
+    drop(tape);
+    pulse.start_server();
+    let tape = pulse.record();
+    wait_for("sound on the new device", || loud(&tape));
+    let (loudest, _, steepest) = metered(&tape.finish());
+    assert!(loudest <= CAP_LUFS && steepest <= RISE_DB, "{loudest}, {steepest}");
+}
+
+#[test]
+fn guarding_allocates_nothing() {
+    let mut guard = Guard::new(20.0);
+    let mut samples = vec![0.7; 3 * SLOT];
+    assert_no_alloc::assert_no_alloc(|| {
+        for (n, part) in samples.chunks_mut(777).enumerate() {
+            guard.set_volume(n as f32);
+            guard.process(part);
+        }
+        guard.restart();
+        guard.process(&mut samples);
+    });
+    assert!(guard.acted_s() > 0.0);
+}
+
+/// `live` without a device, whatever the machine has.
+fn silent() -> Command {
+    let mut command = Command::new(program());
+    command.arg("live").env("ALSA_CONFIG_PATH", "/dev/null");
+    command
+}
+
+#[test]
+fn without_a_speaker_it_says_so_and_goes_on_for_the_files_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = silent().args(["simulated:1", "--seconds", "1"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("error: speaker") && said.contains("--no-speaker"), "{said}");
+    let wav = folder.path().join("sound.wav");
+    let output = silent().args(["simulated:1", "--frames", "3", "-o"]).arg(&wav).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("There is no speaker"), "{said}");
+    assert_eq!(sink::read(&wav).unwrap().samples.len(), 5 * SLOT);
+    let output = silent().args(["simulated:1", "--no-speaker"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "nothing would come of it");
+}
+
+/// Starts an endless `live` that writes `wav` and `rrd`, and waits until both
+/// have grown.
+fn endless(wav: &Path, rrd: Option<&Path>) -> Process {
+    let mut command = silent();
+    command.args(["simulated:1", "--no-speaker", "-o"]).arg(wav);
+    if let Some(rrd) = rrd {
+        command.arg("--rrd").arg(rrd);
+    }
+    let live = Process(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let length = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+    wait_for("two seconds of sound", || length(wav) > 4 * SAMPLE_RATE as u64);
+    live
+}
+
+#[cfg(feature = "rerun")]
+#[test]
+fn ctrl_c_closes_every_file_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let (wav, rrd) = (folder.path().join("sound.wav"), folder.path().join("session.rrd"));
+    let mut live = endless(&wav, Some(&rrd));
+    let killed = Command::new("kill").args(["-INT", &live.0.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(live.0.wait().unwrap().code(), Some(0));
+    let recording = sink::read(&wav).unwrap();
+    let frames = recording.header.unwrap().frames.expect("the number of frames");
+    assert!(frames >= 10);
+    assert_eq!(recording.samples.len(), (frames + 2) * SLOT);
+    let engine = super::recorder::recording(&rrd);
+    assert_eq!(super::recorder::codes(&engine).len(), frames);
+}
+
+#[test]
+fn a_kill_leaves_a_sound_that_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let wav = folder.path().join("sound.wav");
+    let mut live = endless(&wav, None);
+    live.0.kill().unwrap();
+    live.0.wait().unwrap();
+    let recording = sink::read(&wav).unwrap();
+    assert!(recording.samples.len() >= 2 * SAMPLE_RATE);
+    let header = recording.header.expect("what it was made with");
+    assert!(header.frames.is_none() && header.start_time.is_some());
+    let output = Command::new(program())
+        .arg("listen")
+        .arg(&wav)
+        .arg("-o")
+        .arg(folder.path().join("pictures"))
+        .output()
+        .unwrap();
+    succeeded(&output);
+}
+
+/// Plays `source` of the drone camera without a speaker.
+fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
+    let wav = folder.join("sound.wav");
+    let settings = Settings {
+        source: source.display().to_string(),
+        voice: Voice {
+            model: None,
+            sensor: Some("hituav-lwir".into()),
+            preset: Preset::Listen,
+            span: None,
+            polarity: None,
+            seed: 0,
+        },
+        volume_db: None,
+        sound: Some(wav.clone()),
+        rrd: None,
+        slots: None,
+    };
+    let summary = live::run(&settings, &AtomicBool::new(false), &mut |_| {}).unwrap();
+    (summary, sink::read(&wav).unwrap())
+}
+
+#[test]
+fn a_video_of_30_frames_a_second_gives_10_slots_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let video = folder.path().join("video.mkv");
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc=duration=2:rate=30:size=128x102"])
+        .args(["-pix_fmt", "gray", "-c:v", "ffv1"])
+        .arg(&video)
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        return eprintln!("skipped, ffmpeg is not installed: video at 30 frames a second");
+    }
+    let (summary, recording) = unheard(&video, folder.path());
+    assert!((20..=21).contains(&summary.slots), "{summary:?}");
+    // Every frame was sent or replaced.
+    assert_eq!(summary.slots - summary.repeated + summary.dropped, 60, "{summary:?}");
+    assert_eq!(recording.header.unwrap().frames, Some(summary.slots as usize));
+}
+
+#[test]
+fn pages_and_pictures_have_one_slot_each() {
+    use tiff::encoder::{TiffEncoder, colortype::Gray8};
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("pages.tif");
+    let mut file = TiffEncoder::new(fs::File::create(&pages).unwrap()).unwrap();
+    for page in 0..40u8 {
+        file.write_image::<Gray8>(64, 51, &vec![5 * page; 64 * 51]).unwrap();
+    }
+    drop(file);
+    let pictures = pictures(folder.path(), &[10, 200, 30]);
+    for (source, count) in [(pages, 40), (pictures, 3)] {
+        let (summary, recording) = unheard(&source, folder.path());
+        assert_eq!(summary, Summary { slots: count, ..Summary::default() }, "{source:?}");
+        assert_eq!(recording.samples.len(), (count as usize + 2) * SLOT);
+    }
+}
