@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use rtrb::Consumer;
 
@@ -21,6 +22,8 @@ pub(super) struct Shared {
     volume_db: AtomicU32,
     /// The device changed: start quietly again.
     pub restart: AtomicBool,
+    /// The device ran dry: what comes next comes after silence.
+    pub interrupted: AtomicBool,
     /// No more samples will come, so that an empty ring is no gap.
     pub ending: AtomicBool,
     /// The device is gone.
@@ -33,6 +36,9 @@ pub(super) struct Shared {
     pub played: AtomicU64,
     /// Microseconds from the callback to the loudspeaker.
     pub device_us: AtomicU64,
+    /// Microseconds of sound that the device holds when it is full; 0 while
+    /// that is unknown.
+    pub capacity_us: AtomicU64,
 }
 
 impl Shared {
@@ -98,6 +104,10 @@ impl Playout {
         if self.shared.restart.swap(false, Relaxed) {
             self.guard.restart();
         }
+        if self.shared.interrupted.swap(false, Relaxed) {
+            self.shared.underruns.fetch_add(1, Relaxed);
+            self.guard.interrupt();
+        }
         for sample in samples.iter_mut() {
             *sample = self.next();
         }
@@ -146,6 +156,32 @@ impl Playout {
         sample
     }
 }
+
+/// Knows by the clock when a device must have run dry: not every sound server
+/// says so.
+#[derive(Debug, Default)]
+pub(super) struct Supply {
+    /// When the device will have played what it was given.
+    until: Option<Instant>,
+}
+
+impl Supply {
+    /// The device takes `given` of sound at `now`, and holds at most
+    /// `capacity`; true if it had run dry before.
+    pub fn take(&mut self, now: Instant, given: Duration, capacity: Duration) -> bool {
+        let until = self.until.unwrap_or(now);
+        let dry = now > until + TOLERANCE;
+        // Never more than the device holds: so no drift of its clock adds up
+        // on that side. On the other one, a device that is slower than our
+        // clock holds more than we think.
+        let leak = given / 1000;
+        self.until = Some((until.max(now) + given + leak).min(now + capacity));
+        dry
+    }
+}
+
+/// By how much the clocks of callbacks jitter.
+const TOLERANCE: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {
@@ -202,12 +238,31 @@ mod tests {
         let (mut producer, mut playout, shared) = playout(&sound);
         let mut heard = bare(&mut playout, 9624 + 6000);
         assert_eq!(shared.underruns.load(Relaxed), 1);
-        assert!(heard[9624 + CYCLE..].iter().all(|&s| s == 0.0));
+        assert!(heard[9624 + CYCLE + 10..].iter().all(|&s| s == 0.0));
         producer.push_entire_slice(&sound[24..]).unwrap();
         heard.extend(bare(&mut playout, 9000));
         assert_eq!(shared.underruns.load(Relaxed), 1);
         let usual = bend(&sound);
         assert!(bend(&heard[RESUME..]) < 1.5 * usual, "{} of {usual}", bend(&heard));
+    }
+
+    #[test]
+    fn a_late_callback_is_known_by_the_clock_and_drift_is_not() {
+        let (given, capacity) = (Duration::from_millis(25), Duration::from_millis(50));
+        let start = Instant::now();
+        let mut supply = Supply::default();
+        // Ten minutes on a device that is slow or fast by 200 ppm.
+        for micros in [24_995, 25_005] {
+            supply = Supply::default();
+            supply.take(start, given, capacity);
+            for n in 0..24_000 {
+                let now = start + Duration::from_micros(micros) * n;
+                assert!(!supply.take(now, given, capacity), "{micros}, {n}");
+            }
+        }
+        let last = start + Duration::from_micros(25_005) * 23_999;
+        assert!(supply.take(last + Duration::from_millis(80), given, capacity));
+        assert!(!supply.take(last + Duration::from_millis(90), given, capacity));
     }
 
     #[test]

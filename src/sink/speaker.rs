@@ -14,7 +14,7 @@ use rtrb::{Producer, RingBuffer};
 
 use super::Sink;
 use super::guard::DELAY;
-use super::playout::{Playout, Shared};
+use super::playout::{Playout, Shared, Supply};
 use crate::error::{Error, Fault, Result};
 use crate::synth::SAMPLE_RATE;
 
@@ -261,22 +261,26 @@ impl Line {
     ) -> std::result::Result<Self, cpal::Error> {
         let (ring, consumer) = RingBuffer::new(RING);
         let playout = Playout::new(consumer, shared.clone());
-        let shared = shared.clone();
+        let told = shared.clone();
         let stream = match format {
-            SampleFormat::I8 => stream::<i8>(device, config, playout, shared),
-            SampleFormat::I16 => stream::<i16>(device, config, playout, shared),
-            SampleFormat::I24 => stream::<cpal::I24>(device, config, playout, shared),
-            SampleFormat::I32 => stream::<i32>(device, config, playout, shared),
-            SampleFormat::I64 => stream::<i64>(device, config, playout, shared),
-            SampleFormat::U8 => stream::<u8>(device, config, playout, shared),
-            SampleFormat::U16 => stream::<u16>(device, config, playout, shared),
-            SampleFormat::U24 => stream::<cpal::U24>(device, config, playout, shared),
-            SampleFormat::U32 => stream::<u32>(device, config, playout, shared),
-            SampleFormat::U64 => stream::<u64>(device, config, playout, shared),
-            SampleFormat::F32 => stream::<f32>(device, config, playout, shared),
-            SampleFormat::F64 => stream::<f64>(device, config, playout, shared),
+            SampleFormat::I8 => stream::<i8>(device, config, playout, told),
+            SampleFormat::I16 => stream::<i16>(device, config, playout, told),
+            SampleFormat::I24 => stream::<cpal::I24>(device, config, playout, told),
+            SampleFormat::I32 => stream::<i32>(device, config, playout, told),
+            SampleFormat::I64 => stream::<i64>(device, config, playout, told),
+            SampleFormat::U8 => stream::<u8>(device, config, playout, told),
+            SampleFormat::U16 => stream::<u16>(device, config, playout, told),
+            SampleFormat::U24 => stream::<cpal::U24>(device, config, playout, told),
+            SampleFormat::U32 => stream::<u32>(device, config, playout, told),
+            SampleFormat::U64 => stream::<u64>(device, config, playout, told),
+            SampleFormat::F32 => stream::<f32>(device, config, playout, told),
+            SampleFormat::F64 => stream::<f64>(device, config, playout, told),
             _ => Err(ErrorKind::UnsupportedConfig.into()),
         }?;
+        // The backend asks for a buffer of two periods.
+        let period = stream.buffer_size().unwrap_or(0);
+        let capacity_us = 2 * u64::from(period) * 1_000_000 / SAMPLE_RATE as u64;
+        shared.capacity_us.store(capacity_us, Relaxed);
         stream.play()?;
         Ok(Self { ring, _stream: stream })
     }
@@ -343,11 +347,22 @@ fn stream<T: SizedSample + FromSample<f32>>(
 ) -> std::result::Result<Stream, cpal::Error> {
     let channels = usize::from(config.channels);
     let (share, watched) = (share(channels), shared.clone());
-    let mut mono = [0.0; CHUNK];
+    let (mut mono, mut supply, mut most) = ([0.0; CHUNK], Supply::default(), Duration::ZERO);
     let play = move |output: &mut [T], info: &OutputCallbackInfo| {
         let times = info.timestamp();
         let delay = times.playback.saturating_duration_since(times.callback);
         shared.device_us.store(delay.as_micros() as u64, Relaxed);
+        let given = Duration::from_secs_f64((output.len() / channels) as f64 / SAMPLE_RATE as f64);
+        let capacity = match shared.capacity_us.load(Relaxed) {
+            0 => Duration::from_secs(1),
+            capacity_us => Duration::from_micros(capacity_us),
+        };
+        // Some take more than they were asked to, and show it.
+        most = most.max(delay + given);
+        let capacity = capacity.max(most);
+        if supply.take(Instant::now(), given, capacity) {
+            shared.interrupted.store(true, Relaxed);
+        }
         for part in output.chunks_mut(CHUNK * channels) {
             let mono = &mut mono[..part.len() / channels];
             playout.fill(mono);
@@ -357,9 +372,7 @@ fn stream<T: SizedSample + FromSample<f32>>(
         }
     };
     let tell = move |error: cpal::Error| match error.kind() {
-        ErrorKind::Xrun => {
-            watched.underruns.fetch_add(1, Relaxed);
-        }
+        ErrorKind::Xrun => watched.interrupted.store(true, Relaxed),
         ErrorKind::DeviceChanged => watched.restart.store(true, Relaxed),
         ErrorKind::RealtimeDenied => {}
         _ => watched.lost.store(true, Relaxed),

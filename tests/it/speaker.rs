@@ -213,7 +213,7 @@ fn a_scene_that_turns_hot_at_full_volume_is_bounded_at_the_device() {
     assert!(steepest <= RISE_DB, "{steepest} LU in 100 ms");
     assert!(steepest_100_ms <= RISE_DB, "{steepest_100_ms} LU in 100 ms");
     // It was heard, and without protection it would have been too much.
-    assert!(loudest > CAP_LUFS - 3.0, "{loudest} LUFS");
+    assert!(loudest > CAP_LUFS - 6.0, "{loudest} LUFS");
     let bare: Vec<[f32; 2]> =
         sink::read(&wav).unwrap().samples.iter().map(|s| [s * 10.0 / 2f32.sqrt(); 2]).collect();
     let (loudest, _, steepest) = metered(&bare);
