@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panic")]
 #![cfg(unix)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -64,8 +65,14 @@ fn whole_sounds(folder: &Path) {
     }
 }
 
-/// Files to damage: the real data, and what the program makes itself.
-fn originals(own: &Path) -> Vec<PathBuf> {
+/// The ending of a file's name, in small letters.
+fn ending(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+/// Files to damage, by their endings, so that each kind has its turn: the real
+/// data, and what the program makes itself.
+fn originals(own: &Path) -> Vec<Vec<PathBuf>> {
     let out = own.join("own");
     for format in ["wav", "flac"] {
         let call = ["convert", "simulated", "--frames", "5", "--format", format, "-o"];
@@ -91,7 +98,9 @@ fn originals(own: &Path) -> Vec<PathBuf> {
         }
     }
     files.sort();
-    files
+    let mut kinds: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    files.into_iter().for_each(|file| kinds.entry(ending(&file)).or_default().push(file));
+    kinds.into_values().collect()
 }
 
 /// Damages `bytes` as disks, networks and enemies do.
@@ -153,12 +162,13 @@ fn calls<'a>(file: &'a Path, out: &'a Path, ending: &str) -> Vec<Vec<&'a Path>> 
 #[test]
 fn damaged_files_end_in_a_result_or_in_one_error() {
     let folder = tempfile::tempdir().unwrap();
-    let files = originals(folder.path());
+    let kinds = originals(folder.path());
     soak("damage", |round, random| {
+        let files = &kinds[random.below(kinds.len())];
         let original = &files[random.below(files.len())];
         let mut bytes = fs::read(original).unwrap();
         damage(&mut bytes, random);
-        let ending = original.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        let ending = ending(original);
         let (file, out) = (folder.path().join(format!("x.{ending}")), folder.path().join("out"));
         fs::write(&file, &bytes).unwrap();
         for call in calls(&file, &out, &ending) {
