@@ -75,8 +75,8 @@ pub(super) struct Playout {
     /// The last 80 ms.
     history: Box<[f32]>,
     position: usize,
-    /// Loudness of the repeated sound, 0 to 1.
-    held: f32,
+    /// Samples until the repeated sound is silent, at most [`CYCLE`].
+    held: usize,
     /// Samples since the sound came back, up to [`RESUME`].
     resumed: usize,
     dry: bool,
@@ -92,7 +92,7 @@ impl Playout {
             shared,
             history: vec![0.0; CYCLE].into(),
             position: 0,
-            held: 0.0,
+            held: 0,
             resumed: 0,
             dry: true,
         }
@@ -127,17 +127,17 @@ impl Playout {
             }
             None if !self.dry => {
                 self.dry = true;
-                self.held = 1.0;
+                self.held = CYCLE;
                 if !self.shared.ending.load(Relaxed) {
                     self.shared.underruns.fetch_add(1, Relaxed);
                 }
             }
             _ => {}
         }
-        let repeated = self.history[self.position] * self.held;
+        let repeated = self.history[self.position] * self.held as f32 / CYCLE as f32;
         let sample = match fresh {
             None => {
-                self.held = (self.held - 1.0 / CYCLE as f32).max(0.0);
+                self.held = self.held.saturating_sub(1);
                 repeated
             }
             Some(fresh) if self.resumed < RESUME => {
