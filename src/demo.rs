@@ -78,11 +78,11 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
          each sound frame lasts a tenth of a second.");
     let mut speaker = open_speaker(settings.volume_db, false, say)?;
     let wav = staging.path().join("sound.wav");
-    let (mut sonifier, header, mut moments) =
-        write_sound(&voice, &wav, speaker.as_deref_mut(), stop)?;
+    let written = write_sound(&voice, &wav, speaker.as_deref_mut(), stop);
     if let Some(speaker) = speaker {
         speaker.finish()?;
     }
+    let (mut sonifier, header, mut moments) = written?;
     let recording = sink::read(&wav)?;
     for (slot, moment) in moments.iter_mut().enumerate() {
         decode(&mut sonifier, &recording.samples, slot, moment)?;
@@ -123,6 +123,10 @@ fn write_sound(
         && let Some(frame) = slots.advance()?
     {
         if stop.load(Ordering::Relaxed) {
+            if let Some(speaker) = speaker {
+                // Fades out.
+                speaker.write(&sonifier.finish())?;
+            }
             return Err(Error::new(Fault::Interrupted, "demo", "stopped before its files"));
         }
         let sound = sonifier.sonify(frame)?;

@@ -243,7 +243,8 @@ mod tests {
         heard.extend(bare(&mut playout, 9000));
         assert_eq!(shared.underruns.load(Relaxed), 1);
         let usual = bend(&sound);
-        assert!(bend(&heard[RESUME..]) < 1.5 * usual, "{} of {usual}", bend(&heard));
+        // A click would bend it 200 times as much.
+        assert!(bend(&heard[RESUME..]) < 3.0 * usual, "{} of {usual}", bend(&heard));
     }
 
     #[test]
