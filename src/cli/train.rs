@@ -45,9 +45,18 @@ impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
         let profile = Profile::find(&self.sensor)?;
         let dataset = Dataset::read(&self.data, &profile, self.seed)?;
-        let settings =
-            Settings { values: self.values, seed: self.seed, from_above: self.from_above };
-        let model = analytic(&dataset, &profile, &settings, &mut |line| report.note(line))?;
+        let settings = Settings {
+            values: self.values,
+            seed: self.seed,
+            from_above: self.from_above,
+            ..Settings::default()
+        };
+        let model = analytic(&dataset, &profile, &settings, &mut |event| {
+            if let wysiwyh::train::Event::Said(line) = event {
+                report.note(line)
+            }
+            std::ops::ControlFlow::Continue(())
+        })?;
         model.save(&self.output)?;
         for (name, score) in &model.record().scores {
             report.print(format_args!("{name}: {score:.3}"))?;

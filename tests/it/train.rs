@@ -1,15 +1,25 @@
 //! Models fitted on real and simulated frames, scored on groups not seen.
 
+use std::ops::ControlFlow;
+
 use wysiwyh::dataset::Dataset;
 use wysiwyh::model::Model;
-use wysiwyh::train::{Settings, analytic};
+use wysiwyh::train::{Event, Settings, analytic};
 use wysiwyh::{Profile, evaluate};
+
+fn watch(event: Event<'_>) -> ControlFlow<()> {
+    if let Event::Said(line) = event {
+        println!("{line}");
+    }
+    ControlFlow::Continue(())
+}
 
 fn fit(paths: &[String], sensor: &str, values: usize) -> (Dataset, Model) {
     let profile = Profile::find(sensor).unwrap();
     let dataset = Dataset::read(paths, &profile, 1).unwrap();
-    let settings = Settings { values, seed: 1, from_above: sensor != "simulated-lwir" };
-    let model = analytic(&dataset, &profile, &settings, &mut |line| println!("{line}")).unwrap();
+    let from_above = sensor != "simulated-lwir";
+    let settings = Settings { values, seed: 1, from_above, ..Settings::default() };
+    let model = analytic(&dataset, &profile, &settings, &mut watch).unwrap();
     println!("{:#?}", model.record().scores);
     (dataset, model)
 }

@@ -1,0 +1,318 @@
+//! Training: the analytic start, and a network on top of it, chosen and
+//! scored on groups they have not seen.
+
+mod batch;
+mod checkpoint;
+mod course;
+pub mod losses;
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use burn::tensor::Device;
+use ndarray::{Array2, Array3};
+use serde::{Deserialize, Serialize};
+
+use crate::autoencoder::linear::{Linear, Moments};
+use crate::autoencoder::{Autoencoder, Part as Ends, haar, read};
+use crate::dataset::{Dataset, Part, mirrored};
+use crate::error::Result;
+use crate::evaluate;
+use crate::model::{Model, Record};
+use crate::profile::Profile;
+
+pub use batch::Batch;
+use course::Course;
+pub use course::objective;
+
+/// Shrinkages of the covariance that are tried.
+const SHRINKAGES: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
+
+/// How to train.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Number of code values, K, a power of two.
+    pub values: usize,
+    /// Seed of the split, of the network's start and of every draw.
+    pub seed: u64,
+    /// Whether pictures are seen from above, so that upside-down is as good.
+    pub from_above: bool,
+    /// Which ends of the autoencoder get a network.
+    pub part: Ends,
+    /// Units of a hidden layer.
+    pub width: usize,
+    /// How long to train.
+    pub budget: Budget,
+    /// Pictures in a batch.
+    pub batch: usize,
+    /// Learning rate at the start; it falls to 0 along half a cosine.
+    pub learning_rate: f64,
+    /// Decoupled weight decay (AdamW).
+    pub weight_decay: f32,
+    /// Deviation of the noise on every logit that is sent.
+    pub noise: f64,
+    /// Crops are at least this share of rows and columns; 1: no crops.
+    pub smallest_crop: f64,
+    /// Weight of [`losses::uniformity`] in dB.
+    pub uniformity: f32,
+    /// Weight of [`losses::band_energy`] in dB.
+    pub band_energy: f32,
+    /// Steps from one evaluation on the choosing groups to the next.
+    pub interval: u64,
+}
+
+/// How long to train the network.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Budget {
+    /// So many steps: the same seed gives the same model.
+    Steps(u64),
+    /// So many minutes, interruptions not counted.
+    Minutes(f64),
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            values: 128,
+            seed: 0,
+            from_above: false,
+            part: Ends::Decoder,
+            width: 256,
+            budget: Budget::Minutes(10.0),
+            batch: 64,
+            learning_rate: 1e-3,
+            weight_decay: 0.1,
+            noise: 0.0,
+            smallest_crop: 1.0,
+            uniformity: 30.0,
+            band_energy: 3.0,
+            interval: 250,
+        }
+    }
+}
+
+/// What whoever watches the training is told.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A sentence about what is done.
+    Said(&'a str),
+    /// The next point of the curve `path`.
+    Point {
+        /// Name of the curve, such as `choose/psnr_8_db`.
+        path: &'a str,
+        /// Steps of training so far.
+        step: u64,
+        /// The value.
+        value: f64,
+    },
+    /// So much of the budget is spent, 0..1.
+    Spent(f64),
+}
+
+/// Who watches the training; `Break` stops it at the next step, with a
+/// checkpoint.
+pub type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a;
+
+/// Computes the model of `dataset` for `profile`: the linear path fitted on
+/// the training groups, its shrinkage chosen on the choosing groups, then
+/// fitted again on both, and scored on the report groups through the WAV.
+///
+/// # Errors
+///
+/// If there are too few pictures, or more values are asked for than they have.
+pub fn analytic(
+    dataset: &Dataset,
+    profile: &Profile,
+    settings: &Settings,
+    observer: &mut Observer<'_>,
+) -> Result<Model> {
+    let (train, choose) = (normalised(dataset, Part::Train), normalised(dataset, Part::Choose));
+    say(observer, &format!("Fitting to {} frames, choosing on {}.", train.len(), choose.len()));
+    let shrinkage =
+        choose_shrinkage(&augmented(&train, settings), &choose, settings.values, observer)?;
+    let both: Vec<Array3<f32>> = train.into_iter().chain(choose).collect();
+    let autoencoder = fitted(&both, shrinkage, dataset, settings)?;
+    let pictures = augmented(&both, settings).len();
+    scored(autoencoder, dataset, profile, record(dataset, settings, shrinkage, pictures), observer)
+}
+
+/// Trains a network on top of the linear path of `dataset` for `profile`, on
+/// `device`. It is kept only where it does better than the linear path alone
+/// on the choosing groups; otherwise the result is that of [`analytic`].
+///
+/// `checkpoint` is a file that holds the state now and then, and when the
+/// observer breaks off; with `resume` training goes on from it. It is removed
+/// once training is complete. On the CPU and with [`Budget::Steps`], a run
+/// that was broken off and resumed gives the same model as one that was not.
+///
+/// # Errors
+///
+/// Those of [`analytic`]; if the checkpoint cannot be written or read, or is
+/// one of other data or settings; [`crate::Fault::Interrupted`] where the
+/// observer broke it off.
+pub fn train(
+    dataset: &Dataset,
+    profile: &Profile,
+    settings: &Settings,
+    device: &Device,
+    checkpoint: Option<&Path>,
+    resume: bool,
+    observer: &mut Observer<'_>,
+) -> Result<Model> {
+    let (train, choose) = (normalised(dataset, Part::Train), normalised(dataset, Part::Choose));
+    say(observer, &format!("Fitting to {} frames, choosing on {}.", train.len(), choose.len()));
+    let shrinkage =
+        choose_shrinkage(&augmented(&train, settings), &choose, settings.values, observer)?;
+    let start = fitted(&train, shrinkage, dataset, settings)?;
+    let weights = dataset.bands.iter().map(crate::frame::Band::weight).collect();
+    let mut course = Course::new(&start, &train, &choose, weights, settings, device)?;
+    if let (true, Some(path)) = (resume, checkpoint) {
+        course.resume(path)?;
+        say(observer, &format!("Going on from step {}.", course.step()));
+    }
+    let outcome = course.run(checkpoint, observer)?;
+    if let Some(path) = checkpoint.filter(|path| path.exists()) {
+        std::fs::remove_file(path).map_err(|e| crate::Error::output(path, e))?;
+    }
+    let Some((network, steps)) = outcome else {
+        say(observer, "The network is no better on the choosing groups: the linear path is kept.");
+        let both: Vec<Array3<f32>> = train.into_iter().chain(choose).collect();
+        let pictures = augmented(&both, settings).len();
+        let autoencoder = fitted(&both, shrinkage, dataset, settings)?;
+        let record = record(dataset, settings, shrinkage, pictures);
+        return scored(autoencoder, dataset, profile, record, observer);
+    };
+    let mut record = record(dataset, settings, shrinkage, train.len());
+    record.network_steps = steps;
+    let mut autoencoder = start;
+    autoencoder.network = Some(network);
+    scored(autoencoder, dataset, profile, record, observer)
+}
+
+/// Tells the observer a sentence. Whether to stop is asked once a step.
+fn say(observer: &mut Observer<'_>, text: &str) {
+    let _ = observer(Event::Said(text));
+}
+
+/// The record of a model that is not scored yet.
+fn record(dataset: &Dataset, settings: &Settings, shrinkage: f32, pictures: usize) -> Record {
+    let mut groups = dataset.groups(Part::Train);
+    groups.extend(dataset.groups(Part::Choose));
+    groups.sort();
+    Record {
+        trained_groups: groups,
+        report_groups: dataset.groups(Part::Report),
+        pictures,
+        seed: settings.seed,
+        shrinkage,
+        network_steps: 0,
+        scores: Default::default(),
+    }
+}
+
+/// The model of `autoencoder`, scored on the report groups through the WAV.
+fn scored(
+    autoencoder: Autoencoder,
+    dataset: &Dataset,
+    profile: &Profile,
+    mut record: Record,
+    observer: &mut Observer<'_>,
+) -> Result<Model> {
+    let model = |record| {
+        let (bands, range) = (dataset.bands.clone(), dataset.range.clone());
+        Model::new(autoencoder.clone(), profile.clone(), bands, range, record)
+    };
+    let frames: Vec<_> = dataset.frames(Part::Report).map(|(_, frame)| frame.clone()).collect();
+    let count = frames.len();
+    say(observer, &format!("Scoring {count} frames of groups not seen, through the WAV."));
+    record.scores = evaluate::scores(&model(record.clone())?, &frames)?.by_name();
+    model(record)
+}
+
+/// `pictures` and their mirror images.
+fn augmented(pictures: &[Array3<f32>], settings: &Settings) -> Vec<Array3<f32>> {
+    pictures.iter().flat_map(|picture| mirrored(picture, settings.from_above)).collect()
+}
+
+/// The linear path of `pictures`.
+fn fitted(
+    pictures: &[Array3<f32>],
+    shrinkage: f32,
+    dataset: &Dataset,
+    settings: &Settings,
+) -> Result<Autoencoder> {
+    let moments = Moments::gather(&augmented(pictures, settings))?;
+    aligned(moments.solve(settings.values, shrinkage)?, pictures, &dataset.bands)
+}
+
+/// The pictures of `part`, normalised, gaps filled.
+fn normalised(dataset: &Dataset, part: Part) -> Vec<Array3<f32>> {
+    dataset.frames(part).map(|(_, frame)| crate::model::normalise(frame, &dataset.range)).collect()
+}
+
+/// The shrinkage with the smallest error on `choose`.
+fn choose_shrinkage(
+    train: &[Array3<f32>],
+    choose: &[Array3<f32>],
+    values: usize,
+    observer: &mut Observer<'_>,
+) -> Result<f32> {
+    let moments = Moments::gather(train)?;
+    let mut best = (f64::NEG_INFINITY, 0.5);
+    for shrinkage in SHRINKAGES {
+        let linear = moments.solve(values, shrinkage)?;
+        let psnr = held_out_psnr(&Autoencoder::new(linear, 1.0, &Device::flex()), choose)?;
+        say(observer, &format!("Shrinkage {shrinkage}: {psnr:.2} dB on the choosing groups."));
+        if psnr > best.0 {
+            best = (psnr, shrinkage);
+        }
+    }
+    Ok(best.1)
+}
+
+/// Mean over pictures of the PSNR in dB, peak 1, of the unsquashed components.
+fn held_out_psnr(autoencoder: &Autoencoder, pictures: &[Array3<f32>]) -> Result<f64> {
+    let input = autoencoder.tensor(pictures)?;
+    let output = autoencoder.pictures(autoencoder.components(input));
+    let flat = read(output)?;
+    let size = flat.len() / pictures.len().max(1);
+    let total: f64 = pictures
+        .iter()
+        .zip(flat.chunks(size.max(1)))
+        .map(|(picture, back)| {
+            let square: f64 = picture.iter().zip(back).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+            -10.0 * (square / size as f64).log10()
+        })
+        .sum();
+    Ok(total / pictures.len().max(1) as f64)
+}
+
+/// The autoencoder of `linear`: brighter pictures have larger components, and
+/// the logits are spread such that the pooled code is uniform.
+fn aligned(
+    mut linear: Linear,
+    pictures: &[Array3<f32>],
+    bands: &[crate::frame::Band],
+) -> Result<Autoencoder> {
+    let device = Device::flex();
+    let weights: Vec<f32> = bands.iter().map(crate::frame::Band::weight).collect();
+    let energy: Vec<f32> =
+        pictures.iter().map(|picture| batch::band_energy(picture, &weights)).collect();
+    let components = |linear: &Linear| -> Result<Array2<f32>> {
+        let autoencoder = Autoencoder::new(linear.clone(), 1.0, &device);
+        let flat = read(autoencoder.components(autoencoder.tensor(pictures)?))?;
+        Array2::from_shape_vec((pictures.len(), linear.values()), flat)
+            .map_err(|e| crate::Error::usage("training", e))
+    };
+    linear.align(&components(&linear)?, &energy);
+    let values = linear.values();
+    let rows = haar::matrix(values) * haar::weights(values).insert_axis(ndarray::Axis(1));
+    let logits = components(&linear)?.dot(&rows);
+    let mut sizes: Vec<f32> = logits.iter().map(|v| v.abs()).collect();
+    sizes.sort_by(f32::total_cmp);
+    // The upper quartile of a symmetric distribution is the median of its
+    // absolute values.
+    let quartile = sizes.get(sizes.len() / 2).copied().unwrap_or(1.0).max(1e-3);
+    Ok(Autoencoder::new(linear, (f64::from(quartile) / haar::T4_QUARTILE) as f32, &device))
+}
