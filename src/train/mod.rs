@@ -4,6 +4,7 @@
 mod batch;
 mod checkpoint;
 mod course;
+pub mod device;
 pub mod losses;
 
 use std::ops::ControlFlow;
