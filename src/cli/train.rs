@@ -198,7 +198,7 @@ impl Watch<'_> {
             }
             Event::Spent(share) => {
                 let report = self.report;
-                let bar = || report.progress("training, per mille", Some(1000));
+                let bar = || report.progress("training, thousandths", Some(1000));
                 self.progress.get_or_insert_with(bar).set((share * 1000.0) as usize);
             }
         }

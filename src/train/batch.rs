@@ -24,6 +24,9 @@ pub struct Batch {
     pub kept: Tensor<2>,
     /// Noise of the channel on them, `[item, value]`.
     pub noise: Tensor<2>,
+    /// What Wiener's filter weighs each of them with, which have variance 1:
+    /// the best that a linear decoder can do about the noise.
+    pub wiener: Tensor<2>,
     /// Pixels of a picture times bands.
     pub pixels: usize,
 }
@@ -50,6 +53,7 @@ impl Batch {
             energy: Tensor::from_data(energy, device),
             kept: leading(groups, values, device),
             noise: Tensor::zeros([pictures.len(), values], device),
+            wiener: Tensor::ones([pictures.len(), values], device),
             pixels: pictures.first().map_or(1, Array3::len),
         })
     }
@@ -75,16 +79,33 @@ impl Batch {
             groups.push(1usize << random.below(levels));
         }
         let energy: Vec<f32> = items.iter().map(|item| band_energy(item, weights)).collect();
-        let mut batch = Self::new(autoencoder, &items, &energy, &groups)?;
-        if settings.noise > 0.0 {
-            let flat: Vec<f32> = groups
-                .iter()
-                .flat_map(|&groups| noise(autoencoder, groups, settings.noise, random))
-                .collect();
-            let data = TensorData::new(flat, [groups.len(), autoencoder.values()]);
-            batch.noise = Tensor::from_data(data, autoencoder.device());
+        let batch = Self::new(autoencoder, &items, &energy, &groups)?;
+        Ok(batch.with_noise(autoencoder, &groups, settings.noise, random))
+    }
+
+    /// The same through a channel that adds normal noise of deviation
+    /// `deviation` to every logit that is sent; `groups` are those of the
+    /// items.
+    #[must_use]
+    pub fn with_noise(
+        mut self,
+        autoencoder: &Autoencoder,
+        groups: &[usize],
+        deviation: f64,
+        random: &mut Random,
+    ) -> Self {
+        if deviation <= 0.0 {
+            return self;
         }
-        Ok(batch)
+        let deviations: Vec<f32> =
+            groups.iter().flat_map(|&g| noise_deviations(autoencoder, g, deviation)).collect();
+        let noise = deviations.iter().map(|d| d * random.normal() as f32).collect();
+        let wiener = deviations.iter().map(|d| 1.0 / (1.0 + d * d)).collect();
+        let shape = [groups.len(), autoencoder.values()];
+        let tensor =
+            |flat: Vec<f32>| Tensor::from_data(TensorData::new(flat, shape), autoencoder.device());
+        (self.noise, self.wiener) = (tensor(noise), tensor(wiener));
+        self
     }
 }
 
@@ -94,26 +115,20 @@ pub fn band_energy(picture: &Array3<f32>, weights: &[f32]) -> f32 {
     means.map(|(band, weight)| weight * band.mean().unwrap_or(0.0)).sum()
 }
 
-/// Noise on the components that independent normal noise of deviation
+/// Deviation, on each component, of what independent noise of deviation
 /// `deviation` on each of the `groups` logits that are sent becomes.
 ///
 /// A group is K / G equal logits, so that along an orthonormal Haar row the
 /// deviation is that of a logit times sqrt(K / G); row r reaches the decoder
 /// divided by its weight and by the level's rescale.
-fn noise(
-    autoencoder: &Autoencoder,
-    groups: usize,
-    deviation: f64,
-    random: &mut Random,
-) -> Vec<f32> {
+fn noise_deviations(autoencoder: &Autoencoder, groups: usize, deviation: f64) -> Vec<f32> {
     let values = autoencoder.values();
     let on_row = deviation
         * (values as f64 / groups as f64).sqrt()
         * f64::from(autoencoder.spread / haar::rescale(values, groups));
-    let weights = haar::weights(values);
-    let sent = weights.iter().enumerate();
-    sent.map(|(row, &weight)| match row < groups {
-        true => (random.normal() * on_row / f64::from(weight)) as f32,
+    let sent = haar::weights(values).into_iter().enumerate();
+    sent.map(|(row, weight)| match row < groups {
+        true => (on_row / f64::from(weight)) as f32,
         false => 0.0,
     })
     .collect()
@@ -172,6 +187,10 @@ fn crop(picture: ArrayView3<f32>, scale: f64, corner: [f64; 2]) -> Array3<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::autoencoder::linear::Moments;
+    use crate::autoencoder::read;
+    use crate::train::losses::squared_error;
+    use burn::tensor::Device;
 
     #[test]
     fn a_crop_of_a_plane_is_a_part_of_that_plane() {
@@ -186,6 +205,56 @@ mod tests {
             };
             let expected = 0.1 * at(0.5, y, 20.0) + 0.01 * at(0.25, x, 30.0);
             assert!((value - expected).abs() < 1e-5, "({y}, {x}): {value} {expected}");
+        }
+    }
+
+    #[test]
+    fn errors_of_coefficients_are_those_of_pictures() {
+        let mut random = Random::new(1);
+        let pictures: Vec<Array3<f32>> = (0..12)
+            .map(|_| Array3::from_shape_simple_fn((3, 8, 10), || random.uniform() as f32))
+            .collect();
+        let linear = Moments::gather(&pictures).unwrap().solve(16, 0.5).unwrap();
+        let autoencoder = Autoencoder::new(linear, 1.0, &Device::flex());
+        let batch = Batch::new(&autoencoder, &pictures, &[0.0; 12], &[4; 12]).unwrap();
+        let components = autoencoder.components_of(batch.coefficients.clone()) * batch.kept;
+        let back = autoencoder.coefficients_of(components.clone());
+        let errors = squared_error(batch.coefficients, back, batch.lost, batch.pixels);
+        let decoded = read(autoencoder.pictures(components)).unwrap();
+        for ((picture, decoded), error) in
+            pictures.iter().zip(decoded.chunks(240)).zip(read(errors).unwrap())
+        {
+            let square: f32 = picture.iter().zip(decoded).map(|(a, b)| (a - b).powi(2)).sum();
+            assert!((square / 240.0 - error).abs() < 1e-5, "{} {error}", square / 240.0);
+        }
+    }
+
+    #[test]
+    fn noise_on_components_is_that_of_averaged_logits() {
+        // The same by the long way: noisy logits in groups, through the
+        // receiver's Haar transform, many times.
+        let pictures: Vec<Array3<f32>> = (0..4)
+            .map(|i| Array3::from_shape_fn((1, 8, 8), |(_, y, x)| (i * y + x) as f32 / 40.0))
+            .collect();
+        let linear = Moments::gather(&pictures).unwrap().solve(16, 0.5).unwrap();
+        let autoencoder = Autoencoder::new(linear, 0.8, &Device::flex());
+        let (groups, deviation, draws) = (4, 0.3, 4000);
+        let mut random = Random::new(2);
+        let expected = noise_deviations(&autoencoder, groups, deviation);
+        let mut variances = [0.0f64; 16];
+        let back = f64::from(0.8 / haar::rescale(16, groups));
+        for _ in 0..draws {
+            let sent: Vec<f32> =
+                (0..groups).flat_map(|_| [(random.normal() * deviation) as f32; 4]).collect();
+            let received = haar::matrix(16).dot(&ndarray::Array1::from_vec(sent));
+            for (row, variance) in variances.iter_mut().enumerate().take(groups) {
+                let v = f64::from(received[row] / haar::weights(16)[row]) * back;
+                *variance += v * v / f64::from(draws);
+            }
+        }
+        for (row, (deviation, variance)) in expected.iter().zip(variances).enumerate() {
+            let expected = f64::from(deviation * deviation);
+            assert!((expected - variance).abs() <= 0.1 * expected, "{row}: {expected} {variance}");
         }
     }
 }

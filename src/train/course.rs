@@ -69,13 +69,14 @@ impl<'a> Course<'a> {
     ) -> Result<Self> {
         let mut autoencoder = start.to_device(device);
         let tracked = device.clone().autodiff();
-        let choose = levels(settings.values)
-            .map(|groups| {
-                let energy = vec![0.0; choose.len()];
-                let groups_of = vec![groups; choose.len()];
-                Batch::new(&autoencoder, choose, &energy, &groups_of).map(|batch| (groups, batch))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let mut noise = Random::named(settings.seed, "noise on the choosing groups");
+        let energy = vec![0.0; choose.len()];
+        let mut at_level = |groups: usize| -> Result<(usize, Batch)> {
+            let of_items = vec![groups; choose.len()];
+            let batch = Batch::new(&autoencoder, choose, &energy, &of_items)?;
+            Ok((groups, batch.with_noise(&autoencoder, &of_items, settings.noise, &mut noise)))
+        };
+        let choose = levels(settings.values).map(&mut at_level).collect::<Result<Vec<_>>>()?;
         let linear_db = psnr_db(&autoencoder, &choose)?;
         let shape = Shape {
             coefficients: autoencoder.linear().selected.len(),
@@ -286,12 +287,17 @@ fn levels(values: usize) -> impl Iterator<Item = usize> {
     (0..=values.ilog2()).map(|level| 1usize << level)
 }
 
-/// Mean PSNR in dB of each of the batches, from their components without
-/// noise.
+/// Mean PSNR in dB of each of the batches; where there is noise, the linear
+/// path alone is helped by Wiener's filter, so that a network has to do more
+/// than that.
 fn psnr_db(autoencoder: &Autoencoder, batches: &[(usize, Batch)]) -> Result<Vec<f64>> {
     let psnr = |(_, batch): &(usize, Batch)| -> Result<f64> {
         let components = autoencoder.components_of(batch.coefficients.clone());
-        let back = autoencoder.coefficients_of(components * batch.kept.clone());
+        let mut received = components * batch.kept.clone() + batch.noise.clone();
+        if autoencoder.network.is_none() {
+            received = received * batch.wiener.clone();
+        }
+        let back = autoencoder.coefficients_of(received);
         let (sent, lost) = (batch.coefficients.clone(), batch.lost.clone());
         let errors = losses::squared_error(sent, back, lost, batch.pixels);
         Ok(-f64::from(read(losses::fidelity_db(errors))?.first().copied().unwrap_or(0.0)))

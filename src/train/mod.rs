@@ -27,7 +27,7 @@ use course::Course;
 pub use course::objective;
 
 /// Shrinkages of the covariance that are tried.
-const SHRINKAGES: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
+const SHRINKAGES: [f32; 7] = [0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 1.0];
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,7 +50,8 @@ pub struct Settings {
     pub learning_rate: f64,
     /// Decoupled weight decay (AdamW).
     pub weight_decay: f32,
-    /// Deviation of the noise on every logit that is sent.
+    /// Deviation of the noise on every logit that is sent, in training and in
+    /// choosing; 0: what a file keeps.
     pub noise: f64,
     /// Crops are at least this share of rows and columns; 1: no crops.
     pub smallest_crop: f64,
@@ -140,7 +141,8 @@ pub fn analytic(
 
 /// Trains a network on top of the linear path of `dataset` for `profile`, on
 /// `device`. It is kept only where it does better than the linear path alone
-/// on the choosing groups; otherwise the result is that of [`analytic`].
+/// on the choosing groups, and then stands on the linear path of the training
+/// groups; otherwise the result is that of [`analytic`].
 ///
 /// `checkpoint` is a file that holds the state now and then, and when the
 /// observer breaks off; with `resume` training goes on from it. It is removed
