@@ -109,8 +109,10 @@ fn train_on_bars(
     };
     let (budget, interval) = (Budget::Steps(200), 50);
     let (values, width, batch, seed) = (4, 32, 32, 1);
+    let (learning_rate, weight_decay) = (1e-3, 0.1);
     let sizes = Settings { values, width, batch, seed, ..Settings::default() };
-    let settings = Settings { part, budget, interval, noise, smallest_crop, ..sizes };
+    let pace = Settings { learning_rate, weight_decay, budget, interval, ..sizes };
+    let settings = Settings { part, noise, smallest_crop, ..pace };
     let (mut curves, mut steps) = (Curves::new(), 0);
     let mut observer = |event: Event<'_>| {
         match event {
