@@ -153,7 +153,11 @@ impl Model {
         let has = |end: &str| tensors.names().iter().any(|name| name.starts_with(end));
         if has("decoder.") {
             let part = if has("encoder.") { Part::Both } else { Part::Decoder };
-            autoencoder.network = Some(Network::from_parameters(part, &parameter, &device)?);
+            let network = Network::from_parameters(part, &parameter, &device)?;
+            if !network.fits(autoencoder.linear().selected.len(), autoencoder.values()) {
+                return Err(damaged("the network does not fit the linear path".into()));
+            }
+            autoencoder.network = Some(network);
         }
         let hash = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self {

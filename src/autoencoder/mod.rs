@@ -281,7 +281,7 @@ fn weighted_rows(values: usize) -> Array2<f32> {
 }
 
 /// An array of two dimensions as a tensor.
-fn matrix(array: &Array2<f32>, device: &Device) -> Tensor<2> {
+pub(crate) fn matrix(array: &Array2<f32>, device: &Device) -> Tensor<2> {
     let flat: Vec<f32> = array.iter().copied().collect();
     Tensor::from_data(TensorData::new(flat, [array.nrows(), array.ncols()]), device)
 }

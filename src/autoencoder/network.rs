@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use burn::module::{Module, Param, ParamId};
+use burn::module::{Module, Param};
 use burn::nn;
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Gradients, Tensor};
@@ -93,6 +93,13 @@ impl Network {
         self.decoder.forward(components)
     }
 
+    /// Whether its layers fit each other and a picture of `coefficients`
+    /// coefficients and a code of `values` values.
+    pub fn fits(&self, coefficients: usize, values: usize) -> bool {
+        let encoder = self.encoder.as_ref().is_none_or(|end| end.fits(coefficients, values));
+        encoder && self.decoder.fits(values, coefficients)
+    }
+
     /// Which ends it has.
     pub fn part(&self) -> Part {
         if self.encoder.is_some() { Part::Both } else { Part::Decoder }
@@ -142,6 +149,39 @@ impl Network {
         Ok(collected)
     }
 
+    /// The network after a step: every parameter that has a gradient becomes
+    /// what `update` makes of its name, its value and its gradient, none of
+    /// them tracked. Shapes are those of [`Network::parameters`].
+    #[must_use]
+    pub fn updated(
+        mut self,
+        gradients: &Gradients,
+        update: &mut dyn FnMut(&str, Tensor<2>, Tensor<2>) -> Tensor<2>,
+    ) -> Self {
+        let encoder = self.encoder.as_mut().map(|encoder| ("encoder", encoder));
+        for (part, perceptron) in encoder.into_iter().chain([("decoder", &mut self.decoder)]) {
+            let Perceptron { first, second, last } = perceptron;
+            for (layer, linear) in [("first", first), ("second", second), ("last", last)] {
+                let weight = linear.weight.val();
+                if let Some(gradient) = weight.grad(gradients) {
+                    let name = format!("{part}.{layer}.weight");
+                    let next = update(&name, weight.without_autodiff(), gradient);
+                    linear.weight = Param::from_tensor(next.autodiff());
+                }
+                let Some(bias) = linear.bias.as_ref().map(Param::val) else { continue };
+                if let Some(gradient) = bias.grad(gradients) {
+                    let name = format!("{part}.{layer}.bias");
+                    let size = bias.dims();
+                    let value = bias.without_autodiff().unsqueeze::<2>();
+                    let next: Tensor<1> =
+                        update(&name, value, gradient.unsqueeze::<2>()).reshape(size);
+                    linear.bias = Some(Param::from_tensor(next.autodiff()));
+                }
+            }
+        }
+        self
+    }
+
     /// A network from its parameters: the inverse of [`Network::parameters`].
     ///
     /// # Errors
@@ -165,6 +205,11 @@ impl Perceptron {
         self.last.forward(hidden)
     }
 
+    fn fits(&self, inputs: usize, outputs: usize) -> bool {
+        let [first, second, last] = self.layers().map(|(_, layer)| layer.weight.val().dims());
+        first == [inputs, first[1]] && second == [first[1]; 2] && last == [first[1], outputs]
+    }
+
     fn layers(&self) -> [(&'static str, &nn::Linear); 3] {
         [("first", &self.first), ("second", &self.second), ("last", &self.last)]
     }
@@ -175,21 +220,17 @@ impl Perceptron {
         device: &Device,
     ) -> Result<Self> {
         let layer = |layer: &str| -> Result<nn::Linear> {
-            let [weight_name, bias_name] =
-                ["weight", "bias"].map(|kind| format!("{end}.{layer}.{kind}"));
-            let (weight, bias) = (parameter(&weight_name)?, parameter(&bias_name)?);
+            let weight = parameter(&format!("{end}.{layer}.weight"))?;
+            let bias = parameter(&format!("{end}.{layer}.bias"))?;
             if bias.dim() != (1, weight.ncols()) {
                 let what = format!("bias {:?} beside weight {:?}", bias.dim(), weight.dim());
                 return Err(Error::input(format!("{end}.{layer}"), what));
             }
             let bias: Tensor<1> = matrix(&bias, device).reshape([weight.ncols()]);
-            // An optimiser keeps its state by these numbers, so they are the
-            // same whenever the network is read again.
-            let id = |name: &str| ParamId::from(Random::named(0, name).state());
-            let mut weight = Param::from_tensor(matrix(&weight, device));
-            let mut bias = Param::from_tensor(bias);
-            (weight.id, bias.id) = (id(&weight_name), id(&bias_name));
-            Ok(nn::Linear { weight, bias: Some(bias) })
+            Ok(nn::Linear {
+                weight: Param::from_tensor(matrix(&weight, device)),
+                bias: Some(Param::from_tensor(bias)),
+            })
         };
         Ok(Self { first: layer("first")?, second: layer("second")?, last: layer("last")? })
     }

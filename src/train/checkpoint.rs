@@ -11,9 +11,6 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Fault, Result};
 use crate::model::array;
 
-/// The optimiser's state, among the tensors.
-const OPTIMISER: &str = "optimiser";
-
 /// How far training is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Progress {
@@ -38,8 +35,8 @@ pub(super) struct Checkpoint {
     /// Parameters by name, now and at the best step.
     pub current: Vec<(String, Array2<f32>)>,
     pub best: Vec<(String, Array2<f32>)>,
-    /// State of the optimiser, in burn's own format.
-    pub optimiser: Vec<u8>,
+    /// Moments of the optimiser.
+    pub moments: Vec<(String, Array2<f32>)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,8 +66,7 @@ impl Checkpoint {
         };
         let mut stored = named("current.", &self.current);
         stored.extend(named("best.", &self.best));
-        let size = vec![self.optimiser.len()];
-        stored.push((OPTIMISER.to_owned(), Dtype::U8, size, self.optimiser.clone()));
+        stored.extend(named("moment.", &self.moments));
         let views = stored
             .iter()
             .map(|(name, dtype, shape, bytes)| {
@@ -111,8 +107,7 @@ impl Checkpoint {
             names.into_iter().map(read).collect()
         };
         let (current, best) = (parameters("current.")?, parameters("best.")?);
-        let optimiser = tensors.tensor(OPTIMISER).map_err(|e| damaged(e.to_string()))?;
-        let optimiser = optimiser.data().to_vec();
-        Ok(Self { settings, linear_db, progress, current, best, optimiser })
+        let moments = parameters("moment.")?;
+        Ok(Self { settings, linear_db, progress, current, best, moments })
     }
 }

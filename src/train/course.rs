@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Bytes, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use ndarray::{Array2, Array3};
 
 use super::batch::Batch;
 use super::checkpoint::{Checkpoint, Progress};
+use super::optimiser::Optimiser;
 use super::{Budget, Event, Observer, Settings, losses, say};
 use crate::autoencoder::{Autoencoder, Network, Part, Shape, read};
 use crate::error::{Error, Fault, Result};
@@ -46,7 +46,7 @@ pub(super) struct Course<'a> {
     /// The linear path on a device without gradients, and the network on it.
     autoencoder: Autoencoder,
     tracked: Device,
-    optimiser: ModuleOptimizer,
+    optimiser: Optimiser,
     random: Random,
     progress: Progress,
     best: Vec<(String, Array2<f32>)>,
@@ -91,7 +91,7 @@ impl<'a> Course<'a> {
             weights,
             autoencoder,
             tracked,
-            optimiser: optimiser(settings),
+            optimiser: Optimiser::new(settings.weight_decay),
             random: Random::named(settings.seed, "batches"),
             progress: Progress::default(),
             best_db: mean(&linear_db),
@@ -158,8 +158,7 @@ impl<'a> Course<'a> {
             let _ = observer(Event::Point { path, step: self.progress.step, value });
         }
         if let Some(network) = autoencoder.network.take() {
-            let gradients = GradientsParams::from_grads(gradients, &network);
-            autoencoder.network = Some(self.optimiser.step(rate, network, gradients));
+            autoencoder.network = Some(self.optimiser.step(rate, network, &gradients));
         }
         self.progress.step += 1;
         Ok(())
@@ -221,7 +220,11 @@ impl<'a> Course<'a> {
             let array = by_name.get(name).map(|array| (*array).clone());
             array.ok_or_else(|| Error::usage("network", format!("parameter {name} is missing")))
         };
-        Network::from_parameters(self.settings.part, &parameter, device)
+        let network = Network::from_parameters(self.settings.part, &parameter, device)?;
+        match network.fits(self.autoencoder.linear().selected.len(), self.settings.values) {
+            true => Ok(network),
+            false => Err(Error::usage("network", "its layers do not fit the linear path")),
+        }
     }
 
     fn break_off(&self, checkpoint: Option<&Path>) -> Result<Option<(Network, u64)>> {
@@ -239,15 +242,13 @@ impl<'a> Course<'a> {
         let (Some(path), Some(network)) = (path, &self.autoencoder.network) else {
             return Ok(());
         };
-        let optimiser = self.optimiser.into_bytes();
-        let optimiser = optimiser.map_err(|e| Error::output(path, format!("optimiser: {e:?}")))?;
         let checkpoint = Checkpoint {
             settings: format!("{:?}", self.settings),
             linear_db: self.linear_db.clone(),
             progress: Progress { random: self.random.state(), ..self.progress.clone() },
             current: network.valid().parameters()?,
             best: self.best.clone(),
-            optimiser: optimiser.to_vec(),
+            moments: self.optimiser.moments()?,
         };
         checkpoint.save(path)
     }
@@ -262,10 +263,19 @@ impl<'a> Course<'a> {
             return Err(Error::usage(path.display(), what)
                 .hint("give the same arguments, or leave out --resume"));
         }
+        let shapes: HashMap<&str, _> =
+            checkpoint.current.iter().map(|(name, array)| (name.as_str(), array.dim())).collect();
+        let misfit = checkpoint.moments.iter().find(|(name, array)| {
+            let parameter = name.split_once('.').and_then(|(_, name)| shapes.get(name));
+            parameter != Some(&array.dim())
+        });
+        if let Some((name, array)) = misfit {
+            let what = format!("moment {name} is {:?}, unlike its parameter", array.dim());
+            return Err(Error::input(path, what).hint("train anew, without --resume"));
+        }
         self.autoencoder.network = Some(self.network(&checkpoint.current, &self.tracked)?);
-        self.optimiser = optimiser(self.settings)
-            .from_bytes(Bytes::from_bytes_vec(checkpoint.optimiser))
-            .map_err(|e| Error::input(path, format!("optimiser: {e:?}")))?;
+        let (steps, device) = (checkpoint.progress.step, self.autoencoder.device());
+        self.optimiser.resume(&checkpoint.moments, steps, device);
         self.random = Random::new(checkpoint.progress.random);
         self.progress = checkpoint.progress;
         self.best = checkpoint.best;
@@ -276,10 +286,6 @@ impl<'a> Course<'a> {
         }
         Ok(())
     }
-}
-
-fn optimiser(settings: &Settings) -> ModuleOptimizer {
-    AdamWConfig::new().with_weight_decay(settings.weight_decay).with_epsilon(1e-8).init()
 }
 
 /// Numbers of groups of a code of `values` values: 1, 2, 4 .. K.

@@ -6,6 +6,7 @@ mod checkpoint;
 mod course;
 pub mod device;
 pub mod losses;
+mod optimiser;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -27,7 +28,7 @@ use course::Course;
 pub use course::objective;
 
 /// Shrinkages of the covariance that are tried.
-const SHRINKAGES: [f32; 7] = [0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 1.0];
+const SHRINKAGES: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
