@@ -1,7 +1,9 @@
 //! Sound back to pictures.
 //!
 //! Everything needed is in the sound file's own metadata and in the model
-//! that it names by hash.
+//! that it names by hash. A recording that has lost its metadata decodes too,
+//! once somebody says which model and which preset made it: its frames are
+//! found by their sound.
 
 use std::fmt;
 use std::fs;
@@ -19,11 +21,13 @@ use crate::npy::FrameArray;
 use crate::picture;
 use crate::profile::Profile;
 use crate::receiver::Receiver;
+use crate::receiver::align::{Aligned, align};
 use crate::sensor::Scene;
 use crate::sink::{self, Header, Recording};
 use crate::sonifier::Sonifier;
 use crate::staging::StagedFolder;
 use crate::synth::{SAMPLE_RATE, SLOT_S};
+use crate::voice::Voice;
 
 /// Pictures are written as PNG for the first so many frames; `frames.npy`
 /// holds all of them.
@@ -38,6 +42,8 @@ pub struct Heard {
     pub bands: Vec<Band>,
     /// Number of frames.
     pub frames: usize,
+    /// For a sound whose frames had to be found: how sure that is, up to 1.
+    pub sureness: Option<f64>,
     /// The values of each band over all frames, in the band's unit.
     pub statistics: Vec<Statistics>,
     /// The files written, `frames.npy` first.
@@ -49,6 +55,8 @@ pub struct Heard {
 /// picture), PNG previews of the first [`PREVIEWS`] frames, `summary.txt`,
 /// and `mosaic.tif` where the sound tells a scene that lies on a map.
 ///
+/// What the sound does not say about itself is taken from `voice`.
+///
 /// # Errors
 ///
 /// If the sound is not one of ours, its model cannot be found, or the folder
@@ -56,7 +64,7 @@ pub struct Heard {
 pub fn run(
     audio: &Path,
     folder: &Path,
-    model: Option<&Path>,
+    voice: &Voice,
     stop: &AtomicBool,
     tell: &mut dyn FnMut(usize, usize),
 ) -> Result<Heard> {
@@ -64,23 +72,89 @@ pub fn run(
     if fs::metadata(audio).is_ok_and(|found| !found.is_file()) {
         return Err(Error::input(audio, "is no file"));
     }
-    let recording = sink::read(audio)?;
-    let header = recording.header.clone().ok_or_else(|| {
-        Error::input(audio, "the file does not say which model made it").hint(
-            "only WAV and FLAC files of `wysiwyh convert`, `live` and `demo` can be decoded; \
-             a player or editor may have removed the metadata",
-        )
-    })?;
-    let model = find_model(audio, &header, model)?;
-    let frames = check(audio, &recording, &header, &model)?;
+    let Sound { samples, header, model, sureness } = open(audio, voice)?;
+    let frames = check(audio, &samples, &header, &model)?;
     let sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?
         .with_range(header.range.clone())
         .with_polarity(header.polarity);
     let staging = StagedFolder::open(folder)?;
-    let mut decoder = Decoder { audio, sonifier, header, frames };
-    let written = decoder.write(&recording.samples, &staging, stop, tell);
+    let mut decoder = Decoder { audio, sonifier, header, frames, sureness };
+    let written = decoder.write(&samples, &staging, stop, tell);
     let (heard, names) = written.map_err(|e| staging.named(e))?;
     Ok(Heard { files: staging.publish(&names)?, ..heard })
+}
+
+/// A sound as our files have it, with what it needs to be decoded.
+struct Sound {
+    samples: Vec<f32>,
+    header: Header,
+    model: Model,
+    sureness: Option<f64>,
+}
+
+/// Reads the sound at `audio`: exactly, if it is a file of ours, else as a
+/// recording in which frames are to be found.
+fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
+    let said = match sink::read(audio) {
+        Ok(Recording { samples, sample_rate, header: Some(header), .. })
+            if sample_rate as usize == SAMPLE_RATE =>
+        {
+            let model = find_model(audio, &header, voice.model.as_deref())?;
+            return Ok(Sound { samples, header, model, sureness: None });
+        }
+        Ok(recording) => recording.header,
+        Err(error) if error.fault == Fault::Unsupported => None,
+        Err(error) => return Err(error),
+    };
+    let (mut header, model) = match said {
+        Some(header) => {
+            let model = find_model(audio, &header, voice.model.as_deref())?;
+            (header, model)
+        }
+        None => unsaid(audio, voice)?,
+    };
+    let Aligned { samples, frames, sureness } = align(&sink::decode(audio)?).ok_or_else(|| {
+        Error::input(audio, "no frames can be heard in it")
+            .hint("it may be another sound, or one with too much noise or echo")
+    })?;
+    if header.frames.replace(frames) != Some(frames) {
+        // Which part of the scene was heard is not known.
+        (header.scene, header.positions) = (None, Vec::new());
+    }
+    Ok(Sound { samples, header, model, sureness: Some(sureness) })
+}
+
+/// Header and model of a sound that says nothing, as `voice` has them.
+fn unsaid(audio: &Path, voice: &Voice) -> Result<(Header, Model)> {
+    if voice.model.is_none() && voice.sensor.is_none() {
+        let what = "the file does not say which model made it";
+        return Err(Error::input(audio, what).hint(
+            "name it with --sensor NAME or --model FILE, and with --preset data if `convert` \
+             made it; players and editors remove what our files say about themselves",
+        ));
+    }
+    let model = voice.model_for("")?;
+    let sonifier = voice.sonifier(model.clone())?;
+    let [rows, columns] = model.grid();
+    let header = Header {
+        format: sink::FORMAT,
+        version: String::new(),
+        model: model.name().to_owned(),
+        model_hash: model.hash().to_owned(),
+        profile: model.profile().name.clone(),
+        mapping: sonifier.layout().mapping().clone(),
+        polarity: sonifier.polarity(),
+        range: sonifier.range().to_vec(),
+        seed: voice.seed,
+        lead_in_s: SLOT_S,
+        frames: None,
+        area: Area { row: 0, column: 0, rows, columns },
+        source: audio.display().to_string(),
+        start_time: None,
+        scene: None,
+        positions: Vec::new(),
+    };
+    Ok((header, model))
 }
 
 /// The model that made the sound of `header`: among those that ship, then
@@ -147,13 +221,8 @@ fn user_models() -> Option<PathBuf> {
 
 /// Checks what the file says about itself against the model and the samples;
 /// gives the number of frames.
-fn check(audio: &Path, recording: &Recording, header: &Header, model: &Model) -> Result<usize> {
+fn check(audio: &Path, samples: &[f32], header: &Header, model: &Model) -> Result<usize> {
     let wrong = |what: String| Err(Error::input(audio, what));
-    if recording.sample_rate as usize != SAMPLE_RATE {
-        let what = format!("{} Hz instead of {SAMPLE_RATE} Hz", recording.sample_rate);
-        return Err(Error::new(Fault::Unsupported, audio.display(), what)
-            .hint("decode the original file; resampled sound is not taken yet"));
-    }
     let (bands, [grid_rows, grid_columns]) = (model.bands().len(), model.grid());
     if header.range.len() != bands {
         return wrong(format!("{} ranges for the {bands} bands of its model", header.range.len()));
@@ -169,7 +238,7 @@ fn check(audio: &Path, recording: &Recording, header: &Header, model: &Model) ->
         );
         return wrong(what);
     }
-    let slots = Receiver::slots(recording.samples.len());
+    let slots = Receiver::slots(samples.len());
     let frames = header.frames.unwrap_or(slots);
     if frames == 0 || frames > slots {
         return wrong(format!("it tells {frames} frames, but its sound lasts for {slots}"));
@@ -186,6 +255,7 @@ struct Decoder<'a> {
     sonifier: Sonifier,
     header: Header,
     frames: usize,
+    sureness: Option<f64>,
 }
 
 impl Decoder<'_> {
@@ -238,6 +308,7 @@ impl Decoder<'_> {
             header: self.header.clone(),
             bands,
             frames: self.frames,
+            sureness: self.sureness,
             statistics,
             files: vec![],
         };
@@ -301,6 +372,9 @@ impl fmt::Display for Heard {
             let Statistics { min, mean, max, .. } = statistics;
             let (name, unit) = (&band.name, band.unit);
             writeln!(f, "{name}: {min:.3} .. {max:.3} {unit}, mean {mean:.3}; span {low}..{high}")?;
+        }
+        if let Some(sureness) = self.sureness {
+            writeln!(f, "frames found by their sound, sure to {:.0} %", 100.0 * sureness)?;
         }
         if header.frames.is_none() {
             writeln!(f, "the sound was cut short: what there is was decoded")?;

@@ -1,5 +1,7 @@
 //! Samples to spectrum.
 
+pub mod align;
+
 use std::fmt;
 use std::sync::Arc;
 

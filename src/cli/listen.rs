@@ -4,22 +4,26 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use wysiwyh::spectrum::Preset;
 use wysiwyh::{Result, listen};
 
-use super::STOP;
 use super::report::Report;
+use super::{STOP, VoiceArguments};
 
-/// Turns a sound file of `convert`, `live` or `demo` back into pictures.
+/// Turns a sound of `convert`, `live` or `demo` back into pictures: the file
+/// itself, or a recording or copy of it in another format.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    a WAV or FLAC file; what it was made with is in the file. Its model is
           looked for among those that ship, then --model, then beside the sound,
-          then in $XDG_DATA_HOME/wysiwyh/models
+          then in $XDG_DATA_HOME/wysiwyh/models. Other sound files, through
+          ffmpeg: name the sensor or model, and the preset that made the sound
 Writes:   into DIR: frames.npy, [frame, band, row, column] f32; frame-00000.png
           and so on for the first 200; summary.txt; mosaic.tif where the scene
           lies on a map
 Units:    values in the unit of the bands, NaN = no reading
-Example:  wysiwyh listen sounds/scene.wav -o pictures")]
+Example:  wysiwyh listen sounds/scene.wav -o pictures
+          wysiwyh listen copy.mp3 --sensor hituav-lwir --preset data -o pictures")]
 pub struct Arguments {
     /// The sound
     #[arg(value_name = "AUDIO")]
@@ -27,9 +31,12 @@ pub struct Arguments {
     /// Folder for the files; made if it is missing
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Model file that made the sound
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    /// What the sound was made for: `listen` by live and demo, `data` by
+    /// convert; used where the file does not say
+    #[arg(long, value_parser = super::preset(), default_value = "data")]
+    preset: Preset,
+    #[command(flatten)]
+    voice: VoiceArguments,
 }
 
 impl Arguments {
@@ -38,7 +45,7 @@ impl Arguments {
         let heard = listen::run(
             &self.audio,
             &self.output,
-            self.model.as_deref(),
+            &self.voice.voice(self.preset),
             &STOP,
             &mut |done, total| {
                 progress.get_or_insert_with(|| report.progress("decoding", Some(total))).set(done);

@@ -6,6 +6,7 @@
 //! code, and rounding is 96 dB below full scale already.
 
 mod flac;
+mod foreign;
 pub mod guard;
 #[cfg_attr(not(feature = "sound"), allow(dead_code, reason = "played by the speaker only"))]
 mod playout;
@@ -28,6 +29,7 @@ use crate::sensor::Scene;
 use crate::spectrum::Mapping;
 
 pub use flac::FlacSink;
+pub use foreign::decode;
 pub use speaker::Speaker;
 pub use wav::WavSink;
 

@@ -284,3 +284,64 @@ fn a_frame_made_by_hand_comes_back_in_the_example() {
     assert!(text(&output.stdout).contains("dB PSNR"));
     listen(&hello, &folder.path().join("hello"));
 }
+
+/// Copies in other formats and at other rates have lost what the file says
+/// about itself, and their frames lie anywhere: they are found by their sound.
+#[test]
+fn copies_in_other_formats_decode_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let frames = ["--frames", "30"];
+    program()
+        .args(["convert", "simulated:7", "-o"])
+        .arg(folder.path())
+        .args(frames)
+        .assert()
+        .success();
+    let sounds = names_in(folder.path());
+    let original = folder.path().join(sounds.iter().find(|name| name.ends_with(".wav")).unwrap());
+    let decode = |audio: &Path, name: &str| {
+        let out = folder.path().join(name);
+        let sensor = ["--sensor", "simulated-lwir"];
+        program().arg("listen").arg(audio).arg("-o").arg(&out).args(sensor).assert().success();
+        array(&out.join("frames.npy"))
+    };
+    let sent = decode(&original, "original");
+    let copies: [(&str, &[&str], f32); 3] = [
+        ("copy.mp3", &["-b:a", "128k", "-map_metadata", "-1"], 0.3),
+        ("late.flac", &["-af", "adelay=337|337,volume=-9dB", "-map_metadata", "-1"], 0.1),
+        ("slow.wav", &["-ar", "44100", "-map_metadata", "-1"], 0.1),
+    ];
+    for (name, options, allowed) in copies {
+        let copy = folder.path().join(name);
+        let quiet = ["-v", "error", "-nostdin", "-i"];
+        let made =
+            Command::new("ffmpeg").args(quiet).arg(&original).args(options).arg(&copy).status();
+        if !made.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: ffmpeg does not make {name}");
+            continue;
+        }
+        let heard = decode(&copy, &format!("{name}-out"));
+        // The lead-in and the lead-out may count as frames.
+        let count = sent.shape()[0];
+        let extra = heard.shape()[0].checked_sub(count).expect("all frames");
+        assert!(extra <= 2, "{name}: {extra} frames more than were sent");
+        let error = (0..=extra)
+            .map(|first| {
+                let part = heard.slice(ndarray::s![first..first + count, .., .., ..]);
+                let square = (&part - &sent).mapv(|v| if v.is_nan() { 0.0 } else { v * v });
+                square.mean().unwrap().sqrt()
+            })
+            .fold(f32::INFINITY, f32::min);
+        assert!(error < allowed, "{name}: {error} K away from what the original decodes to");
+    }
+    let out = folder.path().join("nowhere");
+    program()
+        .arg("listen")
+        .arg(folder.path().join("late.flac"))
+        .arg("-o")
+        .arg(&out)
+        .assert()
+        .code(1)
+        .stderr(predicates::str::contains("--sensor NAME"));
+    assert!(!out.exists());
+}

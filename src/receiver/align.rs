@@ -1,0 +1,200 @@
+//! Where frames begin in a recording that does not say so.
+
+use crate::synth::{CYCLE, JOIN, SLOT};
+
+/// The clock of a recorder may drift; frames are looked for anew in each run
+/// of so many slots. At 200 ppm that is a drift of a thirtieth of the guard.
+const RUN: usize = 16;
+
+/// Within a slot, this many samples are like those one cycle later.
+const ALIKE: usize = SLOT - JOIN - CYCLE;
+
+/// A slot counts as one of ours if its start and its end differ by less than
+/// this share of what they would if they had nothing in common.
+const OURS: f64 = 0.5;
+
+/// A recording whose frames were found.
+#[derive(Clone, Debug)]
+pub struct Aligned {
+    /// The sound as our files have it: a slot of silence, the frames, one slot
+    /// each, and a slot of silence.
+    pub samples: Vec<f32>,
+    /// Number of frames, the first and the last whole ones included.
+    pub frames: usize,
+    /// How alike the start and the end of the frames are, as a share of 1:
+    /// near 1 for a clean recording, 0 for anything else.
+    pub sureness: f64,
+}
+
+/// Finds the frames in `samples`, recorded at 48 kHz with an unknown start and
+/// gain, and a clock that may be off by 200 ppm. `None` if there are none.
+///
+/// The sound of a frame repeats after a cycle, but not across its joins. So
+/// what a sample and the one a cycle later differ by, summed over many slots,
+/// is smallest in the part of the slot that is clear of joins. A picture that
+/// stands still has no joins, and may be cut anywhere.
+pub fn align(samples: &[f32]) -> Option<Aligned> {
+    let starts = starts(samples);
+    let alike: Vec<f64> = starts.iter().map(|&start| likeness(samples, start)).collect();
+    let ours = |&likeness: &f64| likeness > OURS;
+    let (first, last) = (alike.iter().position(ours)?, alike.iter().rposition(ours)?);
+    let mut aligned = vec![0.0; SLOT];
+    for &start in &starts[first..=last] {
+        aligned.extend_from_slice(&samples[start..start + SLOT]);
+    }
+    aligned.resize(aligned.len() + SLOT, 0.0);
+    let frames = last + 1 - first;
+    let sureness = alike[first..=last].iter().sum::<f64>() / frames as f64;
+    Some(Aligned { samples: aligned, frames, sureness })
+}
+
+/// The first sample of every whole slot.
+fn starts(samples: &[f32]) -> Vec<usize> {
+    let mut starts = Vec::new();
+    let (mut start, mut found) = (0usize, false);
+    while start + SLOT <= samples.len() {
+        if let Some(late) = lateness(&samples[start..], found) {
+            start = start.saturating_add_signed(late);
+            found = true;
+        }
+        for _ in 0..RUN {
+            if start + SLOT <= samples.len() {
+                starts.push(start);
+            }
+            start += SLOT;
+        }
+    }
+    starts
+}
+
+/// By how many samples the slots at the start of `samples` begin late: less
+/// than a slot, or, where they were `found` before, a little late or early.
+/// `None` where nothing tells.
+fn lateness(samples: &[f32], found: bool) -> Option<isize> {
+    let pairs: Vec<f64> = samples
+        .iter()
+        .zip(samples.get(CYCLE..)?)
+        .take(RUN * SLOT)
+        .map(|(a, b)| f64::from(a - b).powi(2))
+        .collect();
+    // Every slot counts alike: where the sound fades in or a scene is cut, the
+    // differences are so large that they would decide alone.
+    let mut differences = vec![0.0f64; SLOT];
+    for slot in pairs.chunks_exact(SLOT) {
+        let total: f64 = slot.iter().sum();
+        if total > 0.0 {
+            differences.iter_mut().zip(slot).for_each(|(sum, d)| *sum += d / total);
+        }
+    }
+    let total: f64 = differences.iter().sum();
+    // The clear part begins half a join after the slot.
+    let clear = |late: isize| -> f64 {
+        let begin = late.rem_euclid(SLOT as isize) as usize + JOIN / 2;
+        (begin..begin + ALIKE).map(|n| differences[n % SLOT]).sum()
+    };
+    let near = (JOIN / 4) as isize;
+    let candidates = if found { -near..near } else { 0..SLOT as isize };
+    let (least, late) =
+        candidates.map(|late| (clear(late), late)).min_by(|a, b| a.0.total_cmp(&b.0))?;
+    // Where no part of the slot is clearer than another, nothing is told.
+    (least < 0.9 * total * ALIKE as f64 / SLOT as f64).then_some(late)
+}
+
+/// How alike the start and the end of the slot at `start` are: 1 if they are
+/// the same, about 0 if they have nothing in common; 0 for silence.
+fn likeness(samples: &[f32], start: usize) -> f64 {
+    let begin = start + JOIN / 2;
+    let (mut apart, mut power) = (0.0f64, 0.0f64);
+    for n in begin..begin + ALIKE {
+        let (Some(&a), Some(&b)) = (samples.get(n), samples.get(n + CYCLE)) else { return 0.0 };
+        let (a, b) = (f64::from(a), f64::from(b));
+        apart += (a - b).powi(2);
+        power += a * a + b * b;
+    }
+    if power > 0.0 { 1.0 - apart / power } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+    use crate::receiver::Receiver;
+    use crate::spectrum::{Layout, Mapping, Preset};
+    use crate::synth::Synth;
+
+    const FRAMES: usize = 60;
+
+    /// The sound of random codes, and the codes.
+    fn sound() -> (Layout, Vec<Vec<f32>>, Vec<f32>) {
+        let layout = Layout::new(&Mapping::preset(Preset::Data, [60.0, 5000.0])).unwrap();
+        let (mut random, mut synth, mut samples) = (Random::new(4), Synth::new(1), Vec::new());
+        let codes: Vec<Vec<f32>> = (0..FRAMES)
+            .map(|_| (0..128).map(|_| random.between(0.2, 0.8) as f32).collect())
+            .collect();
+        for code in &codes {
+            synth.push(&layout.spectrum(code), &mut samples);
+        }
+        synth.finish(&mut samples);
+        (layout, codes, samples)
+    }
+
+    /// Largest error of the codes read from `aligned`.
+    fn error(layout: &Layout, codes: &[Vec<f32>], aligned: &Aligned) -> f32 {
+        let mut receiver = Receiver::new();
+        let mut worst = 0.0f32;
+        for (slot, code) in codes.iter().enumerate() {
+            let heard = layout.code(&receiver.spectrum(&aligned.samples, slot).unwrap());
+            worst = heard.iter().zip(code).map(|(a, b)| (a - b).abs()).fold(worst, f32::max);
+        }
+        worst
+    }
+
+    #[test]
+    fn frames_are_found_from_any_start_and_at_any_gain() {
+        let (layout, codes, samples) = sound();
+        for late in [0usize, 1, 1234, 4799, 7000] {
+            let mut recording = vec![0.0; 30_000];
+            recording.extend(samples.iter().map(|s| s * 0.2));
+            let aligned = align(&recording[late..]).unwrap();
+            assert_eq!(aligned.frames, FRAMES, "{late}");
+            assert!(aligned.sureness > 0.999, "{late}: {}", aligned.sureness);
+            assert!(error(&layout, &codes, &aligned) < 1e-3, "{late}");
+        }
+    }
+
+    #[test]
+    fn a_start_in_the_middle_and_noise_do_no_harm() {
+        let (layout, codes, samples) = sound();
+        let mut random = Random::new(5);
+        // The tenth frame is cut in two.
+        let recording: Vec<f32> =
+            samples[11 * SLOT + 999..].iter().map(|s| s + 1e-4 * random.normal() as f32).collect();
+        let aligned = align(&recording).unwrap();
+        assert_eq!(aligned.frames, FRAMES - 11);
+        assert!(error(&layout, &codes[11..], &aligned) < 0.1);
+    }
+
+    #[test]
+    fn a_drifting_clock_is_followed() {
+        let (_, _, samples) = sound();
+        let samples = [samples.clone(), samples].concat();
+        // 200 ppm fast: every five thousandth sample is missing.
+        let mut recording = samples;
+        let mut index = 0;
+        recording.retain(|_| {
+            index += 1;
+            index % 5000 != 0
+        });
+        let aligned = align(&recording).unwrap();
+        assert!(aligned.frames >= 2 * FRAMES && aligned.sureness > 0.8, "{}", aligned.sureness);
+    }
+
+    #[test]
+    fn other_sounds_are_not_ours() {
+        let mut random = Random::new(6);
+        let noise: Vec<f32> = (0..20 * SLOT).map(|_| random.normal() as f32).collect();
+        for other in [vec![], vec![0.0; 20 * SLOT], noise] {
+            assert!(align(&other).is_none());
+        }
+    }
+}
