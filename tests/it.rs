@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 #[path = "it/cli.rs"]
 mod cli;
+#[path = "it/flir.rs"]
+mod flir;
 #[path = "it/inspect.rs"]
 mod inspect;
 #[cfg(feature = "gdal")]
