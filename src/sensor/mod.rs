@@ -3,8 +3,9 @@
 //! [`open`] looks at what a source *is*, not at what it is called, and hands
 //! it to the reader of its family: the simulated camera, a folder of
 //! pictures, the pages of a TIFF file, a video, FLIR's files of temperatures,
-//! or a raster through GDAL.
+//! CPTV files, or a raster through GDAL.
 
+mod cptv;
 mod flir;
 mod folder;
 mod jpeg;
@@ -31,6 +32,7 @@ use crate::profile::Profile;
 
 use self::jpeg::Thermal;
 
+pub use cptv::Cptv;
 pub use flir::Flir;
 pub use folder::Folder;
 pub use simulated::Simulated;
@@ -121,6 +123,7 @@ pub struct Options {
 /// - a picture (JPEG, PNG, BMP, WebP, PNM): one frame;
 /// - a JPEG file with FLIR's temperatures inside, or a file FFF or SEQ: frames
 ///   in degrees Celsius;
+/// - a CPTV file: its frames;
 /// - a TIFF file of several pages: one frame per page;
 /// - a video file: its frames, through the program `ffmpeg`;
 /// - anything else, and TIFF files of one page or placed on the Earth: a
@@ -189,6 +192,7 @@ fn open_path(
         return Ok(Box::new(Folder::open(path, profile)?));
     }
     match Content::of(path)? {
+        Content::Cptv => Ok(Box::new(Cptv::open(path, profile)?)),
         Content::Flir => Ok(Box::new(Flir::open(path, profile)?)),
         Content::Picture => Ok(Box::new(Folder::of_one(path, profile)?)),
         Content::Tiff => tiff(path, profile, options),
@@ -240,6 +244,7 @@ fn raster(source: &str, _: Option<&Profile>, _: &Options) -> Result<Box<dyn Sens
 /// What a file is, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
+    Cptv,
     Flir,
     Picture,
     Tiff,
@@ -267,6 +272,7 @@ impl Content {
             return Err(Error::input(path, "is empty (0 bytes)"));
         }
         Ok(match Self::of_bytes(&head) {
+            Self::Other if cptv::is_one(path) => Self::Cptv,
             Self::Picture if Thermal::of(path) == Some(Thermal::Flir) => Self::Flir,
             content => content,
         })

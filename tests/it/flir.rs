@@ -279,14 +279,13 @@ fn every_byte_order_and_storage_gives_the_same_temperatures() {
         }
     }
     assert_eq!(pictures.len(), 36);
-    // Published for this camera: README of Thermimage.
-    let wanted = 17_300 + 37 * 23;
-    assert_eq!(counts().last(), Some(&wanted));
-    for picture in pictures.iter() {
+    for picture in &pictures {
         assert_eq!(picture.data, pictures[0].data);
-        let found = picture.data[(0, 0, 0)];
-        assert!((18.9..19.3).contains(&found), "{found}");
     }
+    // Thermimage's README puts 17171 and 18272 counts of this camera at 18.304
+    // and 24.774 degrees.
+    let (first, last) = (pictures[0].data[(0, 0, 0)], pictures[0].data[(0, 3, 5)]);
+    assert!(18.4 < first && first < last && last < 24.0, "{first} to {last}");
 }
 
 #[test]
