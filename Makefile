@@ -18,7 +18,7 @@ help:
 	@echo 'make models   train the shipped models anew from the data in WYSIWYH_DATA'
 	@echo 'make features check that it compiles with each feature left out; builds for an hour'
 	@echo 'make clean    delete what was built, in $(CARGO_TARGET_DIR)'
-	@echo 'The first build takes about 40 minutes on two cores; later ones take seconds.'
+	@echo 'The first build takes about 20 minutes on two cores; later ones take seconds.'
 
 demo:
 	@bash setup.sh demo

@@ -75,11 +75,11 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
     let named = |error| staging.named(error);
     let mut speaker = open_speaker(settings.volume_db, false, say)?;
     let wav = staging.place("sound.wav");
-    let (mut sonifier, header, mut moments) =
-        write_sound(&voice, &wav, speaker.as_deref_mut(), stop).map_err(named)?;
+    let written = write_sound(&voice, &wav, speaker.as_deref_mut(), stop).map_err(named);
     if let Some(speaker) = speaker {
         speaker.finish()?;
     }
+    let (mut sonifier, header, mut moments) = written?;
     let recording = sink::read(&wav)?;
     for (slot, moment) in moments.iter_mut().enumerate() {
         decode(&mut sonifier, &recording.samples, slot, moment)?;
@@ -120,6 +120,10 @@ fn write_sound(
         && let Some(frame) = slots.advance()?
     {
         if stop.load(Ordering::Relaxed) {
+            if let Some(speaker) = speaker {
+                // Fades out.
+                speaker.write(&sonifier.finish())?;
+            }
             return Err(Error::new(Fault::Interrupted, "demo", "stopped before its files"));
         }
         let sound = sonifier.sonify(frame)?;

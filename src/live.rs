@@ -1,4 +1,4 @@
-//! A sensor as it is heard: the only place with threads of its own.
+//! A sensor as it is heard: the capture thread and the slot clock.
 //!
 //! ```text
 //! capture thread -> newest frame -> slot clock: sonify, write -> ring -> audio callback

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::autoencoder::linear::Linear;
-use crate::autoencoder::{Autoencoder, Network};
+use crate::autoencoder::{Autoencoder, Network, Part};
 use crate::error::{Error, Fault, Result};
 use crate::evaluate::{Comparison, Scores};
 use crate::frame::{Band, Frame};
@@ -39,12 +39,16 @@ pub struct Record {
     pub trained_groups: Vec<String>,
     /// Groups its scores were measured on.
     pub report_groups: Vec<String>,
-    /// Number of training pictures, augmented ones included.
+    /// Number of pictures it was fitted or chosen on, without windows and
+    /// mirror images of them.
     pub pictures: usize,
     /// Seed of the split and of the augmentation.
     pub seed: u64,
     /// Shrinkage of the covariance, chosen on groups of their own.
     pub shrinkage: f32,
+    /// Steps of training after which the network was best; 0: the linear path
+    /// alone.
+    pub network_steps: u64,
     /// Scores on the report groups, measured on what came back through sound.
     pub scores: Scores,
     /// How other linear codes of as many values do there, by their names.
@@ -156,8 +160,14 @@ impl Model {
         let linear = linear_from(&about, &parameter, &tensors, origin)?;
         let device = Device::flex();
         let mut autoencoder = Autoencoder::new(linear, about.spread, &device);
-        if tensors.names().iter().any(|name| name.starts_with("encoder.")) {
-            autoencoder.network = Some(Network::from_parameters(&parameter, &device)?);
+        let has = |end: &str| tensors.names().iter().any(|name| name.starts_with(end));
+        if has("decoder.") {
+            let part = if has("encoder.") { Part::Both } else { Part::Decoder };
+            let network = Network::from_parameters(part, &parameter, &device)?;
+            if !network.fits(autoencoder.linear().selected.len(), autoencoder.values()) {
+                return Err(damaged("the network does not fit the linear path".into()));
+            }
+            autoencoder.network = Some(network);
         }
         let hash = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self {
@@ -337,7 +347,7 @@ pub fn normalise(frame: &Frame, range: &[[f64; 2]]) -> Array3<f32> {
 }
 
 /// The tensor `name` as an array; one-dimensional tensors become one row.
-fn array(tensors: &SafeTensors<'_>, name: &str, origin: &str) -> Result<Array2<f32>> {
+pub(crate) fn array(tensors: &SafeTensors<'_>, name: &str, origin: &str) -> Result<Array2<f32>> {
     let damaged = |what: String| Error::input(origin, format!("tensor {name}: {what}"));
     let tensor = tensors.tensor(name).map_err(|e| damaged(e.to_string()))?;
     let &[rows, columns] = tensor.shape() else {

@@ -24,6 +24,11 @@ impl Random {
         Self::new(seed ^ hash)
     }
 
+    /// Where the generator is: [`Random::new`] of it goes on from there.
+    pub fn state(&self) -> u64 {
+        self.state
+    }
+
     /// The next 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);

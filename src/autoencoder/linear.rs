@@ -26,6 +26,9 @@ const COEFFICIENTS: usize = 1024;
 /// At most so many spectral components take part.
 const SPECTRAL_COMPONENTS: usize = 16;
 
+/// So many pictures are summed by one thread at a time.
+const CHUNK: usize = 32;
+
 /// The parameters of the linear path, in plain arrays.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
@@ -85,17 +88,18 @@ impl Moments {
             )
         };
         let total = spectral.ncols() * rows * columns;
-        let (sum, square) = pictures
-            .par_iter()
-            .fold(
-                || (Array1::<f32>::zeros(total), Array1::<f32>::zeros(total)),
-                |(sum, square), picture| {
-                    let y = coefficients(picture);
-                    (sum + &y, square + &(&y * &y))
-                },
-            )
-            .reduce_with(|(a, b), (c, d)| (a + c, b + d))
-            .unwrap_or_default();
+        let sums = |chunk: &[Array3<f32>]| {
+            let empty = (Array1::<f32>::zeros(total), Array1::<f32>::zeros(total));
+            chunk.iter().map(coefficients).fold(empty, |(sum, square), y| {
+                let squared = &y * &y;
+                (sum + y, square + squared)
+            })
+        };
+        // Chunks of a fixed size, summed in order: the same pictures give the
+        // same model to the last bit, however the threads share the work.
+        let sums: Vec<_> = pictures.par_chunks(CHUNK).map(sums).collect();
+        let (sum, square) =
+            sums.into_iter().reduce(|(a, b), (c, d)| (a + c, b + d)).unwrap_or_default();
         let count = pictures.len() as f32;
         let mean = sum / count;
         let variance = square / count - &mean * &mean;
@@ -240,7 +244,9 @@ pub fn spectral_components(pictures: &[Array3<f32>], bands: usize) -> (Array1<f3
             let flat = flat.mapv(f64::from);
             (flat.sum_axis(Axis(1)), flat.dot(&flat.t()), pixels as f64)
         })
-        .reduce_with(|a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .reduce(|a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2))
         .unwrap_or((Array1::zeros(bands), Array2::zeros((bands, bands)), 1.0));
     let mean = sum / count;
     let covariance = Mat::from_fn(bands, bands, |a, b| square[(a, b)] / count - mean[a] * mean[b]);

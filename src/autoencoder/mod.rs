@@ -17,14 +17,15 @@ pub mod estimate;
 pub mod haar;
 pub mod linear;
 
+mod network;
+
 use burn::module::Module;
-use burn::nn;
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use ndarray::{Array2, Array3, Axis};
 
 use crate::error::{Error, Result};
 use linear::{Linear, cosines};
+pub use network::{Network, Part, Shape};
 
 /// Frame to code and back, on one device.
 #[derive(Clone, Debug)]
@@ -62,14 +63,6 @@ impl Autoencoder {
         Self { linear, spread, constants, network: None, device: device.clone() }
     }
 
-    /// Adds a network whose output starts at zero, `width` wide.
-    #[must_use]
-    pub fn with_network(mut self, width: usize) -> Self {
-        let coefficients = self.linear.selected.len();
-        self.network = Some(Network::new(coefficients, self.values(), width, &self.device));
-        self
-    }
-
     /// The same autoencoder on another device.
     #[must_use]
     pub fn to_device(&self, device: &Device) -> Self {
@@ -96,17 +89,22 @@ impl Autoencoder {
     /// Pictures `[picture, band, row, column]`, normalised and without gaps,
     /// to components of unit variance `[picture, value]`.
     pub fn components(&self, pictures: Tensor<4>) -> Tensor<2> {
+        self.components_of(self.coefficients(pictures))
+    }
+
+    /// Centred coefficients `[picture, coefficient]` to components of unit
+    /// variance `[picture, value]`.
+    pub fn components_of(&self, coefficients: Tensor<2>) -> Tensor<2> {
         let c = &self.constants;
-        let coefficients = self.coefficients(pictures);
         let components = coefficients.clone().matmul(c.analysis.clone()) / c.deviation.clone();
-        match &self.network {
-            Some(network) => components + network.encode(coefficients / c.scale.clone()),
+        match self.network.as_ref().and_then(|n| n.encode(coefficients / c.scale.clone())) {
+            Some(correction) => components + correction,
             None => components,
         }
     }
 
     /// Centred coefficients `[picture, coefficient]` of the pictures.
-    fn coefficients(&self, pictures: Tensor<4>) -> Tensor<2> {
+    pub fn coefficients(&self, pictures: Tensor<4>) -> Tensor<2> {
         let c = &self.constants;
         let [batch, bands, rows, columns] = pictures.dims();
         let spectral = self.linear.spectral.ncols();
@@ -120,16 +118,36 @@ impl Autoencoder {
             - c.centre.clone()
     }
 
+    /// Components `[picture, value]` back to centred coefficients
+    /// `[picture, coefficient]`.
+    pub fn coefficients_of(&self, components: Tensor<2>) -> Tensor<2> {
+        let c = &self.constants;
+        let coefficients = (components.clone() * c.deviation.clone()).matmul(c.synthesis.clone());
+        match &self.network {
+            Some(network) => coefficients + network.decode(components) * c.scale.clone(),
+            None => coefficients,
+        }
+    }
+
+    /// The energy of each picture that no coefficient takes part in,
+    /// `[picture]`: the sum of squares that no decoder restores. The
+    /// transforms are orthonormal, so that the squared error of a picture is
+    /// this plus that of its coefficients (Parseval).
+    pub fn lost_energy(&self, pictures: Tensor<4>) -> Tensor<1> {
+        let c = &self.constants;
+        let [batch, bands, rows, columns] = pictures.dims();
+        let kept = self.coefficients(pictures.clone()) + c.centre.clone();
+        let flat = pictures.reshape([batch, bands, rows * columns]) - c.band_mean.clone();
+        let total = flat.powf_scalar(2.0).reshape([batch, bands * rows * columns]).sum_dim(1);
+        let kept = kept.powf_scalar(2.0).sum_dim(1);
+        (total - kept).clamp_min(0.0).reshape([batch])
+    }
+
     /// Components `[picture, value]` back to pictures
     /// `[picture, band, row, column]`.
     pub fn pictures(&self, components: Tensor<2>) -> Tensor<4> {
         let c = &self.constants;
-        let mut coefficients =
-            (components.clone() * c.deviation.clone()).matmul(c.synthesis.clone());
-        if let Some(network) = &self.network {
-            coefficients = coefficients + network.decode(components) * c.scale.clone();
-        }
-        let coefficients = coefficients + c.centre.clone();
+        let coefficients = self.coefficients_of(components) + c.centre.clone();
         let [batch, _] = coefficients.dims();
         let [rows, columns] = self.linear.grid;
         let (bands, spectral) = self.linear.spectral.dim();
@@ -264,7 +282,7 @@ fn weighted_rows(values: usize) -> Array2<f32> {
 }
 
 /// An array of two dimensions as a tensor.
-fn matrix(array: &Array2<f32>, device: &Device) -> Tensor<2> {
+pub(crate) fn matrix(array: &Array2<f32>, device: &Device) -> Tensor<2> {
     let flat: Vec<f32> = array.iter().copied().collect();
     Tensor::from_data(TensorData::new(flat, [array.nrows(), array.ncols()]), device)
 }
@@ -295,122 +313,5 @@ impl Constants {
             scale: column(&explained),
             spread_rows: matrix(&weighted_rows(linear.values()), device),
         }
-    }
-}
-
-/// The trained part: a correction of the components, seen from the
-/// coefficients, and one of the coefficients, seen from the components.
-#[derive(Module, Debug)]
-pub struct Network {
-    encoder: Perceptron,
-    decoder: Perceptron,
-}
-
-/// Two hidden layers with a shortcut over the second.
-#[derive(Module, Debug)]
-struct Perceptron {
-    first: nn::Linear,
-    second: nn::Linear,
-    last: nn::Linear,
-}
-
-impl Network {
-    /// A network whose output is zero.
-    pub fn new(coefficients: usize, values: usize, width: usize, device: &Device) -> Self {
-        Self {
-            encoder: Perceptron::new(coefficients, width, values, device),
-            decoder: Perceptron::new(values, width, coefficients, device),
-        }
-    }
-
-    fn encode(&self, coefficients: Tensor<2>) -> Tensor<2> {
-        self.encoder.forward(coefficients)
-    }
-
-    fn decode(&self, components: Tensor<2>) -> Tensor<2> {
-        self.decoder.forward(components)
-    }
-
-    /// Names and arrays of the parameters, for the model file:
-    /// weights `[input, output]`, biases `[1, output]`.
-    pub fn parameters(&self) -> Result<Vec<(String, Array2<f32>)>> {
-        let mut parameters = Vec::new();
-        for (part, perceptron) in [("encoder", &self.encoder), ("decoder", &self.decoder)] {
-            for (layer, linear) in perceptron.layers() {
-                let weight = linear.weight.val();
-                let [inputs, outputs] = weight.dims();
-                parameters.push((
-                    format!("{part}.{layer}.weight"),
-                    (inputs, outputs),
-                    read(weight)?,
-                ));
-                if let Some(bias) = &linear.bias {
-                    let bias = read(bias.val())?;
-                    parameters.push((format!("{part}.{layer}.bias"), (1, bias.len()), bias));
-                }
-            }
-        }
-        parameters
-            .into_iter()
-            .map(|(name, shape, flat)| {
-                let array = Array2::from_shape_vec(shape, flat);
-                array.map(|array| (name, array)).map_err(|e| Error::usage("network", e))
-            })
-            .collect()
-    }
-
-    /// A network from its parameters: the inverse of [`Network::parameters`].
-    ///
-    /// # Errors
-    ///
-    /// If `parameter` does not have one of them.
-    pub fn from_parameters(
-        parameter: &dyn Fn(&str) -> Result<Array2<f32>>,
-        device: &Device,
-    ) -> Result<Self> {
-        let load = |part: &str| Perceptron::from_parameters(part, parameter, device);
-        Ok(Self { encoder: load("encoder")?, decoder: load("decoder")? })
-    }
-}
-
-impl Perceptron {
-    fn new(inputs: usize, width: usize, outputs: usize, device: &Device) -> Self {
-        let zero = nn::Initializer::Zeros;
-        Self {
-            first: nn::LinearConfig::new(inputs, width).init(device),
-            second: nn::LinearConfig::new(width, width).init(device),
-            last: nn::LinearConfig::new(width, outputs).with_initializer(zero).init(device),
-        }
-    }
-
-    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        let hidden = gelu(self.first.forward(input));
-        let hidden = hidden.clone() + gelu(self.second.forward(hidden));
-        self.last.forward(hidden)
-    }
-
-    fn layers(&self) -> [(&'static str, &nn::Linear); 3] {
-        [("first", &self.first), ("second", &self.second), ("last", &self.last)]
-    }
-
-    fn from_parameters(
-        part: &str,
-        parameter: &dyn Fn(&str) -> Result<Array2<f32>>,
-        device: &Device,
-    ) -> Result<Self> {
-        let layer = |layer: &str| -> Result<nn::Linear> {
-            let weight = parameter(&format!("{part}.{layer}.weight"))?;
-            let bias = parameter(&format!("{part}.{layer}.bias"))?;
-            if bias.dim() != (1, weight.ncols()) {
-                let what = format!("bias {:?} beside weight {:?}", bias.dim(), weight.dim());
-                return Err(Error::input(format!("{part}.{layer}"), what));
-            }
-            let bias = matrix(&bias, device).reshape([weight.ncols()]);
-            Ok(nn::Linear {
-                weight: burn::module::Param::from_tensor(matrix(&weight, device)),
-                bias: Some(burn::module::Param::from_tensor(bias)),
-            })
-        };
-        Ok(Self { first: layer("first")?, second: layer("second")?, last: layer("last")? })
     }
 }

@@ -1,23 +1,32 @@
 //! `train`: a model for a sensor.
 
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
+use burn::tensor::Device;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use wysiwyh::dataset::Dataset;
-use wysiwyh::train::{Settings, analytic};
-use wysiwyh::{Profile, Result};
+use wysiwyh::recorder::{Pace, Recorder, Session, Target};
+use wysiwyh::train::{Budget, Event, Settings, analytic, device, train};
+use wysiwyh::{Error, Profile, Result};
 
-use super::report::Report;
+use super::STOP;
+use super::report::{Progress, Report};
 
 /// Computes a model for a sensor in seconds, and scores it on groups
-/// (flights, places, clips) that it has not seen.
+/// (flights, places, clips) that it has not seen. With --minutes or --steps
+/// it then trains a network on top, which is kept only if it does better on
+/// groups held out for that choice.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    folders, pictures and rasters of one sensor, or simulated:SEED; groups
           follow from file names as its profile says and are never split
 Writes:   MODEL, one .safetensors file with its training record and held-out
-          scores
+          scores; while a network is trained, MODEL.checkpoint, from which
+          --resume goes on after Ctrl-C
 Units:    fidelity as PSNR in dB
 Example:  wysiwyh train frames/ --sensor hituav-lwir -o my.safetensors")]
 pub struct Arguments {
@@ -33,17 +42,85 @@ pub struct Arguments {
     /// Length of the code, a power of two
     #[arg(long, value_name = "K", default_value_t = 128)]
     values: usize,
-    /// Seed of the split
+    /// Seed of the split and of the training
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// The linear path alone, in closed form; so it is without --minutes and
+    /// --steps
+    #[arg(long, conflicts_with_all = ["minutes", "steps", "resume", "rrd"])]
+    analytic: bool,
+    /// Train a network for so many minutes
+    #[arg(long, value_name = "M", value_parser = minutes)]
+    minutes: Option<f64>,
+    /// Train a network for so many steps: the same seed gives the same model
+    #[arg(long, value_name = "N", conflicts_with = "minutes")]
+    steps: Option<u64>,
+    /// Units of a hidden layer of the network
+    #[arg(long, value_name = "W", default_value_t = Settings::default().width)]
+    width: usize,
+    /// Where to train: `cpu`, or `wgpu` for a graphics adapter
+    #[arg(long, value_parser = processor(), default_value = "cpu")]
+    device: Processor,
+    /// Go on from MODEL.checkpoint
+    #[arg(long)]
+    resume: bool,
+    /// Record the curves for the Rerun viewer
+    #[arg(long, value_name = "FILE")]
+    rrd: Option<PathBuf>,
+}
+
+/// Where to train.
+#[derive(Clone, Copy, Debug)]
+enum Processor {
+    Cpu,
+    Wgpu,
+}
+
+fn processor() -> impl TypedValueParser<Value = Processor> {
+    PossibleValuesParser::new(["cpu", "wgpu"]).map(|name| match name.as_str() {
+        "wgpu" => Processor::Wgpu,
+        _ => Processor::Cpu,
+    })
+}
+
+/// A positive number of minutes.
+fn minutes(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if minutes.is_finite() && minutes > 0.0 => Ok(minutes),
+        _ => Err("must be a positive number of minutes".to_owned()),
+    }
 }
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
+        let budget = match (self.minutes, self.steps) {
+            (Some(minutes), _) => Some(Budget::Minutes(minutes)),
+            (None, steps) => steps.map(Budget::Steps),
+        };
+        self.check(budget)?;
+        let device = match self.device {
+            Processor::Cpu => Device::flex(),
+            Processor::Wgpu => device::wgpu()?,
+        };
         let profile = Profile::find(&self.sensor)?;
         let dataset = Dataset::read(&self.data, &profile, self.seed)?;
-        let settings = Settings { values: self.values, seed: self.seed };
-        let model = analytic(&dataset, &profile, &settings, &mut |line| report.note(line))?;
+        let recorder = self.recorder(&dataset, &profile)?;
+        let (values, seed, width) = (self.values, self.seed, self.width);
+        let settings = Settings { values, seed, width, ..Settings::default() };
+        let mut watch = Watch { report, recorder: recorder.as_ref(), progress: None };
+        let mut observer = |event: Event<'_>| watch.see(event);
+        let model = match budget {
+            None => analytic(&dataset, &profile, &settings, &mut observer)?,
+            Some(budget) => {
+                let settings = Settings { budget, ..settings };
+                let (path, resume) = (checkpoint(&self.output), self.resume);
+                train(&dataset, &profile, &settings, &device, Some(&path), resume, &mut observer)?
+            }
+        };
+        drop(watch);
+        if let Some(recorder) = recorder {
+            recorder.finish()?;
+        }
         model.save(&self.output)?;
         let record = model.record();
         report.print(&record.scores)?;
@@ -52,5 +129,80 @@ impl Arguments {
         }
         report.print(self.output.display())?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// What is contradictory is refused before anything is read.
+    fn check(&self, budget: Option<Budget>) -> Result<()> {
+        let hint = "add --minutes M or --steps N to train a network";
+        let resumed = self.resume.then_some("--resume");
+        let on_adapter = matches!(self.device, Processor::Wgpu).then_some("--device wgpu");
+        if let (None, Some(flag)) = (budget, resumed.or(on_adapter)) {
+            let what = "only a network is trained in steps; the linear path takes seconds";
+            return Err(Error::usage(flag, what).hint(hint));
+        }
+        if !self.values.is_power_of_two() {
+            let what = format!("{} values, it must be a power of two", self.values);
+            return Err(Error::usage("--values", what).hint("128 is the usual choice"));
+        }
+        if !(1..=4096).contains(&self.width) {
+            let what = format!("{} units, 1 to 4096 are possible", self.width);
+            return Err(Error::usage("--width", what));
+        }
+        Ok(())
+    }
+
+    /// The recorder of the curves, if one is asked for.
+    fn recorder(&self, dataset: &Dataset, profile: &Profile) -> Result<Option<Recorder>> {
+        let Some(path) = &self.rrd else { return Ok(None) };
+        let target = Target { save: Some(path.clone()), pace: Pace::Batch, ..Target::default() };
+        let session = Session {
+            command_line: std::env::args().collect::<Vec<_>>().join(" "),
+            seed: self.seed,
+            profile: profile.name.clone(),
+            source: self.data.join(" "),
+            bands: dataset.bands.clone().into(),
+            range: dataset.range.clone(),
+            ..Session::default()
+        };
+        Recorder::new(&target, &session).map(Some)
+    }
+}
+
+/// The file beside `model` that holds the state of training.
+fn checkpoint(model: &Path) -> PathBuf {
+    let mut name = model.as_os_str().to_owned();
+    name.push(".checkpoint");
+    PathBuf::from(name)
+}
+
+/// Tells what happens, and stops when the user wants to.
+struct Watch<'a> {
+    report: &'a Report,
+    recorder: Option<&'a Recorder>,
+    progress: Option<Progress>,
+}
+
+impl Watch<'_> {
+    fn see(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        match event {
+            Event::Said(line) => match &self.progress {
+                Some(progress) => progress.say(line),
+                None => self.report.note(line),
+            },
+            Event::Point { path, step, value } => {
+                if let Some(recorder) = self.recorder {
+                    recorder.log_scalar(path, step, value);
+                }
+            }
+            Event::Spent(share) => {
+                let report = self.report;
+                let bar = || report.progress("training, thousandths", Some(1000));
+                self.progress.get_or_insert_with(bar).set((share * 1000.0) as usize);
+            }
+        }
+        match STOP.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::report::Report;
 /// one that matches.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Reads:    a .rrd file of `demo` or `convert --rrd`
+Reads:    a .rrd file of `live --rrd`, `convert --rrd` or `demo`
 Writes:   nothing
 Units:    in the viewer: levels in dB, loudness in LUFS, time in seconds since the
           end of the sound's lead-in

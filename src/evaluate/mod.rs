@@ -1,5 +1,6 @@
 //! What survives the trip: figures measured on what came back through sound.
 
+pub mod audible;
 pub mod channel;
 pub mod figures;
 pub mod peers;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::frame::Frame;
-use crate::model::Model;
+use crate::model::{Model, normalise};
 use crate::random::Random;
 use crate::sonifier::{Sonifier, Sound};
 use crate::spectrum::{Mapping, Preset};
@@ -46,6 +47,13 @@ pub struct Scores {
     pub spectral_angle_deg: Option<f64>,
     /// What each channel leaves, by its name.
     pub channels: BTreeMap<String, Survival>,
+    /// Spearman's correlation of how different frames look and how different
+    /// they sound, preset `listen`: see [`audible::distance_correlation`].
+    pub audible_r: f64,
+    /// Shares of the frames that are recognised by their sound, preset
+    /// `listen`, as the first guess and among five: see
+    /// [`audible::retrieval`].
+    pub recognised: [f64; 2],
     /// Correlation of band energy with the mean code.
     pub energy_code_r: f64,
     /// Correlation of band energy with loudness.
@@ -100,6 +108,9 @@ impl fmt::Display for Scores {
         if let Some(angle) = self.spectral_angle_deg {
             writeln!(f, "spectral angle: {angle:.2} degrees")?;
         }
+        let [first, five] = self.recognised.map(|share| 100.0 * share);
+        writeln!(f, "correlation of looking and sounding different: {:.3}", self.audible_r)?;
+        writeln!(f, "recognised by the sound: {first:.0} %; among five guesses: {five:.0} %")?;
         writeln!(f, "correlation of band energy with mean code: {:.3}", self.energy_code_r)?;
         writeln!(f, "correlation of band energy with loudness: {:.3}", self.energy_loudness_r)?;
         writeln!(f, "loudness, 5th to 95th percentile: {:.1} LU", self.loudness_span_lu)?;
@@ -108,8 +119,8 @@ impl fmt::Display for Scores {
     }
 }
 
-/// Measures `model` on `frames`, through the sound of the preset `data`.
-/// Channels that need ffmpeg are left out where it is not installed.
+/// Measures `model` on `frames`, through the sound of the preset `data`; what
+/// is about ears, through that of the preset `listen`. Channels that need ffmpeg are left out where it is not installed.
 ///
 /// # Errors
 ///
@@ -119,12 +130,14 @@ pub fn scores(model: &Model, frames: &[Frame]) -> Result<Scores> {
         return Err(Error::usage("DATA", "no frame to score"));
     }
     let mut scores = Scores { frames: frames.len(), ..Scores::default() };
+    let data = Mapping::preset(Preset::Data, model.profile().frequencies_hz);
+    let grouped = |values| Mapping { values, ..data.clone() };
     for level in 0..model.values().ilog2() {
-        let mut sent = Sent::new(model, frames, 1 << level)?;
+        let mut sent = Sent::new(model, frames, grouped(1 << level))?;
         let Some(received) = sent.receive(Channel::Wav)? else { continue };
         scores.psnr_sound_db.insert(1 << level, mean(&sent.psnr_db(&received)));
     }
-    let mut sent = Sent::new(model, frames, model.values())?;
+    let mut sent = Sent::new(model, frames, grouped(model.values()))?;
     for channel in Channel::ALL {
         let Some(received) = sent.receive(channel)? else { continue };
         let psnr_db = mean(&sent.psnr_db(&received));
@@ -136,6 +149,9 @@ pub fn scores(model: &Model, frames: &[Frame]) -> Result<Scores> {
         }
     }
     scores.loudness(&sent.sounds);
+    let mut listen = Mapping::preset(Preset::Listen, model.profile().frequencies_hz);
+    listen.values = listen.values.min(model.values());
+    scores.audible(&Sent::new(model, frames, listen)?);
     Ok(scores)
 }
 
@@ -231,6 +247,17 @@ impl Scores {
         Ok(())
     }
 
+    /// Fills in what ears would make of it.
+    fn audible(&mut self, sent: &Sent) {
+        let range = sent.sonifier.range();
+        let pictures: Vec<Array3<f32>> =
+            sent.sounds.iter().map(|sound| normalise(&sound.sent, range)).collect();
+        let levels_db: Vec<Vec<f64>> =
+            sent.sounds.iter().map(|sound| audible::levels_db(&sound.spectrum)).collect();
+        self.audible_r = audible::distance_correlation(&pictures, &levels_db);
+        self.recognised = audible::retrieval(&levels_db);
+    }
+
     /// Fills in what the codes and their loudness say.
     fn loudness(&mut self, sounds: &[Sound]) {
         let means: Vec<f64> = sounds
@@ -267,10 +294,8 @@ struct Received {
 }
 
 impl Sent {
-    /// Turns `frames` into sound, with the code averaged to `groups` groups.
-    fn new(model: &Model, frames: &[Frame], groups: usize) -> Result<Self> {
-        let mut mapping = Mapping::preset(Preset::Data, model.profile().frequencies_hz);
-        mapping.values = groups;
+    /// Turns `frames` into sound, as `mapping` has it.
+    fn new(model: &Model, frames: &[Frame], mapping: Mapping) -> Result<Self> {
         let mut sonifier = Sonifier::new(model.clone(), mapping, 0)?;
         let mut samples = Vec::new();
         let mut sounds = Vec::with_capacity(frames.len());

@@ -89,7 +89,8 @@ const MARGIN_DB: f64 = 0.05;
 const RISE_MARGIN_DB: f64 = 2.0;
 /// How fast the gain recovers, in dB a block: 8 dB in 100 ms.
 const RELEASE_DB: f64 = 0.4;
-/// Gain after an interruption, in dB.
+/// The gain from which it recovers at least, in dB: from nothing it would
+/// never.
 const RETURN_DB: f64 = -40.0;
 /// How fast the volume moves, in dB a block: 3 dB in 100 ms.
 const VOLUME_STEP_DB: f64 = 0.15;
@@ -182,7 +183,7 @@ impl Guard {
         self.ready = [0.0; BLOCK];
         self.outlet = KWeighting::default();
         self.spent.energies = [0.0; MEMORY];
-        self.gain = from_db(RETURN_DB);
+        self.gain = 0.0;
     }
 
     /// Seconds of sound that were held back so far, the fades not counted.
@@ -209,22 +210,22 @@ impl Guard {
     fn advance(&mut self) {
         let next = self.receive();
         let cap = self.spent.cap(None);
-        let release = from_db(RELEASE_DB);
+        let recovered = self.gain.max(from_db(RETURN_DB)) * from_db(RELEASE_DB);
         let current = affordable(cap, self.waiting.energy);
         // The waiting block ends with the gain at which the next one begins,
         // so that this must suit both. What the waiting one will have spent
         // is known well enough.
-        let most = (self.gain * release).powi(2) * self.waiting.energy;
+        let most = recovered.powi(2) * self.waiting.energy;
         let following = affordable(self.spent.cap(Some(most.min(cap))), next.energy);
         let ceiling = from_db(CEILING_DBTP) / self.waiting.peak.max(next.peak).max(1e-9);
-        let mut end = (self.gain * release).min(1.0).min(current).min(following).min(ceiling);
+        let mut end = recovered.min(1.0).min(current).min(following).min(ceiling);
         // The gain moves ahead of the K-weighting, which the shares neglect.
         let mut energy = self.emit(end);
-        for _ in 0..4 {
+        for _ in 0..8 {
             if energy.0 <= cap {
                 break;
             }
-            end *= 0.5;
+            end *= 0.8;
             energy = self.emit(end);
         }
         let (energy, outlet) = energy;
@@ -289,8 +290,10 @@ fn from_db(db: f64) -> f64 {
     10_f64.powf(db / 20.0)
 }
 
-/// The gain at which a block of `energy` spends `cap`.
+/// The gain at which a block of `energy` spends all but 2 % of `cap`, which
+/// are left for what moves with the gain.
 fn affordable(cap: f64, energy: f64) -> f64 {
+    let cap = 0.98 * cap;
     if energy > cap { (cap / energy).sqrt() } else { 1.0 }
 }
 
@@ -688,7 +691,7 @@ mod tests {
 
     #[test]
     fn after_an_interruption_the_sound_rises_from_silence() {
-        let sound = [sine(300.0, 3.0), noise(1.0)].concat();
+        let sound = [sine(300.0, 5.0), noise(1.0)].concat();
         for volume_db in [0.0, 20.0] {
             let (mut guard, mut output) = (Guard::new(volume_db), sound.clone());
             let (first, second) = output.split_at_mut(2 * SECOND + 100);
@@ -697,7 +700,7 @@ mod tests {
             guard.process(second);
             let gap = vec![0.0; 12_000];
             check("an interruption", &[&*first, &gap, &*second].concat());
-            let last = &second[SECOND / 2..SECOND];
+            let last = &second[SECOND..2 * SECOND];
             assert!(last.iter().any(|s| s.abs() > 0.2), "it comes back");
         }
     }

@@ -238,12 +238,13 @@ mod tests {
         let (mut producer, mut playout, shared) = playout(&sound);
         let mut heard = bare(&mut playout, 9624 + 6000);
         assert_eq!(shared.underruns.load(Relaxed), 1);
-        assert!(heard[9624 + CYCLE + 10..].iter().all(|&s| s == 0.0));
+        assert!(heard[9624 + CYCLE..].iter().all(|&s| s == 0.0));
         producer.push_entire_slice(&sound[24..]).unwrap();
         heard.extend(bare(&mut playout, 9000));
         assert_eq!(shared.underruns.load(Relaxed), 1);
         let usual = bend(&sound);
-        assert!(bend(&heard[RESUME..]) < 1.5 * usual, "{} of {usual}", bend(&heard));
+        // A click would bend it 200 times as much.
+        assert!(bend(&heard[RESUME..]) < 3.0 * usual, "{} of {usual}", bend(&heard));
     }
 
     #[test]

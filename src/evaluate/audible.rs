@@ -1,0 +1,133 @@
+//! Whether pictures that differ sound different.
+//!
+//! A model of hearing, not hearing: the levels in auditory filters, one ERB
+//! apart, told apart to a decibel. Nobody was asked.
+
+use ndarray::Array3;
+
+use super::figures::correlation;
+use crate::random::Random;
+use crate::spectrum::{BIN_HZ, Spectrum, hearing};
+
+/// At most so many pairs of pictures are compared.
+const PAIRS: usize = 4000;
+
+/// Deviation in dB of what the ear takes a level in one filter to be: about
+/// the smallest step that trained listeners hear.
+const ERROR_DB: f64 = 1.0;
+
+/// Levels below this are as good as silent, in dB; 0 is a full-scale sine.
+const SILENT_DB: f64 = -90.0;
+
+/// The level in each auditory filter in dB, low frequencies first: power
+/// summed over steps of one ERB.
+pub fn levels_db(spectrum: &Spectrum) -> Vec<f64> {
+    let filter = |bin: usize| hearing::erb_rate(bin as f64 * BIN_HZ) as usize;
+    let filters = filter(spectrum.amplitudes.len().saturating_sub(1)) + 1;
+    let mut powers = vec![0.0f64; filters];
+    for (bin, &amplitude) in spectrum.amplitudes.iter().enumerate() {
+        powers[filter(bin)] += f64::from(amplitude).powi(2);
+    }
+    powers.into_iter().map(|power| (10.0 * power.log10()).max(SILENT_DB)).collect()
+}
+
+/// Spearman's correlation, over pairs of frames, of how different they look
+/// (RMS difference of the normalised pictures) and how different they sound
+/// (RMS difference of `levels_db`, `[frame][filter]`).
+pub fn distance_correlation(pictures: &[Array3<f32>], levels_db: &[Vec<f64>]) -> f64 {
+    let mut random = Random::named(0, "pairs");
+    let count = pictures.len();
+    if count < 2 {
+        return 0.0;
+    }
+    let (mut seen, mut heard) = (Vec::new(), Vec::new());
+    for _ in 0..PAIRS {
+        let (a, b) = (random.below(count), random.below(count));
+        if a != b {
+            let pixels = pictures[a].iter().zip(&pictures[b]);
+            seen.push(rms(pixels.map(|(a, b)| f64::from(a - b)).filter(|v| v.is_finite())));
+            heard.push(apart_db(&levels_db[a], &levels_db[b]));
+        }
+    }
+    correlation(&ranks(&seen), &ranks(&heard))
+}
+
+/// The share of frames that are recognised by their sound among all frames:
+/// their own sound is nearer than any other to what the ear takes it to be, or
+/// than all but four.
+pub fn retrieval(levels_db: &[Vec<f64>]) -> [f64; 2] {
+    let mut random = Random::named(0, "ear");
+    let mut found = [0usize; 2];
+    for own in levels_db {
+        let heard: Vec<f64> = own.iter().map(|db| db + ERROR_DB * random.normal()).collect();
+        let distance = apart_db(&heard, own);
+        // Its own sound is among these.
+        let near = levels_db.iter().filter(|other| apart_db(&heard, other) <= distance).count();
+        found[0] += usize::from(near <= 1);
+        found[1] += usize::from(near <= 5);
+    }
+    found.map(|found| found as f64 / levels_db.len().max(1) as f64)
+}
+
+/// RMS difference of two sounds in dB.
+fn apart_db(a: &[f64], b: &[f64]) -> f64 {
+    rms(a.iter().zip(b).map(|(a, b)| a - b))
+}
+
+fn rms(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0usize), |(sum, count), v| (sum + v * v, count + 1));
+    (sum / count.max(1) as f64).sqrt()
+}
+
+/// The rank of each value; equal values share their mean rank.
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut ranks = vec![0.0; values.len()];
+    for equal in order.chunk_by(|&a, &b| values[a] == values[b]) {
+        // The ranks before this run are those of all smaller values.
+        let first = order.partition_point(|&index| values[index] < values[equal[0]]);
+        let shared = first as f64 + (equal.len() - 1) as f64 / 2.0;
+        equal.iter().for_each(|&index| ranks[index] = shared);
+    }
+    ranks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_values_share_their_rank() {
+        assert_eq!(ranks(&[3.0, 1.0, 3.0, 2.0]), [2.5, 0.0, 2.5, 1.0]);
+    }
+
+    #[test]
+    fn filters_are_one_erb_apart_and_add_power() {
+        let mut spectrum = Spectrum::silence();
+        // 1000 Hz lies in filter 15, as 21.3 log10(1 + 1000 / 228.8) = 15.6.
+        spectrum.amplitudes[80] = 0.1;
+        spectrum.amplitudes[81] = 0.1;
+        let levels = levels_db(&spectrum);
+        let expected = 10.0 * (2.0f64 * 0.01).log10();
+        assert!((levels[15] - expected).abs() < 1e-3, "{}", levels[15]);
+        assert!(levels.iter().enumerate().all(|(filter, &db)| filter == 15 || db == SILENT_DB));
+    }
+
+    #[test]
+    fn sounds_that_follow_pictures_correlate_and_are_found_again() {
+        let mut random = Random::new(8);
+        let pictures: Vec<Array3<f32>> = (0..60)
+            .map(|_| Array3::from_shape_simple_fn((1, 4, 4), || random.uniform() as f32))
+            .collect();
+        let sounds: Vec<Vec<f64>> = pictures
+            .iter()
+            .map(|picture| picture.iter().map(|&v| 30.0 * f64::from(v)).collect())
+            .collect();
+        assert!(distance_correlation(&pictures, &sounds) > 0.999);
+        assert!(retrieval(&sounds)[0] > 0.95);
+        assert_eq!(retrieval(&vec![vec![0.0; 16]; 60]), [0.0, 0.0], "all are alike");
+        let shuffled: Vec<Vec<f64>> = sounds.iter().rev().cloned().collect();
+        assert!(distance_correlation(&pictures, &shuffled).abs() < 0.3);
+    }
+}

@@ -1,0 +1,249 @@
+//! Training pictures, drawn at random and cropped.
+
+use burn::tensor::{Tensor, TensorData};
+use ndarray::{Array3, ArrayView3, s};
+
+use super::Settings;
+use super::losses::leading;
+use crate::autoencoder::{Autoencoder, haar};
+use crate::error::Result;
+use crate::random::Random;
+
+/// Pictures as training sees them; everything is on the device of the
+/// autoencoder, and constant.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Centred coefficients, `[item, coefficient]`.
+    pub coefficients: Tensor<2>,
+    /// Energy beside them, `[item]`.
+    pub lost: Tensor<1>,
+    /// Band energy, `[item]`.
+    pub energy: Tensor<1>,
+    /// Ones for the components that are kept, `[item, value]`.
+    pub kept: Tensor<2>,
+    /// Noise of the channel on them, `[item, value]`.
+    pub noise: Tensor<2>,
+    /// What Wiener's filter weighs each of them with, which have variance 1:
+    /// the best that a linear decoder can do about the noise.
+    pub wiener: Tensor<2>,
+    /// Pixels of a picture times bands.
+    pub pixels: usize,
+}
+
+impl Batch {
+    /// `pictures`, with the band energies `energy`, as a batch whose items are
+    /// averaged to `groups`, without noise.
+    ///
+    /// # Errors
+    ///
+    /// If a picture does not have the autoencoder's size.
+    pub fn new(
+        autoencoder: &Autoencoder,
+        pictures: &[Array3<f32>],
+        energy: &[f32],
+        groups: &[usize],
+    ) -> Result<Self> {
+        let (device, values) = (autoencoder.device(), autoencoder.values());
+        let tensor = autoencoder.tensor(pictures)?;
+        let energy = TensorData::new(energy.to_vec(), [energy.len()]);
+        Ok(Self {
+            coefficients: autoencoder.coefficients(tensor.clone()),
+            lost: autoencoder.lost_energy(tensor),
+            energy: Tensor::from_data(energy, device),
+            kept: leading(groups, values, device),
+            noise: Tensor::zeros([pictures.len(), values], device),
+            wiener: Tensor::ones([pictures.len(), values], device),
+            pixels: pictures.first().map_or(1, Array3::len),
+        })
+    }
+
+    /// A batch drawn from `pictures`, as `settings` say.
+    ///
+    /// # Errors
+    ///
+    /// If a picture does not have the autoencoder's size.
+    pub fn draw(
+        autoencoder: &Autoencoder,
+        pictures: &[Array3<f32>],
+        weights: &[f32],
+        settings: &Settings,
+        random: &mut Random,
+    ) -> Result<Self> {
+        let levels = autoencoder.values().ilog2() as usize + 1;
+        let mut items = Vec::with_capacity(settings.batch);
+        let mut groups = Vec::with_capacity(settings.batch);
+        for _ in 0..settings.batch {
+            let picture = &pictures[random.below(pictures.len())];
+            items.push(varied(picture, settings, random));
+            groups.push(1usize << random.below(levels));
+        }
+        let energy: Vec<f32> = items.iter().map(|item| band_energy(item, weights)).collect();
+        let batch = Self::new(autoencoder, &items, &energy, &groups)?;
+        Ok(batch.with_noise(autoencoder, &groups, settings.noise, random))
+    }
+
+    /// The same through a channel that adds normal noise of deviation
+    /// `deviation` to every logit that is sent; `groups` are those of the
+    /// items.
+    #[must_use]
+    pub fn with_noise(
+        mut self,
+        autoencoder: &Autoencoder,
+        groups: &[usize],
+        deviation: f64,
+        random: &mut Random,
+    ) -> Self {
+        if deviation <= 0.0 {
+            return self;
+        }
+        let deviations: Vec<f32> =
+            groups.iter().flat_map(|&g| noise_deviations(autoencoder, g, deviation)).collect();
+        let noise = deviations.iter().map(|d| d * random.normal() as f32).collect();
+        let wiener = deviations.iter().map(|d| 1.0 / (1.0 + d * d)).collect();
+        let shape = [groups.len(), autoencoder.values()];
+        let tensor =
+            |flat: Vec<f32>| Tensor::from_data(TensorData::new(flat, shape), autoencoder.device());
+        (self.noise, self.wiener) = (tensor(noise), tensor(wiener));
+        self
+    }
+}
+
+/// Weighted sum over bands of the mean of a normalised picture.
+pub fn band_energy(picture: &Array3<f32>, weights: &[f32]) -> f32 {
+    let means = picture.outer_iter().zip(weights);
+    means.map(|(band, weight)| weight * band.mean().unwrap_or(0.0)).sum()
+}
+
+/// Deviation, on each component, of what independent noise of deviation
+/// `deviation` on each of the `groups` logits that are sent becomes.
+///
+/// A group is K / G equal logits, so that along an orthonormal Haar row the
+/// deviation is that of a logit times sqrt(K / G); row r reaches the decoder
+/// divided by its weight and by the level's rescale.
+fn noise_deviations(autoencoder: &Autoencoder, groups: usize, deviation: f64) -> Vec<f32> {
+    let values = autoencoder.values();
+    let on_row = deviation
+        * (values as f64 / groups as f64).sqrt()
+        * f64::from(autoencoder.spread / haar::rescale(values, groups));
+    let sent = haar::weights(values).into_iter().enumerate();
+    sent.map(|(row, weight)| match row < groups {
+        true => (on_row / f64::from(weight)) as f32,
+        false => 0.0,
+    })
+    .collect()
+}
+
+/// A crop of `picture` at a random scale, enlarged to its size.
+fn varied(picture: &Array3<f32>, settings: &Settings, random: &mut Random) -> Array3<f32> {
+    let scale = random.between(settings.smallest_crop.clamp(0.1, 1.0), 1.0);
+    let (down, right) = (random.uniform() * (1.0 - scale), random.uniform() * (1.0 - scale));
+    match settings.smallest_crop < 1.0 {
+        true => crop(picture.view(), scale, [down, right]),
+        false => picture.clone(),
+    }
+}
+
+/// The part of `picture` that is `scale` of its rows and columns and begins
+/// at the shares `corner` of them, enlarged to its size by linear
+/// interpolation.
+fn crop(picture: ArrayView3<f32>, scale: f64, corner: [f64; 2]) -> Array3<f32> {
+    let (bands, rows, columns) = picture.dim();
+    let places = |size: usize, corner: f64| -> Vec<(usize, usize, f32)> {
+        (0..size)
+            .map(|index| {
+                let at = corner * size as f64 + (index as f64 + 0.5) * scale - 0.5;
+                let at = at.clamp(0.0, (size - 1) as f64);
+                let low = at.floor() as usize;
+                (low, (low + 1).min(size - 1), (at - low as f64) as f32)
+            })
+            .collect()
+    };
+    let (down, right) = (places(rows, corner[0]), places(columns, corner[1]));
+    let mut enlarged = Array3::zeros((bands, rows, columns));
+    for band in 0..bands {
+        let from = picture.slice(s![band, .., ..]);
+        for (row, &(top, bottom, v)) in down.iter().enumerate() {
+            for (column, &(left, right, u)) in right.iter().enumerate() {
+                let upper = from[(top, left)] * (1.0 - u) + from[(top, right)] * u;
+                let lower = from[(bottom, left)] * (1.0 - u) + from[(bottom, right)] * u;
+                enlarged[(band, row, column)] = upper * (1.0 - v) + lower * v;
+            }
+        }
+    }
+    enlarged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autoencoder::linear::Moments;
+    use crate::autoencoder::read;
+    use crate::train::losses::squared_error;
+    use burn::tensor::Device;
+
+    #[test]
+    fn a_crop_of_a_plane_is_a_part_of_that_plane() {
+        let plane =
+            Array3::from_shape_fn((1, 20, 30), |(_, y, x)| 0.1 * y as f32 + 0.01 * x as f32);
+        let whole = crop(plane.view(), 1.0, [0.0, 0.0]);
+        assert!(whole.iter().zip(&plane).all(|(a, b)| (a - b).abs() < 1e-6));
+        let part = crop(plane.view(), 0.5, [0.5, 0.25]);
+        for ((_, y, x), &value) in part.indexed_iter() {
+            let at = |corner: f32, index: usize, size: f32| {
+                (corner * size + (index as f32 + 0.5) * 0.5 - 0.5).min(size - 1.0)
+            };
+            let expected = 0.1 * at(0.5, y, 20.0) + 0.01 * at(0.25, x, 30.0);
+            assert!((value - expected).abs() < 1e-5, "({y}, {x}): {value} {expected}");
+        }
+    }
+
+    #[test]
+    fn errors_of_coefficients_are_those_of_pictures() {
+        let mut random = Random::new(1);
+        let pictures: Vec<Array3<f32>> = (0..12)
+            .map(|_| Array3::from_shape_simple_fn((3, 8, 10), || random.uniform() as f32))
+            .collect();
+        let moments = Moments::gather(&pictures, &[1.0; 3]).unwrap();
+        let autoencoder = Autoencoder::new(moments.solve(16, 0.5).unwrap(), 1.0, &Device::flex());
+        let batch = Batch::new(&autoencoder, &pictures, &[0.0; 12], &[4; 12]).unwrap();
+        let components = autoencoder.components_of(batch.coefficients.clone()) * batch.kept;
+        let back = autoencoder.coefficients_of(components.clone());
+        let errors = squared_error(batch.coefficients, back, batch.lost, batch.pixels);
+        let decoded = read(autoencoder.pictures(components)).unwrap();
+        for ((picture, decoded), error) in
+            pictures.iter().zip(decoded.chunks(240)).zip(read(errors).unwrap())
+        {
+            let square: f32 = picture.iter().zip(decoded).map(|(a, b)| (a - b).powi(2)).sum();
+            assert!((square / 240.0 - error).abs() < 1e-5, "{} {error}", square / 240.0);
+        }
+    }
+
+    #[test]
+    fn noise_on_components_is_that_of_averaged_logits() {
+        // The same by the long way: noisy logits in groups, through the
+        // receiver's Haar transform, many times.
+        let pictures: Vec<Array3<f32>> = (0..4)
+            .map(|i| Array3::from_shape_fn((1, 8, 8), |(_, y, x)| (i * y + x) as f32 / 40.0))
+            .collect();
+        let linear = Moments::gather(&pictures, &[1.0]).unwrap().solve(16, 0.5).unwrap();
+        let autoencoder = Autoencoder::new(linear, 0.8, &Device::flex());
+        let (groups, deviation, draws) = (4, 0.3, 4000);
+        let mut random = Random::new(2);
+        let expected = noise_deviations(&autoencoder, groups, deviation);
+        let mut variances = [0.0f64; 16];
+        let back = f64::from(0.8 / haar::rescale(16, groups));
+        for _ in 0..draws {
+            let sent: Vec<f32> =
+                (0..groups).flat_map(|_| [(random.normal() * deviation) as f32; 4]).collect();
+            let received = haar::matrix(16).dot(&ndarray::Array1::from_vec(sent));
+            for (row, variance) in variances.iter_mut().enumerate().take(groups) {
+                let v = f64::from(received[row] / haar::weights(16)[row]) * back;
+                *variance += v * v / f64::from(draws);
+            }
+        }
+        for (row, (deviation, variance)) in expected.iter().zip(variances).enumerate() {
+            let expected = f64::from(deviation * deviation);
+            assert!((expected - variance).abs() <= 0.1 * expected, "{row}: {expected} {variance}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The state of training in a file, from which it goes on.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use ndarray::Array2;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Fault, Result};
+use crate::model::array;
+
+/// How far training is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Progress {
+    /// Steps so far.
+    pub step: u64,
+    /// Seconds so far, interruptions not counted.
+    pub elapsed_s: f64,
+    /// State of the generator of batches.
+    pub random: u64,
+    /// The step with the best score so far.
+    pub best_step: u64,
+}
+
+/// What training needs to go on.
+#[derive(Debug, PartialEq)]
+pub(super) struct Checkpoint {
+    /// The settings as text, which is equal where they are.
+    pub settings: String,
+    /// Scores of the linear path, which tell other data.
+    pub linear_db: Vec<f64>,
+    pub progress: Progress,
+    /// Parameters by name, now and at the best step.
+    pub current: Vec<(String, Array2<f32>)>,
+    pub best: Vec<(String, Array2<f32>)>,
+    /// Moments of the optimiser.
+    pub moments: Vec<(String, Array2<f32>)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct About {
+    settings: String,
+    linear_db: Vec<f64>,
+    progress: Progress,
+}
+
+impl Checkpoint {
+    /// Writes it: under a temporary name first, then renamed.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let unable = |e: &dyn std::fmt::Display| Error::new(Fault::Output, path.display(), e);
+        let about = About {
+            settings: self.settings.clone(),
+            linear_db: self.linear_db.clone(),
+            progress: self.progress.clone(),
+        };
+        let about = serde_json::to_string(&about).map_err(|e| unable(&e))?;
+        let named = |prefix: &'static str, parameters: &'_ [(String, Array2<f32>)]| {
+            let flat = |array: &Array2<f32>| array.iter().flat_map(|v| v.to_le_bytes()).collect();
+            let entry = |(name, array): &(String, Array2<f32>)| {
+                let shape = vec![array.nrows(), array.ncols()];
+                (format!("{prefix}{name}"), Dtype::F32, shape, flat(array))
+            };
+            parameters.iter().map(entry).collect::<Vec<(String, Dtype, Vec<usize>, Vec<u8>)>>()
+        };
+        let mut stored = named("current.", &self.current);
+        stored.extend(named("best.", &self.best));
+        stored.extend(named("moment.", &self.moments));
+        let views = stored
+            .iter()
+            .map(|(name, dtype, shape, bytes)| {
+                TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view))
+            })
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map_err(|e| unable(&e))?;
+        let metadata = HashMap::from([("wysiwyh-checkpoint".to_owned(), about)]);
+        let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| unable(&e))?;
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+        let folder = folder.unwrap_or_else(|| Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| unable(&e))?;
+        file.write_all(&bytes).map_err(|e| unable(&e))?;
+        file.persist(path).map_err(|e| unable(&e.error))?;
+        Ok(())
+    }
+
+    /// Reads the file at `path`.
+    pub fn load(path: &Path) -> Result<Self> {
+        let origin = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|e| Error::input(path, e))?;
+        let damaged = |what: String| Error::input(path, what).hint("train anew, without --resume");
+        let tensors = SafeTensors::deserialize(&bytes)
+            .map_err(|e| damaged(format!("no checkpoint (safetensors): {e}")))?;
+        let (_, metadata) = SafeTensors::read_metadata(&bytes)
+            .map_err(|e| damaged(format!("no checkpoint (safetensors): {e}")))?;
+        let about = metadata.metadata().as_ref().and_then(|m| m.get("wysiwyh-checkpoint"));
+        let about = about.ok_or_else(|| damaged("a safetensors file, but no checkpoint".into()))?;
+        let About { settings, linear_db, progress } =
+            serde_json::from_str(about).map_err(|e| damaged(e.to_string()))?;
+        let parameters = |prefix: &str| -> Result<Vec<(String, Array2<f32>)>> {
+            let mut names: Vec<&str> =
+                tensors.names().into_iter().filter(|name| name.starts_with(prefix)).collect();
+            names.sort_unstable();
+            let read = |name: &str| {
+                array(&tensors, name, &origin).map(|array| (name[prefix.len()..].to_owned(), array))
+            };
+            names.into_iter().map(read).collect()
+        };
+        let (current, best) = (parameters("current.")?, parameters("best.")?);
+        let moments = parameters("moment.")?;
+        Ok(Self { settings, linear_db, progress, current, best, moments })
+    }
+}

@@ -1,0 +1,240 @@
+//! What training asks for, each a function over tensors with gradients.
+//!
+//! # Recursive averaging
+//!
+//! The logits of a code are averaged in groups of neighbours before the
+//! decoder sees them. They are the components times weighted orthonormal Haar
+//! rows (see [`crate::autoencoder::haar`]), so that averaging to G groups
+//! zeroes exactly the rows from G on, and keeps the others. The factor by
+//! which the sender rescales what is left is known to the receiver, who takes
+//! it out again. Averaging to G groups is thus the product with
+//! [`leading`], exactly.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+/// Variances below this count as no spread at all.
+const NO_SPREAD: f32 = 1e-8;
+
+/// Squared errors below this count as this, so that a perfect picture has a
+/// finite score: 100 dB.
+const SMALLEST_ERROR: f32 = 1e-10;
+
+/// Ones for the components that item i keeps when its code is averaged to
+/// `groups[i]` groups, else zeros: `[item, value]`.
+pub fn leading(groups: &[usize], values: usize, device: &Device) -> Tensor<2> {
+    let keep = |&groups: &usize| (0..values).map(move |row| f32::from(u8::from(row < groups)));
+    let flat: Vec<f32> = groups.iter().flat_map(keep).collect();
+    Tensor::from_data(TensorData::new(flat, [groups.len(), values]), device)
+}
+
+/// Mean squared error of each picture over its `pixels` pixels and bands,
+/// `[item]`: of its coefficients `sent` and `back`, `[item, coefficient]`, and
+/// of the energy `lost` beside them, `[item]` (see
+/// [`crate::autoencoder::Autoencoder::lost_energy`]).
+pub fn squared_error(
+    sent: Tensor<2>,
+    back: Tensor<2>,
+    lost: Tensor<1>,
+    pixels: usize,
+) -> Tensor<1> {
+    let [items, _] = sent.dims();
+    let difference: Tensor<1> = (sent - back).powf_scalar(2.0).sum_dim(1).reshape([items]);
+    (difference + lost) / pixels as f32
+}
+
+/// The mean over pictures of their error in dB below the peak, which is the
+/// negative of the mean PSNR by which models are judged: `[1]`. Every picture
+/// counts alike, whatever its contrast and however coarse its code.
+pub fn fidelity_db(squared_errors: Tensor<1>) -> Tensor<1> {
+    squared_errors.clamp_min(SMALLEST_ERROR).log().mean() * (10.0 / std::f32::consts::LN_10)
+}
+
+/// How far the code `[item, value]` is from uniform in 0..1: the mean over
+/// values of the Cramer-von Mises distance of each over the batch, plus that
+/// of all values pooled, `[1]`. The pooled distance alone would be satisfied
+/// by a constant code, the other one alone by a batch too small to tell.
+pub fn uniformity(code: Tensor<2>) -> Tensor<1> {
+    let [items, values] = code.dims();
+    let pooled = code.clone().reshape([items * values, 1]);
+    cramer_von_mises(code) + cramer_von_mises(pooled)
+}
+
+/// The integral over 0..1 of (F(x) - x)^2, where F is the share of the items
+/// of `[item, column]` that are at most x; the mean over columns. In closed
+/// form with the items in ascending order u_1 .. u_n (Anderson & Darling
+/// 1952): mean (u_i - (2i - 1) / 2n)^2 + 1 / 12n^2.
+fn cramer_von_mises(items: Tensor<2>) -> Tensor<1> {
+    let [count, columns] = items.dims();
+    let device = items.device().without_autodiff();
+    let order: Tensor<2, Int> = items.clone().detach().argsort(0);
+    let ascending = items.gather(0, order);
+    let uniform = (0..count).map(|i| (i as f32 + 0.5) / count as f32).collect();
+    let uniform = Tensor::<2>::from_data(TensorData::new::<f32, _>(uniform, [count, 1]), &device);
+    let distance = (ascending - uniform.expand([count, columns])).powf_scalar(2.0);
+    distance.mean() + 1.0 / (12.0 * (count * count) as f32)
+}
+
+/// One minus the correlation over the batch of the frames' band energy
+/// `[item]` with the loudness of their codes `[item, value]`: `[1]`, in 0..2.
+/// Loudness in LU is a linear function of the mean code by construction (see
+/// [`crate::spectrum`]), so the correlation is that with the mean code.
+/// Zero, without a gradient, where the batch has no spread of energy or none
+/// of loudness: a still scene has nothing to follow.
+pub fn band_energy(code: Tensor<2>, energy: Tensor<1>) -> Tensor<1> {
+    let [items, _] = code.dims();
+    let loudness: Tensor<1> = code.mean_dim(1).reshape([items]);
+    let centred = |series: Tensor<1>| series.clone() - series.mean();
+    let (loudness, energy) = (centred(loudness), centred(energy));
+    let variance = |series: &Tensor<1>| series.clone().powf_scalar(2.0).mean();
+    let (of_loudness, of_energy) = (variance(&loudness), variance(&energy));
+    let smaller = of_loudness.clone().detach().min_pair(of_energy.clone());
+    let spread = smaller.greater_elem(NO_SPREAD).float();
+    let product = of_loudness.clamp_min(NO_SPREAD) * of_energy.clamp_min(NO_SPREAD);
+    ((loudness * energy).mean() / product.sqrt() * -1.0 + 1.0) * spread
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autoencoder::{haar, read};
+    use crate::random::Random;
+
+    fn device() -> Device {
+        Device::flex()
+    }
+
+    fn tensor(values: &[f32], columns: usize, device: &Device) -> Tensor<2> {
+        let shape = [values.len() / columns, columns];
+        Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
+    }
+
+    fn draw(count: usize, seed: u64) -> Vec<f32> {
+        let mut random = Random::new(seed);
+        (0..count).map(|_| random.between(0.1, 0.9) as f32).collect()
+    }
+
+    fn scalar(tensor: Tensor<1>) -> f64 {
+        f64::from(read(tensor).unwrap()[0])
+    }
+
+    /// Compares the gradient of `loss` at `point` with central differences
+    /// along random directions. In f32 a loss near 1 is known to 1e-7, so a
+    /// step of 1e-3 gives its slope to about 1e-4.
+    fn agrees_with_differences(
+        point: &[f32],
+        columns: usize,
+        loss: impl Fn(Tensor<2>) -> Tensor<1>,
+    ) {
+        let tracked = tensor(point, columns, &device().autodiff()).require_grad();
+        let gradients = loss(tracked.clone()).backward();
+        let gradient = read(tracked.grad(&gradients).unwrap()).unwrap();
+        for seed in 0..5 {
+            let mut random = Random::new(100 + seed);
+            let direction: Vec<f32> = point.iter().map(|_| random.normal() as f32).collect();
+            let step = 1e-3f32;
+            let at = |sign: f32| {
+                let moved: Vec<f32> =
+                    point.iter().zip(&direction).map(|(p, d)| p + sign * step * d).collect();
+                scalar(loss(tensor(&moved, columns, &device())))
+            };
+            let difference = (at(1.0) - at(-1.0)) / f64::from(2.0 * step);
+            let slope: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(g * d)).sum();
+            let size = gradient.iter().map(|g| f64::from(g * g)).sum::<f64>().sqrt();
+            let bound = 0.02 * size * (point.len() as f64).sqrt() + 5e-4;
+            assert!((difference - slope).abs() < bound, "{difference} {slope}, bound {bound}");
+            assert!(size > 1e-3, "the test says something only where there is a slope: {size}");
+        }
+    }
+
+    #[test]
+    fn leading_components_are_what_explicit_averaging_leaves() {
+        let values = 32;
+        let rows = haar::matrix(values) * haar::weights(values).insert_axis(ndarray::Axis(1));
+        for level in 0..=5 {
+            let groups = 1usize << level;
+            let mut random = Random::new(level);
+            let z: Vec<f32> = (0..values).map(|_| random.normal() as f32).collect();
+            let mut logits = ndarray::Array1::from_vec(z.clone()).dot(&rows);
+            for group in logits.as_slice_mut().unwrap().chunks_mut(values / groups) {
+                let mean = group.iter().sum::<f32>() / group.len() as f32;
+                group.fill(mean);
+            }
+            // The receiver's way back: orthonormal rows, without their weights.
+            let back = haar::matrix(values).dot(&logits) / haar::weights(values);
+            let masked = tensor(&z, values, &device()) * leading(&[groups], values, &device());
+            for (a, b) in read(masked).unwrap().iter().zip(back) {
+                assert!((a - b).abs() < 1e-5, "{groups} groups: {a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn cramer_von_mises_is_the_integral_of_the_squared_difference() {
+        let items = draw(23, 5);
+        let steps = 200_000;
+        let integral: f64 = (0..steps)
+            .map(|step| {
+                let x = (f64::from(step) + 0.5) / f64::from(steps);
+                let share = items.iter().filter(|&&u| f64::from(u) <= x).count() as f64 / 23.0;
+                (share - x).powi(2) / f64::from(steps)
+            })
+            .sum();
+        let closed = scalar(cramer_von_mises(tensor(&items, 1, &device())));
+        assert!((integral - closed).abs() < 1e-5, "{integral} {closed}");
+    }
+
+    #[test]
+    fn a_constant_code_is_not_uniform_nor_is_one_that_is_so_only_when_pooled() {
+        let even: Vec<f32> = (0..64).map(|i| (i as f32 + 0.5) / 64.0).collect();
+        let loss = |code: &[f32], columns| scalar(uniformity(tensor(code, columns, &device())));
+        // Four values, sixteen items: every value runs through all of 0..1.
+        assert!(loss(&even, 4) < 2e-3, "{}", loss(&even, 4));
+        assert!(loss(&[0.5; 64], 4) > 0.15);
+        // Pooled these are uniform, but no value ever changes.
+        let stuck: Vec<f32> = (0..64).map(|i| (i % 4) as f32 / 4.0 + 0.125).collect();
+        assert!(loss(&stuck, 4) > 0.1);
+    }
+
+    #[test]
+    fn energy_is_followed_or_not() {
+        let energy = Tensor::<1>::from_data([0.1f32, 0.2, 0.4, 0.3], &device());
+        let loss =
+            |code: [f32; 8]| scalar(band_energy(tensor(&code, 2, &device()), energy.clone()));
+        assert!(loss([0.0, 0.2, 0.2, 0.2, 0.4, 0.4, 0.3, 0.3]).abs() < 1e-5);
+        assert!((loss([0.9, 0.9, 0.8, 0.8, 0.6, 0.6, 0.7, 0.7]) - 2.0).abs() < 1e-5);
+        assert_eq!(loss([0.5; 8]), 0.0);
+        let still = Tensor::<1>::from_data([0.3f32; 4], &device());
+        let code = tensor(&draw(8, 1), 2, &device().autodiff()).require_grad();
+        let gradients = band_energy(code.clone(), still).backward();
+        let gradient = read(code.grad(&gradients).unwrap()).unwrap();
+        assert!(gradient.iter().all(|&g| g == 0.0), "{gradient:?}");
+    }
+
+    #[test]
+    fn gradients_of_the_error_are_those_of_differences() {
+        let sent = draw(24, 1);
+        agrees_with_differences(&draw(24, 2), 6, |back| {
+            let device = back.device().without_autodiff();
+            let lost = Tensor::<1>::from_data([0.1f32, 0.2, 0.3, 0.4], &device);
+            fidelity_db(squared_error(tensor(&sent, 6, &device), back, lost, 10))
+        });
+    }
+
+    #[test]
+    fn gradients_of_the_uniformity_are_those_of_differences() {
+        // Codes crowded in the middle, and no two so near that a step changes
+        // their order by much.
+        let code: Vec<f32> = draw(48, 3).iter().map(|u| 0.4 + 0.2 * u).collect();
+        agrees_with_differences(&code, 4, uniformity);
+    }
+
+    #[test]
+    fn gradients_of_the_energy_are_those_of_differences() {
+        agrees_with_differences(&draw(32, 4), 4, |code| {
+            let energy: Vec<f32> = draw(8, 9);
+            let device = code.device().without_autodiff();
+            let energy = Tensor::<1>::from_data(TensorData::new(energy, [8]), &device);
+            band_energy(code, energy)
+        });
+    }
+}

@@ -1,0 +1,319 @@
+//! Training: the analytic start, and a network on top of it, chosen and
+//! scored on groups they have not seen.
+
+mod batch;
+mod checkpoint;
+mod course;
+pub mod device;
+pub mod losses;
+mod optimiser;
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use burn::tensor::Device;
+use ndarray::{Array2, Array3};
+use serde::{Deserialize, Serialize};
+
+use crate::autoencoder::linear::{Linear, Moments};
+use crate::autoencoder::{Autoencoder, Part as Ends, haar, read};
+use crate::dataset::{Dataset, Part};
+use crate::error::Result;
+use crate::evaluate;
+use crate::evaluate::peers::Peer;
+use crate::frame::{Band, Frame};
+use crate::model::{Model, Record};
+use crate::profile::Profile;
+
+pub use batch::Batch;
+use course::Course;
+pub use course::objective;
+
+/// Shrinkages of the covariance that are tried.
+const SHRINKAGES: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
+
+/// How to train.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Number of code values, K, a power of two.
+    pub values: usize,
+    /// Seed of the split, of the network's start and of every draw.
+    pub seed: u64,
+    /// Which ends of the autoencoder get a network.
+    pub part: Ends,
+    /// Units of a hidden layer.
+    pub width: usize,
+    /// How long to train.
+    pub budget: Budget,
+    /// Pictures in a batch.
+    pub batch: usize,
+    /// Learning rate at the start; it falls to 0 along half a cosine.
+    pub learning_rate: f64,
+    /// Decoupled weight decay (AdamW).
+    pub weight_decay: f32,
+    /// Deviation of the noise on every logit that is sent, in training and in
+    /// choosing; 0: what a file keeps.
+    pub noise: f64,
+    /// Crops are at least this share of rows and columns; 1: no crops.
+    pub smallest_crop: f64,
+    /// Weight of [`losses::uniformity`] in dB.
+    pub uniformity: f32,
+    /// Weight of [`losses::band_energy`] in dB.
+    pub band_energy: f32,
+    /// Steps from one evaluation on the choosing groups to the next.
+    pub interval: u64,
+}
+
+/// How long to train the network.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Budget {
+    /// So many steps: the same seed gives the same model.
+    Steps(u64),
+    /// So many minutes, interruptions not counted.
+    Minutes(f64),
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            values: 128,
+            seed: 0,
+            part: Ends::Decoder,
+            width: 64,
+            budget: Budget::Minutes(10.0),
+            batch: 64,
+            learning_rate: 2e-4,
+            weight_decay: 1.0,
+            noise: 0.0,
+            smallest_crop: 0.8,
+            uniformity: 30.0,
+            band_energy: 3.0,
+            interval: 250,
+        }
+    }
+}
+
+/// What whoever watches the training is told.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A sentence about what is done.
+    Said(&'a str),
+    /// The next point of the curve `path`.
+    Point {
+        /// Name of the curve, such as `choose/psnr_8_db`.
+        path: &'a str,
+        /// Steps of training so far.
+        step: u64,
+        /// The value.
+        value: f64,
+    },
+    /// So much of the budget is spent, 0..1.
+    Spent(f64),
+}
+
+/// Who watches the training; `Break` stops it at the next step, with a
+/// checkpoint.
+pub type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a;
+
+/// Computes the model of `dataset` for `profile`: the linear path fitted on
+/// the training groups, its shrinkage chosen on the choosing groups, then
+/// fitted again on both, and scored on the report groups through the WAV.
+///
+/// # Errors
+///
+/// If there are too few pictures, or more values are asked for than they have.
+pub fn analytic(
+    dataset: &Dataset,
+    profile: &Profile,
+    settings: &Settings,
+    observer: &mut Observer<'_>,
+) -> Result<Model> {
+    let shrinkage = choose_shrinkage(dataset, settings, observer)?;
+    let autoencoder = fitted(&[Part::Train, Part::Choose], shrinkage, dataset, settings)?;
+    scored(autoencoder, dataset, profile, record(dataset, settings, shrinkage), observer)
+}
+
+/// Trains a network on top of the linear path of `dataset` for `profile`, on
+/// `device`. It is kept only where it does better than the linear path alone
+/// on the choosing groups, and then stands on the linear path of the training
+/// groups; otherwise the result is that of [`analytic`].
+///
+/// `checkpoint` is a file that holds the state now and then, and when the
+/// observer breaks off; with `resume` training goes on from it. It is removed
+/// once training is complete. On the CPU and with [`Budget::Steps`], a run
+/// that was broken off and resumed gives the same model as one that was not.
+///
+/// # Errors
+///
+/// Those of [`analytic`]; if the checkpoint cannot be written or read, or is
+/// one of other data or settings; [`crate::Fault::Interrupted`] where the
+/// observer broke it off.
+pub fn train(
+    dataset: &Dataset,
+    profile: &Profile,
+    settings: &Settings,
+    device: &Device,
+    checkpoint: Option<&Path>,
+    resume: bool,
+    observer: &mut Observer<'_>,
+) -> Result<Model> {
+    let (train, choose) = (dataset.mirrored(Part::Train), dataset.pictures(Part::Choose));
+    let shrinkage = choose_shrinkage(dataset, settings, observer)?;
+    let start = fitted(&[Part::Train], shrinkage, dataset, settings)?;
+    let mut course = Course::new(&start, &train, &choose, weights(dataset), settings, device)?;
+    if let (true, Some(path)) = (resume, checkpoint) {
+        course.resume(path)?;
+        say(observer, &format!("Going on from step {}.", course.step()));
+    }
+    let outcome = course.run(checkpoint, observer)?;
+    if let Some(path) = checkpoint.filter(|path| path.exists()) {
+        std::fs::remove_file(path).map_err(|e| crate::Error::output(path, e))?;
+    }
+    let Some((network, steps)) = outcome else {
+        say(observer, "The network is no better on the choosing groups: the linear path is kept.");
+        let autoencoder = fitted(&[Part::Train, Part::Choose], shrinkage, dataset, settings)?;
+        return scored(
+            autoencoder,
+            dataset,
+            profile,
+            record(dataset, settings, shrinkage),
+            observer,
+        );
+    };
+    let record = Record { network_steps: steps, ..record(dataset, settings, shrinkage) };
+    let mut autoencoder = start;
+    autoencoder.network = Some(network);
+    scored(autoencoder, dataset, profile, record, observer)
+}
+
+/// Tells the observer a sentence. Whether to stop is asked once a step.
+fn say(observer: &mut Observer<'_>, text: &str) {
+    let _ = observer(Event::Said(text));
+}
+
+/// The record of a model that is not scored yet.
+fn record(dataset: &Dataset, settings: &Settings, shrinkage: f32) -> Record {
+    let mut groups = dataset.groups(Part::Train);
+    groups.extend(dataset.groups(Part::Choose));
+    groups.sort();
+    Record {
+        trained_groups: groups,
+        report_groups: dataset.groups(Part::Report),
+        pictures: dataset.frames(Part::Train).count() + dataset.frames(Part::Choose).count(),
+        seed: settings.seed,
+        shrinkage,
+        ..Record::default()
+    }
+}
+
+/// The model of `autoencoder`, scored on the report groups, beside other codes
+/// that were fitted to the same pictures and their mirror images.
+fn scored(
+    autoencoder: Autoencoder,
+    dataset: &Dataset,
+    profile: &Profile,
+    mut record: Record,
+    observer: &mut Observer<'_>,
+) -> Result<Model> {
+    let values = autoencoder.values();
+    let model = |record| {
+        let (bands, range) = (dataset.bands.clone(), dataset.range.clone());
+        Model::new(autoencoder.clone(), profile.clone(), bands, range, record)
+    };
+    let (groups, frames): (Vec<&str>, Vec<Frame>) =
+        dataset.frames(Part::Report).map(|(group, frame)| (group, frame.clone())).unzip();
+    let count = frames.len();
+    say(observer, &format!("Scoring {count} frames of groups not seen, through the WAV."));
+    record.scores = evaluate::scores(&model(record.clone())?, &frames)?;
+
+    let mut fitted = dataset.mirrored(Part::Train);
+    fitted.extend(dataset.mirrored(Part::Choose));
+    let count = fitted.len();
+    say(observer, &format!("Fitting other codes to {count} pictures for comparison."));
+    for peer in [Peer::pca(&fitted, values)?, Peer::klt_dct(&fitted, values)] {
+        let compared = evaluate::compare(&record.scores, &peer, &frames, &groups, &dataset.range);
+        record.peers.insert(peer.name.to_owned(), compared);
+    }
+    model(record)
+}
+
+/// The weight of each band in the band energy.
+fn weights(dataset: &Dataset) -> Vec<f32> {
+    dataset.bands.iter().map(Band::weight).collect()
+}
+
+/// The linear path of the pictures of `parts`.
+fn fitted(
+    parts: &[Part],
+    shrinkage: f32,
+    dataset: &Dataset,
+    settings: &Settings,
+) -> Result<Autoencoder> {
+    let examples: Vec<_> = parts.iter().flat_map(|&part| dataset.examples(part)).collect();
+    let pictures: Vec<_> = parts.iter().flat_map(|&part| dataset.pictures(part)).collect();
+    let moments = Moments::gather(&examples, &weights(dataset))?;
+    uniform(moments.solve(settings.values, shrinkage)?, &pictures)
+}
+
+/// The shrinkage with the smallest error on the choosing groups.
+fn choose_shrinkage(
+    dataset: &Dataset,
+    settings: &Settings,
+    observer: &mut Observer<'_>,
+) -> Result<f32> {
+    let (examples, choose) = (dataset.examples(Part::Train), dataset.pictures(Part::Choose));
+    let (fitting, choosing) = (examples.len(), choose.len());
+    say(observer, &format!("Fitting to {fitting} pictures, choosing on {choosing}."));
+    let moments = Moments::gather(&examples, &weights(dataset))?;
+    let mut best = (f64::NEG_INFINITY, 0.5);
+    for shrinkage in SHRINKAGES {
+        let linear = moments.solve(settings.values, shrinkage)?;
+        let psnr = held_out_psnr(&Autoencoder::new(linear, 1.0, &Device::flex()), &choose)?;
+        say(observer, &format!("Shrinkage {shrinkage}: {psnr:.2} dB on the choosing groups."));
+        if psnr > best.0 {
+            best = (psnr, shrinkage);
+        }
+    }
+    Ok(best.1)
+}
+
+/// Mean over pictures of the PSNR in dB, peak 1, of the unsquashed components.
+fn held_out_psnr(autoencoder: &Autoencoder, pictures: &[Array3<f32>]) -> Result<f64> {
+    let input = autoencoder.tensor(pictures)?;
+    let output = autoencoder.pictures(autoencoder.components(input));
+    let flat = read(output)?;
+    let size = flat.len() / pictures.len().max(1);
+    let total: f64 = pictures
+        .iter()
+        .zip(flat.chunks(size.max(1)))
+        .map(|(picture, back)| {
+            let square: f64 = picture.iter().zip(back).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+            -10.0 * (square / size as f64).log10()
+        })
+        .sum();
+    Ok(total / pictures.len().max(1) as f64)
+}
+
+/// The autoencoder of `linear`, whose components have zero mean and unit
+/// variance over `pictures`, and whose logits are spread such that the pooled
+/// code is uniform.
+fn uniform(mut linear: Linear, pictures: &[Array3<f32>]) -> Result<Autoencoder> {
+    let device = Device::flex();
+    let components = |linear: &Linear| -> Result<Array2<f32>> {
+        let autoencoder = Autoencoder::new(linear.clone(), 1.0, &device);
+        let flat = read(autoencoder.components(autoencoder.tensor(pictures)?))?;
+        Array2::from_shape_vec((pictures.len(), linear.values()), flat)
+            .map_err(|e| crate::Error::usage("training", e))
+    };
+    linear.standardise(&components(&linear)?);
+    let values = linear.values();
+    let rows = haar::matrix(values) * haar::weights(values).insert_axis(ndarray::Axis(1));
+    let logits = components(&linear)?.dot(&rows);
+    let mut sizes: Vec<f32> = logits.iter().map(|v| v.abs()).collect();
+    sizes.sort_by(f32::total_cmp);
+    // The upper quartile of a symmetric distribution is the median of its
+    // absolute values.
+    let quartile = sizes.get(sizes.len() / 2).copied().unwrap_or(1.0).max(1e-3);
+    Ok(Autoencoder::new(linear, (f64::from(quartile) / haar::T4_QUARTILE) as f32, &device))
+}
