@@ -442,6 +442,7 @@ mod tests {
         let scene = crate::sensor::Scene { rows: 4, columns: 4, chip: 2, georeference: None };
         let source = Source {
             description: String::new(),
+            driver: None,
             bands: Arc::new([Band::new("LWIR", Unit::Celsius)]),
             rows: 2,
             columns: 2,

@@ -24,6 +24,7 @@ const SHELF: &[(&str, &str, Option<&[u8]>)] = &[
         include_str!("../sensors/hituav-lwir.toml"),
         Some(include_bytes!("../sensors/hituav-lwir.safetensors")),
     ),
+    ("generic-rjpeg", include_str!("../sensors/generic-rjpeg.toml"), None),
     (
         "sentinel2-l2a",
         include_str!("../sensors/sentinel2-l2a.toml"),
@@ -72,7 +73,7 @@ pub struct Match {
     pub usb: Vec<String>,
     /// Text contained in the product or EXIF/TIFF model name.
     pub model: Vec<String>,
-    /// Short names of GDAL drivers.
+    /// Short names of GDAL drivers, or `FLIR` for radiometric files.
     pub driver: Vec<String>,
     /// Number of bands.
     pub bands: Option<usize>,

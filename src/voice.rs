@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};
 use crate::model::Model;
 use crate::profile::{Kind, Match, Polarity, Profile};
-use crate::sensor::{self, Sensor};
+use crate::sensor::{self, Sensor, Source};
 use crate::sonifier::Sonifier;
 use crate::spectrum::{Mapping, Preset};
 
@@ -99,12 +99,28 @@ impl Voice {
 fn shipped(profile: &Profile) -> Result<Model> {
     if Profile::shipped_model(&profile.name).is_none() {
         let what = format!("no model ships for the sensor {}", profile.name);
-        return Err(Error::usage("--sensor", what).hint(format!(
+        let mut hint = format!(
             "train one: wysiwyh train DATA... --sensor {} -o MODEL, then pass --model MODEL",
             profile.name
-        )));
+        );
+        if let Some(other) = substitute(profile) {
+            hint.push_str(&format!("; --sensor {other} speaks too, made for another sensor"));
+        }
+        return Err(Error::usage("--sensor", what).hint(hint));
     }
     Model::shipped(&profile.name)
+}
+
+/// A sensor of the same kind whose shipped model takes the bands of `profile`
+/// in physical units; counts of two cameras do not compare.
+fn substitute(profile: &Profile) -> Option<String> {
+    let bands = profile.listed_bands().filter(|_| profile.unit() != Unit::Counts)?;
+    let fits = |other: &Profile| {
+        other.source == profile.source
+            && Profile::shipped_model(&other.name).is_some()
+            && Model::shipped(&other.name).is_ok_and(|model| model.accepts(bands).is_ok())
+    };
+    Profile::shelf().ok()?.into_iter().find(fits).map(|other| other.name)
 }
 
 /// The profile of the shelf that recognises `source`; the simulated camera
@@ -123,13 +139,13 @@ pub fn recognise(source: &str, seed: u64) -> Result<Profile> {
     }
     let options = sensor::Options { chip: None, seed, frames: Some(1) };
     let sensor = sensor::open(source, None, &options)?;
-    let bands = sensor.source().bands.len();
-    let mut fitting: Vec<_> = shelf.into_iter().filter(|p| counted(&p.matching, bands)).collect();
+    let found = sensor.source();
+    let mut fitting: Vec<_> = shelf.into_iter().filter(|p| fits(&p.matching, found)).collect();
     match (fitting.pop(), fitting.pop()) {
         (Some(profile), None) => Ok(profile),
         (first, _) => {
             let fit = if first.is_some() { "more than one sensor" } else { "no sensor" };
-            let what = format!("{fit} on the shelf is known by its {bands} bands");
+            let what = format!("{fit} on the shelf is known by its {} bands", found.bands.len());
             Err(Error::input(source, what)
                 .hint("name it: --sensor NAME (`wysiwyh sensors list`), or --model FILE"))
         }
@@ -142,11 +158,15 @@ fn named(matching: &Match, source: &str) -> bool {
     matching.file_name.iter().any(|text| name.contains(text.as_str()))
 }
 
-/// Whether the number of bands alone says so; a profile that asks for more
+/// Whether number of bands and format say so; a profile that asks for more
 /// than a file can show is not recognised by less.
-fn counted(matching: &Match, bands: usize) -> bool {
-    let others = [&matching.usb, &matching.model, &matching.driver, &matching.file_name];
-    matching.bands == Some(bands) && others.iter().all(|list| list.is_empty())
+fn fits(matching: &Match, source: &Source) -> bool {
+    let hidden = [&matching.usb, &matching.model, &matching.file_name];
+    let driver = matching.driver.is_empty()
+        || source.driver.as_ref().is_some_and(|driver| matching.driver.contains(driver));
+    let bands = matching.bands.is_none_or(|bands| bands == source.bands.len());
+    let asks = matching.bands.is_some() || !matching.driver.is_empty();
+    asks && driver && bands && hidden.iter().all(|list| list.is_empty())
 }
 
 /// Two physical values, `LO..HI`, that shall mean 0 and 1.
@@ -218,7 +238,10 @@ impl Span {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array3;
+
     use super::*;
+    use crate::frame::Frame;
 
     fn span(text: &str) -> Span {
         text.parse().unwrap()
@@ -248,11 +271,31 @@ mod tests {
 
     #[test]
     fn a_profile_without_marks_recognises_nothing() {
+        let frame = |bands: usize| {
+            let bands = (0..bands).map(|b| Band::new(b.to_string(), Unit::Counts)).collect();
+            Source { bands, ..Source::like(&empty(), "") }
+        };
         let nothing = Match::default();
-        assert!(!named(&nothing, "simulated") && !counted(&nothing, 1));
+        assert!(!named(&nothing, "simulated") && !fits(&nothing, &frame(1)));
         let twelve = Match { bands: Some(12), ..Match::default() };
-        assert!(counted(&twelve, 12) && !counted(&twelve, 13));
+        assert!(fits(&twelve, &frame(12)) && !fits(&twelve, &frame(13)));
         let hardware = Match { usb: vec!["09cb:1996".into()], ..twelve };
-        assert!(!counted(&hardware, 12));
+        assert!(!fits(&hardware, &frame(12)));
+        let format = Match { driver: vec!["FLIR".into()], ..Match::default() };
+        let flir = Source { driver: Some("FLIR".into()), ..frame(1) };
+        assert!(fits(&format, &flir) && !fits(&format, &frame(1)));
+    }
+
+    fn empty() -> Frame {
+        Frame::new(Array3::zeros((0, 1, 1)), [].into(), 0.0)
+    }
+
+    #[test]
+    fn a_sensor_without_a_model_is_told_who_else_speaks() {
+        let error = shipped(&Profile::find("generic-rjpeg").unwrap()).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("generic-rjpeg"), "{error}");
+        let hint = error.advice().unwrap();
+        assert!(hint.contains("wysiwyh train") && hint.contains("simulated-lwir"), "{hint}");
+        assert_eq!(substitute(&Profile::find("hituav-lwir").unwrap()), None);
     }
 }

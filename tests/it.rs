@@ -6,6 +6,10 @@ use std::path::PathBuf;
 
 #[path = "it/cli.rs"]
 mod cli;
+#[path = "it/cptv.rs"]
+mod cptv;
+#[path = "it/flir.rs"]
+mod flir;
 #[path = "it/inspect.rs"]
 mod inspect;
 #[cfg(feature = "gdal")]

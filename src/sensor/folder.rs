@@ -2,14 +2,17 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use image::codecs::pnm::PnmDecoder;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use ndarray::{Array3, Axis};
 
-use super::{Content, LIMIT, Options, Sensor, Source, colours, count, reconcile, stack, tiff};
+use super::jpeg::{self, Thermal};
+use super::{
+    Content, Flir, LIMIT, Options, Sensor, Source, colours, count, reconcile, stack, tiff,
+};
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Frame, Unit};
 use crate::profile::Profile;
@@ -21,13 +24,16 @@ const PICTURES: [&str; 9] = ["jpg", "jpeg", "png", "bmp", "webp", "pnm", "pgm", 
 /// Endings of the files in a folder that are taken for TIFF files.
 const TIFFS: [&str; 2] = ["tif", "tiff"];
 
+/// Endings of the files in a folder that are taken for FLIR's.
+const FLIRS: [&str; 3] = ["fff", "seq", "csq"];
+
 /// Pictures of any size, one after another.
 ///
 /// Greyscale is one band; colour is three, at nominal wavelengths; values are
 /// the stored counts, and pixels that are wholly transparent have no reading.
 /// Where the profile lists one band, a colour picture in shades of grey is
-/// that band. TIFF files in a folder are opened as they are on their own, and
-/// deliver a frame for each of their pages.
+/// that band. TIFF files and FLIR's files in a folder are opened as they are on
+/// their own, and deliver a frame for each of their pages.
 #[derive(Debug)]
 pub struct Folder {
     files: VecDeque<PathBuf>,
@@ -35,8 +41,7 @@ pub struct Folder {
     source: Source,
     /// The file that decided the number of bands.
     first: PathBuf,
-    /// The file of the latest frame, and the rest of its pages if it is a
-    /// TIFF file.
+    /// The file of the latest frame, and the rest of its pages if it has any.
     current: PathBuf,
     pages: Option<Box<dyn Sensor>>,
     /// A frame that was read when the folder was opened.
@@ -61,7 +66,7 @@ impl Folder {
             let hidden = file.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
             if file.is_dir() {
                 folders += 1;
-            } else if !hidden && (ends_in(&file, &PICTURES) || ends_in(&file, &TIFFS)) {
+            } else if !hidden && [&PICTURES[..], &TIFFS, &FLIRS].iter().any(|e| ends_in(&file, e)) {
                 files.push(file);
             }
         }
@@ -97,6 +102,7 @@ impl Folder {
             profile: profile.cloned(),
             source: Source {
                 description: String::new(),
+                driver: None,
                 bands: [].into(),
                 rows: 0,
                 columns: 0,
@@ -119,6 +125,7 @@ impl Folder {
                 frame.columns(),
                 frame.rows()
             ),
+            driver: folder.pages.as_ref().and_then(|pages| pages.source().driver.clone()),
             bands: frame.bands.clone(),
             rows: frame.rows(),
             columns: frame.columns(),
@@ -141,6 +148,10 @@ impl Folder {
                 Err(error) => return Some(Err(error)),
                 Ok(Content::Tiff) => match tiff(&self.current, profile, &Options::default()) {
                     Ok(pages) => self.pages = Some(pages),
+                    Err(error) => return Some(Err(error)),
+                },
+                Ok(Content::Flir) => match Flir::open(&self.current, profile) {
+                    Ok(pages) => self.pages = Some(Box::new(pages)),
                     Err(error) => return Some(Err(error)),
                 },
                 Ok(Content::Picture) => return Some(picture(&self.current, profile)),
@@ -194,6 +205,9 @@ impl Sensor for Folder {
 /// How many frames the file will deliver; 1 where it is unreadable, which
 /// will come to light in its turn.
 fn frames_in(file: &Path) -> usize {
+    if ends_in(file, &FLIRS) {
+        return Flir::frames_in(file).unwrap_or(1);
+    }
     if !ends_in(file, &TIFFS) {
         return 1;
     }
@@ -380,73 +394,24 @@ fn planes(path: &Path, image: &DynamicImage, maximum: Option<f32>) -> Result<(Ar
 }
 
 /// Refuses JPEG files that the decoder would take and should not: those cut
-/// short, of which it makes up the rest, and those with temperatures inside
-/// (FLIR's segments APP1 that start with `FLIR`), whose visible picture is a
-/// false-colour rendering and would be taken for what the camera measured.
+/// short, of which it makes up the rest, and those with temperatures inside,
+/// whose visible picture is a false-colour rendering and would be taken for
+/// what the camera measured.
 fn refuse_misleading(path: &Path) -> Result<()> {
-    let mut file = BufReader::new(File::open(path).map_err(|e| Error::input(path, e))?);
-    match Jpeg::of(&mut file) {
-        Ok(Jpeg::Radiometric) => {
-            let what = "holds temperatures that this version cannot read, beside a picture";
-            Err(Error::new(Fault::Unsupported, path.display(), what)
-                .hint("export the temperatures as a 16-bit TIFF, or the picture as PNG"))
+    let unread = |maker: &str| {
+        let what = format!("holds temperatures in a format of {maker}'s that is not read here");
+        Error::new(Fault::Unsupported, path.display(), what)
+    };
+    match Thermal::of(path) {
+        Some(Thermal::Dji) => Err(unread("DJI")
+            .hint("export its temperatures as a TIFF file, as DJI's Thermal SDK measures them")),
+        Some(Thermal::InfiRay) => Err(unread("InfiRay")
+            .hint("export its temperatures as a 16-bit TIFF, or the picture as PNG")),
+        _ if jpeg::is_cut_short(path)? => {
+            Err(Error::input(path, "is cut short: its end is missing")
+                .hint("fetch it again, or move it out of the folder"))
         }
-        Ok(Jpeg::CutShort) => Err(Error::input(path, "is cut short: its end is missing")
-            .hint("fetch it again, or move it out of the folder")),
-        // What cannot be followed here is the decoder's to report.
-        Ok(Jpeg::Whole | Jpeg::Other) | Err(_) => Ok(()),
-    }
-}
-
-/// What the segments of a file say about it, if it is a JPEG file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Jpeg {
-    Other,
-    Radiometric,
-    CutShort,
-    Whole,
-}
-
-impl Jpeg {
-    /// Walks the segments up to the pixels, and looks for the mark behind
-    /// those: within pixels, the byte FF is never followed by D9.
-    fn of(file: &mut (impl BufRead + Seek)) -> std::io::Result<Self> {
-        const START_OF_SCAN: u8 = 0xda;
-        const END_OF_IMAGE: u8 = 0xd9;
-        const APP1: u8 = 0xe1;
-        let mut start = [0; 2];
-        file.read_exact(&mut start)?;
-        if start != [0xff, 0xd8] {
-            return Ok(Self::Other);
-        }
-        loop {
-            let mut head = [0; 4];
-            file.read_exact(&mut head)?;
-            let [0xff, marker, high, low] = head else { return Ok(Self::Other) };
-            if marker == START_OF_SCAN {
-                break;
-            }
-            let length = i64::from(u16::from_be_bytes([high, low])) - 2;
-            let mut name = [0; 5];
-            if marker == APP1 && length >= 5 {
-                file.read_exact(&mut name)?;
-                if &name == b"FLIR\0" {
-                    return Ok(Self::Radiometric);
-                }
-                file.seek(SeekFrom::Current(length - 5))?;
-            } else {
-                file.seek(SeekFrom::Current(length.max(0)))?;
-            }
-        }
-        let mut before = 0;
-        for byte in file.bytes() {
-            let byte = byte?;
-            if [before, byte] == [0xff, END_OF_IMAGE] {
-                return Ok(Self::Whole);
-            }
-            before = byte;
-        }
-        Ok(Self::CutShort)
+        _ => Ok(()),
     }
 }
 

@@ -2,9 +2,13 @@
 //!
 //! [`open`] looks at what a source *is*, not at what it is called, and hands
 //! it to the reader of its family: the simulated camera, a folder of
-//! pictures, the pages of a TIFF file, a video, or a raster through GDAL.
+//! pictures, the pages of a TIFF file, a video, FLIR's files of temperatures,
+//! CPTV files, or a raster through GDAL.
 
+mod cptv;
+mod flir;
 mod folder;
+mod jpeg;
 #[cfg(feature = "gdal")]
 pub mod raster;
 mod simulated;
@@ -26,6 +30,10 @@ use crate::error::{Error, Result};
 use crate::frame::{Band, Frame, GeoReference, Unit};
 use crate::profile::Profile;
 
+use self::jpeg::Thermal;
+
+pub use cptv::Cptv;
+pub use flir::Flir;
 pub use folder::Folder;
 pub use simulated::Simulated;
 pub use stack::Stack;
@@ -40,6 +48,9 @@ const LIMIT: usize = 1 << 30;
 pub struct Source {
     /// One phrase for people: what it is and what it was opened from.
     pub description: String,
+    /// The short name of the format, where only some instruments write it:
+    /// GDAL's name of its driver, or `FLIR`.
+    pub driver: Option<String>,
     /// Its bands, in the order of [`Frame::data`].
     pub bands: Arc<[Band]>,
     /// Rows of a picture: of the first one where they differ, of a chip where
@@ -61,6 +72,7 @@ impl Source {
     pub fn like(frame: &Frame, description: impl Into<String>) -> Self {
         Self {
             description: description.into(),
+            driver: None,
             bands: frame.bands.clone(),
             rows: frame.rows(),
             columns: frame.columns(),
@@ -109,6 +121,9 @@ pub struct Options {
 /// - `simulated` or `simulated:SEED`: the simulated thermal camera;
 /// - a folder: its pictures and TIFF files in natural order, one sequence;
 /// - a picture (JPEG, PNG, BMP, WebP, PNM): one frame;
+/// - a JPEG file with FLIR's temperatures inside, or a file FFF or SEQ: frames
+///   in degrees Celsius;
+/// - a CPTV file: its frames;
 /// - a TIFF file of several pages: one frame per page;
 /// - a video file: its frames, through the program `ffmpeg`;
 /// - anything else, and TIFF files of one page or placed on the Earth: a
@@ -177,6 +192,8 @@ fn open_path(
         return Ok(Box::new(Folder::open(path, profile)?));
     }
     match Content::of(path)? {
+        Content::Cptv => Ok(Box::new(Cptv::open(path, profile)?)),
+        Content::Flir => Ok(Box::new(Flir::open(path, profile)?)),
         Content::Picture => Ok(Box::new(Folder::of_one(path, profile)?)),
         Content::Tiff => tiff(path, profile, options),
         Content::Video => Ok(Box::new(Video::open(path, profile)?)),
@@ -227,6 +244,8 @@ fn raster(source: &str, _: Option<&Profile>, _: &Options) -> Result<Box<dyn Sens
 /// What a file is, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
+    Cptv,
+    Flir,
     Picture,
     Tiff,
     Video,
@@ -252,7 +271,11 @@ impl Content {
         if head.is_empty() {
             return Err(Error::input(path, "is empty (0 bytes)"));
         }
-        Ok(Self::of_bytes(&head))
+        Ok(match Self::of_bytes(&head) {
+            Self::Other if cptv::is_one(path) => Self::Cptv,
+            Self::Picture if Thermal::of(path) == Some(Thermal::Flir) => Self::Flir,
+            content => content,
+        })
     }
 
     fn of_bytes(head: &[u8]) -> Self {
@@ -286,7 +309,9 @@ impl Content {
         // Files of ISO media that hold one still picture are left to GDAL.
         let still = [b"avif", b"heic", b"heix", b"mif1", b"jp2 "].iter().any(|b| at(8, 4) == *b);
         let transport = head.first() == Some(&0x47) && head.len() == 64 && at(1, 1)[0] & 0x80 == 0;
-        if is(&TIFFS) {
+        if is(&[b"FFF\0", b"AFF\0"]) {
+            Self::Flir
+        } else if is(&TIFFS) {
             Self::Tiff
         } else if is(&PICTURES) || pnm || bmp || (is(&[b"RIFF"]) && at(8, 4) == b"WEBP") {
             Self::Picture

@@ -87,6 +87,7 @@ impl Raster {
         }
         let source = Source {
             description: format!("{what}, {columns} x {rows} pixels"),
+            driver: Some(driver),
             bands: shown.iter().map(|layer| layer.band.clone()).collect(),
             rows,
             columns,

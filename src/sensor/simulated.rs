@@ -65,6 +65,7 @@ impl Simulated {
             description: format!(
                 "simulated thermal camera, seed {seed}, {COLUMNS} x {ROWS} pixels"
             ),
+            driver: None,
             bands: reconcile("simulated", vec![band], profile)?,
             rows: ROWS,
             columns: COLUMNS,

@@ -71,6 +71,7 @@ impl Stack {
         };
         let source = Source {
             description: format!("{path}: TIFF, {what}, {} x {} pixels", page.columns, page.rows),
+            driver: None,
             bands,
             rows: page.rows,
             columns: page.columns,

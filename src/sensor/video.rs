@@ -54,6 +54,7 @@ impl Video {
             profile: profile.cloned(),
             source: Source {
                 description: String::new(),
+                driver: None,
                 bands: [].into(),
                 rows: layout.rows,
                 columns: layout.columns,

@@ -491,16 +491,6 @@ fn sizes_beyond_the_budget_are_refused_with_numbers() {
 }
 
 #[test]
-fn temperatures_inside_a_jpeg_are_not_taken_for_a_picture() {
-    let Some(data) = crate::data() else { return };
-    for name in ["FLIR.jpg", "FLIR_AX8.jpg", "DJI_XT2.jpg"] {
-        let error = error(&data.join("formats/thermal_parser").join(name));
-        assert_eq!(error.fault, Fault::Unsupported);
-        assert!(error.to_string().contains("temperatures"), "{error}");
-    }
-}
-
-#[test]
 fn a_picture_is_tiled_and_comes_together_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.png");
