@@ -15,7 +15,7 @@ use flate2::read::MultiGzDecoder;
 use ndarray::Array3;
 
 use super::folder::settle;
-use super::{LIMIT, Sensor, Source};
+use super::{Sensor, Source};
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::profile::Profile;
@@ -23,6 +23,8 @@ use crate::profile::Profile;
 const VERSION: u8 = 2;
 /// Frames a second where the file does not say: those of a FLIR Lepton 3.
 const RATE: u8 = 9;
+/// The largest picture; a few bytes of gzip could ask for any.
+const PIXELS: u64 = 1 << 24;
 
 type Stream = MultiGzDecoder<BufReader<File>>;
 
@@ -63,7 +65,7 @@ impl Cptv {
         let head = Fields::read(&mut stream).map_err(damaged)?;
         let (columns, rows) = (head.number(b'X').unwrap_or(0), head.number(b'Y').unwrap_or(0));
         let pixels = u64::from(columns) * u64::from(rows);
-        if section != b'H' || pixels == 0 || pixels * size_of::<f32>() as u64 > LIMIT as u64 {
+        if section != b'H' || !(1..=PIXELS).contains(&pixels) {
             let what = format!("has a damaged head: {columns} x {rows} pixels");
             return Err(Error::input(path, what));
         }
@@ -146,14 +148,18 @@ impl Cptv {
             else {
                 return Err(damage("no frame"));
             };
-            let mut packed = Vec::new();
-            (&mut self.stream).take(u64::from(bytes)).read_to_end(&mut packed)?;
             let (rows, columns) = (self.source.rows, self.source.columns);
             // The first pixel takes 32 bits, each of the others `width`.
             let needed = 4 + ((rows * columns - 1) * width as usize).div_ceil(8);
-            if packed.len() < needed {
-                return Err(damage(&format!("{} of {needed} bytes", packed.len())));
+            if (bytes as usize) < needed {
+                return Err(damage(&format!("{bytes} of {needed} bytes")));
             }
+            let mut packed = vec![0; needed];
+            self.stream.read_exact(&mut packed)?;
+            io::copy(
+                &mut (&mut self.stream).take(u64::from(bytes) - needed as u64),
+                &mut io::sink(),
+            )?;
             self.counts.resize(rows * columns, 0);
             add(&mut self.counts, columns, &packed, width)
                 .ok_or_else(|| damage("counts outside 0..65535"))?;

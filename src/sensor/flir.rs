@@ -31,8 +31,9 @@ const CELSIUS_ZERO_K: f32 = 273.15;
 /// times of the camera's clock.
 ///
 /// Each count becomes a temperature by the camera's own calibration, and by
-/// the emissivity, distance, air and surroundings that the file states; see
-/// [`radiometry`]. The visible picture in such a file is not looked at.
+/// the emissivity, distance, air and surroundings that the file states, with
+/// the formulas of Thermimage (R/raw2temp.R). The visible picture in such a
+/// file is not looked at.
 #[derive(Debug)]
 pub struct Flir {
     path: PathBuf,
