@@ -8,6 +8,7 @@
 mod flac;
 mod foreign;
 pub mod guard;
+mod meter;
 #[cfg_attr(not(feature = "sound"), allow(dead_code, reason = "played by the speaker only"))]
 mod playout;
 #[cfg_attr(not(feature = "sound"), path = "absent.rs")]

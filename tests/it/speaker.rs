@@ -250,7 +250,21 @@ fn find(part: &[f32], whole: &[f32]) -> (usize, f64) {
 
 #[test]
 fn what_is_heard_is_what_is_written_and_decodes() {
-    let Some(pulse) = Pulse::start() else { return };
+    // A busy machine may leave gaps in all of a recording; not in each of three.
+    for _ in 0..3 {
+        let Some(pulse) = Pulse::start() else { return };
+        let errors = heard_against_written(&pulse);
+        eprintln!("correlation and largest error of the code: {errors:?}");
+        if errors.iter().any(|&(r, error)| r > 0.95 && error < 0.05) {
+            return;
+        }
+    }
+    panic!("no part of three recordings is what was written");
+}
+
+/// Plays the simulated camera; for parts of what was recorded after the fade,
+/// the correlation with what was written, and the largest error of the code.
+fn heard_against_written(pulse: &Pulse) -> Vec<(f64, f32)> {
     let wav = pulse.folder.path().join("sound.wav");
     let tape = pulse.record();
     let output = pulse
@@ -266,7 +280,6 @@ fn what_is_heard_is_what_is_written_and_decodes() {
     let mut receiver = Receiver::new();
     let mut code =
         |samples: &[f32], start: usize| layout.code(&receiver.window(samples, start).unwrap());
-    // After the fade. A gap on a busy machine spoils some of these parts.
     let parts = (12..45).step_by(4).map(|slot| {
         let start = slot * SLOT;
         let (lag, correlation) = find(&sent[start..start + 5 * SLOT], &heard);
@@ -277,9 +290,7 @@ fn what_is_heard_is_what_is_written_and_decodes() {
         });
         (correlation, errors.fold(0.0, f32::max))
     });
-    let errors: Vec<(f64, f32)> = parts.collect();
-    eprintln!("correlation and largest error of the code: {errors:?}");
-    assert!(errors.iter().any(|&(r, error)| r > 0.95 && error < 0.05), "{errors:?}");
+    parts.collect()
 }
 
 #[test]
