@@ -181,6 +181,15 @@ impl Model {
         })
     }
 
+    /// Whether a model file can be written to `path`; leaves nothing there.
+    ///
+    /// # Errors
+    ///
+    /// If not.
+    pub fn check_place(path: &Path) -> Result<()> {
+        StagedFile::create(path).map(drop)
+    }
+
     /// Writes the model file: under a temporary name first, then renamed.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use burn::tensor::Device;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use wysiwyh::dataset::Dataset;
+use wysiwyh::model::Model;
 use wysiwyh::recorder::{Pace, Recorder, Session, Target};
 use wysiwyh::train::{Budget, Event, Settings, analytic, device, train};
 use wysiwyh::{Error, Profile, Result};
@@ -98,6 +99,7 @@ impl Arguments {
             (None, steps) => steps.map(Budget::Steps),
         };
         self.check(budget)?;
+        Model::check_place(&self.output)?;
         let device = match self.device {
             Processor::Cpu => Device::flex(),
             Processor::Wgpu => device::wgpu()?,

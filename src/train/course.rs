@@ -200,7 +200,8 @@ impl<'a> Course<'a> {
         let all = mean(scores_db);
         let parts = parts.join(", ");
         let text = format!("{who}: {parts} groups, {all:.3} dB over all levels, choosing groups");
-        say(observer, &text);
+        // Whether to stop is asked once a step, when there is a checkpoint.
+        let _ = say(observer, &text);
     }
 
     /// The best network, if it is worth having.

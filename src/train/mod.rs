@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::autoencoder::linear::{Linear, Moments};
 use crate::autoencoder::{Autoencoder, Part as Ends, haar, read};
 use crate::dataset::{Dataset, Part};
-use crate::error::Result;
+use crate::error::{Error, Fault, Result};
 use crate::evaluate;
 use crate::evaluate::peers::Peer;
 use crate::frame::{Band, Frame};
@@ -112,8 +112,8 @@ pub enum Event<'a> {
     Spent(f64),
 }
 
-/// Who watches the training; `Break` stops it at the next step, with a
-/// checkpoint.
+/// Who watches the training; `Break` stops it, with a checkpoint once a network
+/// is trained.
 pub type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a;
 
 /// Computes the model of `dataset` for `profile`: the linear path fitted on
@@ -122,7 +122,8 @@ pub type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a;
 ///
 /// # Errors
 ///
-/// If there are too few pictures, or more values are asked for than they have.
+/// If there are too few pictures, or more values are asked for than they have;
+/// [`Fault::Interrupted`] where the observer broke it off.
 pub fn analytic(
     dataset: &Dataset,
     profile: &Profile,
@@ -164,14 +165,14 @@ pub fn train(
     let mut course = Course::new(&start, &train, &choose, weights(dataset), settings, device)?;
     if let (true, Some(path)) = (resume, checkpoint) {
         course.resume(path)?;
-        say(observer, &format!("Going on from step {}.", course.step()));
+        say(observer, &format!("Going on from step {}.", course.step()))?;
     }
     let outcome = course.run(checkpoint, observer)?;
     if let Some(path) = checkpoint.filter(|path| path.exists()) {
-        std::fs::remove_file(path).map_err(|e| crate::Error::output(path, e))?;
+        std::fs::remove_file(path).map_err(|e| Error::output(path, e))?;
     }
     let Some((network, steps)) = outcome else {
-        say(observer, "The network is no better on the choosing groups: the linear path is kept.");
+        say(observer, "The network is no better on the choosing groups: the linear path is kept.")?;
         let autoencoder = fitted(&[Part::Train, Part::Choose], shrinkage, dataset, settings)?;
         return scored(
             autoencoder,
@@ -187,9 +188,12 @@ pub fn train(
     scored(autoencoder, dataset, profile, record, observer)
 }
 
-/// Tells the observer a sentence. Whether to stop is asked once a step.
-fn say(observer: &mut Observer<'_>, text: &str) {
-    let _ = observer(Event::Said(text));
+/// Tells the observer a sentence, and asks whether to go on.
+fn say(observer: &mut Observer<'_>, text: &str) -> Result<()> {
+    match observer(Event::Said(text)) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Error::new(Fault::Interrupted, "training", "stopped")),
+    }
 }
 
 /// The record of a model that is not scored yet.
@@ -224,13 +228,13 @@ fn scored(
     let (groups, frames): (Vec<&str>, Vec<Frame>) =
         dataset.frames(Part::Report).map(|(group, frame)| (group, frame.clone())).unzip();
     let count = frames.len();
-    say(observer, &format!("Scoring {count} frames of groups not seen, through the WAV."));
+    say(observer, &format!("Scoring {count} frames of groups not seen, through the WAV."))?;
     record.scores = evaluate::scores(&model(record.clone())?, &frames)?;
 
     let mut fitted = dataset.mirrored(Part::Train);
     fitted.extend(dataset.mirrored(Part::Choose));
     let count = fitted.len();
-    say(observer, &format!("Fitting other codes to {count} pictures for comparison."));
+    say(observer, &format!("Fitting other codes to {count} pictures for comparison."))?;
     for peer in [Peer::pca(&fitted, values)?, Peer::klt_dct(&fitted, values)] {
         let compared = evaluate::compare(&record.scores, &peer, &frames, &groups, &dataset.range);
         record.peers.insert(peer.name.to_owned(), compared);
@@ -264,13 +268,13 @@ fn choose_shrinkage(
 ) -> Result<f32> {
     let (examples, choose) = (dataset.examples(Part::Train), dataset.pictures(Part::Choose));
     let (fitting, choosing) = (examples.len(), choose.len());
-    say(observer, &format!("Fitting to {fitting} pictures, choosing on {choosing}."));
+    say(observer, &format!("Fitting to {fitting} pictures, choosing on {choosing}."))?;
     let moments = Moments::gather(&examples, &weights(dataset))?;
     let mut best = (f64::NEG_INFINITY, 0.5);
     for shrinkage in SHRINKAGES {
         let linear = moments.solve(settings.values, shrinkage)?;
         let psnr = held_out_psnr(&Autoencoder::new(linear, 1.0, &Device::flex()), &choose)?;
-        say(observer, &format!("Shrinkage {shrinkage}: {psnr:.2} dB on the choosing groups."));
+        say(observer, &format!("Shrinkage {shrinkage}: {psnr:.2} dB on the choosing groups."))?;
         if psnr > best.0 {
             best = (psnr, shrinkage);
         }
@@ -304,7 +308,7 @@ fn uniform(mut linear: Linear, pictures: &[Array3<f32>]) -> Result<Autoencoder> 
         let autoencoder = Autoencoder::new(linear.clone(), 1.0, &device);
         let flat = read(autoencoder.components(autoencoder.tensor(pictures)?))?;
         Array2::from_shape_vec((pictures.len(), linear.values()), flat)
-            .map_err(|e| crate::Error::usage("training", e))
+            .map_err(|e| Error::usage("training", e))
     };
     linear.standardise(&components(&linear)?);
     let values = linear.values();
