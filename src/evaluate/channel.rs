@@ -1,8 +1,7 @@
 //! What happens to sound on its way.
 
 use std::fmt;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::error::{Error, Fault, Result};
 use crate::random::Random;
@@ -78,43 +77,31 @@ impl fmt::Display for Channel {
     }
 }
 
-/// `samples` encoded and decoded by ffmpeg; `None` without it.
+/// `samples` encoded and decoded by ffmpeg; `None` where it is not installed,
+/// or lacks the encoder.
 fn coded(samples: &[f32], encoder: &[&str], extension: &str) -> Result<Option<Vec<f32>>> {
     let folder = tempfile::tempdir().map_err(|e| Error::output("temporary folder", e))?;
-    let [raw, file, back] = ["raw", extension, "back"]
-        .map(|extension| folder.path().join("sound").with_extension(extension));
+    let [raw, file] =
+        ["raw", extension].map(|extension| folder.path().join("sound").with_extension(extension));
     let bytes: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
     std::fs::write(&raw, bytes).map_err(|e| Error::output(&raw, e))?;
-    let rate = SAMPLE_RATE.to_string();
-    let plain = ["-f", "f32le", "-ar", &rate, "-ac", "1"];
-    let encoded = ffmpeg(&plain, &raw, encoder, &file)?;
-    if !encoded || !ffmpeg(&[], &file, &plain, &back)? {
-        return Ok(None);
-    }
-    let bytes = std::fs::read(&back).map_err(|e| Error::input(&back, e))?;
-    let mut decoded: Vec<f32> =
-        bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    decoded.resize(samples.len(), 0.0);
-    Ok(Some(decoded))
-}
-
-/// Whether ffmpeg turned the file `from` into the file `to`.
-fn ffmpeg(before: &[&str], from: &Path, after: &[&str], to: &Path) -> Result<bool> {
     let status = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-y"])
-        .args(before)
+        .args(["-nostdin", "-v", "quiet", "-f", "f32le", "-ac", "1", "-ar"])
+        .arg(SAMPLE_RATE.to_string())
         .arg("-i")
-        .arg(from)
-        .args(after)
-        .arg(to)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .arg(&raw)
+        .args(encoder)
+        .arg(&file)
         .status();
     match status {
-        Ok(status) => Ok(status.success()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::new(Fault::Device, "ffmpeg", error)),
+        Ok(status) if status.success() => {}
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::new(Fault::Device, "ffmpeg", error)),
     }
+    let mut decoded = crate::sink::decode(&file)?;
+    decoded.resize(samples.len(), 0.0);
+    Ok(Some(decoded))
 }
 
 #[cfg(test)]
