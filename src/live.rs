@@ -455,7 +455,9 @@ pub(crate) fn open_speaker(
             Ok(Some(Box::new(speaker)))
         }
         Err(error) if matches!(error.fault, Fault::Device | Fault::Unsupported) && !needed => {
-            say(&format!("There is no speaker, so nothing is played: {error}."));
+            let reason = error.to_string();
+            let reason = reason.trim_end_matches('.');
+            say(&format!("There is no speaker, so nothing is played: {reason}."));
             Ok(None)
         }
         Err(error) => Err(error),

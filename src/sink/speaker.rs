@@ -1,6 +1,7 @@
 //! The speaker.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -236,10 +237,14 @@ impl Watch {
 impl Line {
     /// Opens the default output; its name, and what plays to it.
     fn open(shared: &Arc<Shared>) -> Result<(String, Self)> {
-        let device = cpal::default_host().default_output_device().ok_or_else(|| {
+        let none = || {
             Error::new(Fault::Device, "speaker", "this system has no output for sound")
                 .hint(WITHOUT)
-        })?;
+        };
+        if !plausible() {
+            return Err(none());
+        }
+        let device = cpal::default_host().default_output_device().ok_or_else(none)?;
         let name = device.to_string();
         let (mut config, format) = choose(&device, &name)?;
         let failed =
@@ -284,6 +289,26 @@ impl Line {
         stream.play()?;
         Ok(Self { ring, _stream: stream })
     }
+}
+
+/// Whether there can be an output for sound at all: a card, a sound server, or
+/// somebody's own configuration. Where there is none, ALSA's library says so in
+/// a dozen lines of its own on standard error, which nobody can turn off, and
+/// which a screen reader reads out.
+fn plausible() -> bool {
+    if !cfg!(target_os = "linux") {
+        return true;
+    }
+    let folder = |variable: &str| std::env::var_os(variable).map(PathBuf::from);
+    let card = std::fs::read_to_string("/proc/asound/cards")
+        .is_ok_and(|cards| !cards.contains("no soundcards"));
+    let named = ["PULSE_SERVER", "PIPEWIRE_REMOTE", "ALSA_CONFIG_PATH"];
+    let runtime = ["pulse/native", "pipewire-0"]
+        .map(|socket| folder("XDG_RUNTIME_DIR").map(|folder| folder.join(socket)));
+    let configured =
+        [folder("HOME").map(|home| home.join(".asoundrc")), Some("/etc/asound.conf".into())];
+    card || named.iter().any(|variable| std::env::var_os(variable).is_some())
+        || runtime.iter().chain(&configured).flatten().any(|path| path.exists())
 }
 
 /// What to do where there is no speaker.
