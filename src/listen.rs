@@ -74,9 +74,12 @@ pub fn run(
     }
     let Sound { samples, header, model, sureness } = open(audio, voice)?;
     let frames = check(audio, &samples, &header, &model)?;
-    let sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?
+    let mut sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?
         .with_range(header.range.clone())
         .with_polarity(header.polarity);
+    if sureness.is_some() {
+        sonifier.equalise(&samples, frames);
+    }
     let staging = StagedFolder::open(folder)?;
     let mut decoder = Decoder { audio, sonifier, header, frames, sureness };
     let written = decoder.write(&samples, &staging, stop, tell);

@@ -11,12 +11,16 @@ use crate::receiver::Receiver;
 use crate::sensor::Source;
 use crate::sink::Header;
 use crate::spectrum::noisy::{Levels, Observation};
+use crate::spectrum::response::Response;
 use crate::spectrum::{Layout, Mapping, Spectrum};
 use crate::synth::{SLOT_S, Synth};
 
 /// How often the anchor of noisy levels is corrected; each step takes off at
 /// least half of its error.
 const ANCHOR_STEPS: usize = 5;
+
+/// A response is learned from so many slots at most, evenly spaced.
+const RESPONSE_SLOTS: usize = 200;
 
 /// Frames of one kind to sound, one slot each.
 #[derive(Debug)]
@@ -26,6 +30,7 @@ pub struct Sonifier {
     synth: Synth,
     receiver: Receiver,
     estimator: Estimator,
+    response: Option<Response>,
     range: Vec<[f64; 2]>,
     polarity: Polarity,
     seed: u64,
@@ -73,6 +78,7 @@ impl Sonifier {
             layout: Layout::new(&mapping)?,
             synth: Synth::new(seed),
             receiver: Receiver::new(),
+            response: None,
             estimator: Estimator::new(model.autoencoder(), asked),
             range: model.range().to_vec(),
             polarity: model.profile().polarity,
@@ -182,12 +188,27 @@ impl Sonifier {
     /// The code heard in slot `slot` of `samples`, counted from the end of the
     /// lead-in; `None` past the last whole slot.
     pub fn hear(&mut self, samples: &[f32], slot: usize) -> Option<Vec<f32>> {
-        let spectrum = self.receiver.spectrum(samples, slot)?;
-        let noise = self.receiver.noise(samples, slot);
-        Some(match noise.and_then(|noise| self.layout.levels(&spectrum, &noise)) {
+        let mut spectrum = self.receiver.spectrum(samples, slot)?;
+        let mut noise = self.receiver.noise(samples, slot)?;
+        if let Some(response) = &self.response {
+            response.take_out(&mut spectrum, &mut noise);
+        }
+        Some(match self.layout.levels(&spectrum, &noise) {
             Some(levels) => self.most_probable(&levels),
             None => self.layout.code(&spectrum),
         })
+    }
+
+    /// Learns from a recording of `slots` slots, aligned as [`Self::hear`] wants
+    /// it, what the way that it took does to levels; `hear` takes that out
+    /// from then on.
+    pub fn equalise(&mut self, samples: &[f32], slots: usize) {
+        let step = slots.div_ceil(RESPONSE_SLOTS).max(1);
+        let spectra: Vec<Spectrum> = (0..slots)
+            .step_by(step)
+            .filter_map(|slot| self.receiver.spectrum(samples, slot))
+            .collect();
+        self.response = self.layout.response(&spectra);
     }
 
     /// The most probable code behind levels heard through noise.

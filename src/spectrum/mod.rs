@@ -43,6 +43,7 @@
 mod axis;
 pub mod hearing;
 pub mod noisy;
+pub mod response;
 
 use serde::{Deserialize, Serialize};
 

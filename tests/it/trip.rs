@@ -306,7 +306,9 @@ fn copies_in_other_formats_decode_too() {
         array(&out.join("frames.npy"))
     };
     let sent = decode(&original, "original");
-    let copies: [(&str, &[&str], f32); 3] = [
+    let speaker = ["-af", "treble=g=-8:f=3000,bass=g=5:f=200", "-map_metadata", "-1"];
+    let copies: [(&str, &[&str], f32); 4] = [
+        ("through-a-speaker.flac", &speaker, 1.2),
         ("copy.mp3", &["-b:a", "128k", "-map_metadata", "-1"], 0.3),
         ("late.flac", &["-af", "adelay=337|337,volume=-9dB", "-map_metadata", "-1"], 0.1),
         ("slow.wav", &["-ar", "44100", "-map_metadata", "-1"], 0.1),
