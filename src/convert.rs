@@ -176,7 +176,11 @@ fn convert(
     let named = |error| staging.named(error);
     let mut outputs =
         Outputs::create(job, scene, &stem, &staging, &source, &sonifier).map_err(named)?;
-    tell(Event::Started { scene, frames: source.frames });
+    let slots = |frames: usize| match source.period_s {
+        Some(period_s) => (frames as f64 * period_s / SLOT_S).ceil() as usize,
+        None => frames,
+    };
+    tell(Event::Started { scene, frames: source.frames.map(slots) });
 
     let mut slots = Slots::new(sensor);
     while let Some(frame) = slots.advance()? {
@@ -253,6 +257,9 @@ impl Slots {
     fn step(&mut self) -> Result<bool> {
         for frame in self.sensor.by_ref() {
             let frame = frame?;
+            if let (Some(_), Some(before)) = (self.period_s, &self.current) {
+                sensor::check_clock(before.time_s, frame.time_s)?;
+            }
             let readings = frame.data.iter().any(|value| !value.is_nan());
             self.readings |= readings;
             self.current = Some(frame);

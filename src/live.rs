@@ -21,7 +21,7 @@ use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::profile::Polarity;
 use crate::recorder::{Recorder, Target};
-use crate::sensor::{Sensor, Source};
+use crate::sensor::{Sensor, Source, check_clock};
 use crate::session;
 use crate::sink::{self, FileSink, Format, Header, Sink, Speaker};
 use crate::sonifier::{Sonifier, Sound};
@@ -101,15 +101,18 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
     let newest = Arc::new(Newest::default());
     let thread = {
         let newest = newest.clone();
-        std::thread::spawn(move || capture(sensor, &newest))
+        std::thread::spawn(move || {
+            let ended = Ending(&newest);
+            capture(sensor, ended.0);
+        })
     };
     let played = play(settings.slots, &source, &newest, &mut sonifier, &mut outputs, stop);
     newest.close();
     // A thread that panicked has said so itself.
     let _ = thread.join();
-    let mut summary = outputs.finish(&mut sonifier)?;
-    summary.dropped = newest.lock().dropped;
-    played.map(|()| summary)
+    let finished = outputs.finish(&mut sonifier);
+    played?;
+    Ok(Summary { dropped: newest.lock().dropped, ..finished? })
 }
 
 /// One sentence on what will be heard.
@@ -196,6 +199,7 @@ impl Clock {
 fn capture(sensor: Box<dyn Sensor>, newest: &Newest) {
     let (period_s, tiled) = (sensor.source().period_s, sensor.source().scene.is_some());
     let mut start = None;
+    let mut before_s = None;
     let mut end = Instant::now();
     for frame in sensor {
         let frame = match frame {
@@ -210,6 +214,10 @@ fn capture(sensor: Box<dyn Sensor>, newest: &Newest) {
             }
             continue;
         };
+        if let Err(error) = check_clock(before_s.unwrap_or(frame.time_s), frame.time_s) {
+            return newest.end(Some(error));
+        }
+        before_s = Some(frame.time_s);
         let (began, first_s) = *start.get_or_insert((Instant::now(), frame.time_s));
         let offset_s = (frame.time_s - first_s).max(0.0);
         let due = Duration::try_from_secs_f64(offset_s).ok().and_then(|d| began.checked_add(d));
@@ -223,6 +231,17 @@ fn capture(sensor: Box<dyn Sensor>, newest: &Newest) {
     // The last frame has its time, too.
     newest.sleep_until(end);
     newest.end(None);
+}
+
+/// Says that no more frames will come, even where reading them panics: or the
+/// slot clock would wait for ever.
+struct Ending<'a>(&'a Newest);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let failed = || Error::new(Fault::Input, "source", "its reader failed");
+        self.0.end(std::thread::panicking().then(failed));
+    }
 }
 
 /// The newest frame, between the capture thread and the slot clock.
@@ -294,7 +313,8 @@ impl Newest {
     /// No more frames will come.
     fn end(&self, failure: Option<Error>) {
         let mut state = self.lock();
-        (state.ended, state.failure) = (true, failure);
+        state.ended = true;
+        state.failure = failure.or(state.failure.take());
         self.changed.notify_all();
     }
 
@@ -346,16 +366,19 @@ impl Outputs {
     ) -> Result<Self> {
         let mut header = sonifier.header(source, &settings.source);
         header.start_time = Some(rfc3339(SystemTime::now()));
+        let format = settings.sound.as_deref().map(|path| {
+            Format::of(path).ok_or_else(|| {
+                Error::usage(path.display(), "its name ends neither in .wav nor in .flac")
+            })
+        });
+        let format = format.transpose()?;
         let speaker = open_speaker(settings.volume_db, settings.sound.is_none(), say)?;
         if speaker.is_none() && settings.sound.is_none() && settings.rrd.is_none() {
             return Err(Error::usage("--no-speaker", "then nothing would come of it")
                 .hint("write a file: -o sound.wav, or --rrd session.rrd"));
         }
         let mut file = None;
-        if let Some(path) = &settings.sound {
-            let format = Format::of(path).ok_or_else(|| {
-                Error::usage(path.display(), "its name ends neither in .wav nor in .flac")
-            })?;
+        if let (Some(path), Some(format)) = (&settings.sound, format) {
             file = Some(sink::create(path, format, &header)?);
             say(&format!("The sound is written to {}.", path.display()));
         }

@@ -20,7 +20,7 @@ use super::{STOP, VoiceArguments, preset};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    rasters, pictures, TIFFs of many pages, folders of pictures (one sound
-          for a folder), videos, FLIR's radiometric files, `simulated`
+          for a folder), videos, FLIR's radiometric files, CPTV recordings, `simulated`
 Writes:   into DIR, named after each scene: .wav or .flac; .geojson where the scene
           lies on a map (which seconds of the sound show which ground); .npy and
           .rrd on request. Names that would collide get -2, -3 ..

@@ -31,7 +31,7 @@ const TRIED: usize = 100;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    a raster, a picture, a TIFF of one page or many, a folder of pictures,
-          a video, a radiometric file of FLIR's, or `simulated`
+          a video, a radiometric file of FLIR's, a CPTV recording, or `simulated`
 Writes:   a table, or JSON with --json; with --npy the frames as read,
           [frame, band, row, column] f32, NaN = no reading
 Units:    values in the band's unit (degC, K, reflectance, counts), wavelengths

@@ -15,8 +15,9 @@ use super::{STOP, SpeakerArguments, VoiceArguments, preset};
 /// request also to files. Ctrl-C ends it and closes the files.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Reads:    simulated:SEED, a video (at its own rate), a folder of pictures or a TIFF
-          of many pages (one sound frame each)
+Reads:    simulated:SEED; a video, a FLIR SEQ or a CPTV recording, at its own rate;
+          a folder of pictures, a TIFF of many pages or a large scene in tiles,
+          one sound frame each
 Writes:   FILE (.wav or .flac) and RRD on request; both grow in place, and what a
           killed process leaves can be read
 Units:    volume in dB, latency in milliseconds

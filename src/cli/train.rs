@@ -54,7 +54,8 @@ pub struct Arguments {
     #[arg(long, value_name = "M", value_parser = minutes)]
     minutes: Option<f64>,
     /// Train a network for so many steps: the same seed gives the same model
-    #[arg(long, value_name = "N", conflicts_with = "minutes")]
+    #[arg(long, value_name = "N", conflicts_with = "minutes",
+          value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
     /// Units of a hidden layer of the network
     #[arg(long, value_name = "W", default_value_t = Settings::default().width)]
@@ -105,6 +106,7 @@ impl Arguments {
             Processor::Wgpu => device::wgpu()?,
         };
         let profile = Profile::find(&self.sensor)?;
+        let path = checkpoint(&self.output);
         let dataset = Dataset::read(&self.data, &profile, self.seed)?;
         let recorder = self.recorder(&dataset, &profile)?;
         let (values, seed, width) = (self.values, self.seed, self.width);
@@ -115,8 +117,8 @@ impl Arguments {
             None => analytic(&dataset, &profile, &settings, &mut observer)?,
             Some(budget) => {
                 let settings = Settings { budget, ..settings };
-                let (path, resume) = (checkpoint(&self.output), self.resume);
-                train(&dataset, &profile, &settings, &device, Some(&path), resume, &mut observer)?
+                let (path, resume) = (Some(path.as_path()), self.resume);
+                train(&dataset, &profile, &settings, &device, path, resume, &mut observer)?
             }
         };
         drop(watch);
@@ -124,6 +126,10 @@ impl Arguments {
             recorder.finish()?;
         }
         model.save(&self.output)?;
+        if budget.is_some() {
+            // Only now is nothing lost with it.
+            std::fs::remove_file(&path).map_err(|e| Error::output(&path, e))?;
+        }
         let record = model.record();
         report.print(&record.scores)?;
         for (name, peer) in &record.peers {
@@ -141,6 +147,18 @@ impl Arguments {
         if let (None, Some(flag)) = (budget, resumed.or(on_adapter)) {
             let what = "only a network is trained in steps; the linear path takes seconds";
             return Err(Error::usage(flag, what).hint(hint));
+        }
+        let path = checkpoint(&self.output);
+        match (budget, self.resume, path.exists()) {
+            (Some(_), false, true) => {
+                let what = "is the checkpoint of an earlier training";
+                return Err(Error::output(path, what).hint("go on with --resume, or remove it"));
+            }
+            (Some(_), true, false) => {
+                let what = "is not there, so that there is nothing to go on from";
+                return Err(Error::input(path, what).hint("leave out --resume to begin anew"));
+            }
+            _ => {}
         }
         if !self.values.is_power_of_two() {
             let what = format!("{} values, it must be a power of two", self.values);

@@ -12,7 +12,7 @@ use super::report::Report;
 /// one that matches.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Reads:    a .rrd file of `live --rrd`, `convert --rrd` or `demo`
+Reads:    a .rrd file of `live --rrd`, `convert --rrd`, `train --rrd` or `demo`
 Writes:   nothing
 Units:    in the viewer: levels in dB, loudness in LUFS, time in seconds since the
           end of the sound's lead-in
@@ -25,8 +25,7 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
-        report.note("The viewer is a window of its own; close it to go on here.");
-        recorder::view(&self.session)?;
+        recorder::view(&self.session, &mut |line| report.note(line))?;
         Ok(ExitCode::SUCCESS)
     }
 }

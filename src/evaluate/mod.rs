@@ -81,8 +81,10 @@ pub struct Comparison {
     /// Mean PSNR in dB of the other, by number of values: 1, 2, 4 .. K.
     pub psnr_db: BTreeMap<usize, f64>,
     /// What the code through a 16-bit file gains over it at K, mean over
-    /// frames, in dB.
-    pub gain_db: f64,
+    /// frames, in dB; absent where the other has fewer values, for want of
+    /// training pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gain_db: Option<f64>,
     /// The 95 % interval of the gain, bootstrapped over groups; absent where
     /// there is only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -165,16 +167,14 @@ pub fn compare(
     range: &[[f64; 2]],
 ) -> Comparison {
     let curves = peer.psnr_db(frames, range);
-    let gains: Vec<f64> = match curves.values().next_back() {
-        Some(last) => {
-            scores.psnr_frames_db.iter().zip(last).map(|(own, other)| own - other).collect()
-        }
-        None => Vec::new(),
-    };
+    let values = scores.psnr_sound_db.keys().next_back();
+    let gains: Option<Vec<f64>> = values.and_then(|values| curves.get(values)).map(|other| {
+        scores.psnr_frames_db.iter().zip(other).map(|(own, other)| own - other).collect()
+    });
     Comparison {
         psnr_db: curves.iter().map(|(&values, psnr)| (values, mean(psnr))).collect(),
-        gain_db: mean(&gains),
-        interval_db: interval(&gains, groups),
+        gain_db: gains.as_deref().map(mean),
+        interval_db: gains.as_deref().and_then(|gains| interval(gains, groups)),
     }
 }
 
@@ -207,7 +207,10 @@ fn interval(gains: &[f64], groups: &[&str]) -> Option<[f64; 2]> {
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "gained {:+.2} dB", self.gain_db)?;
+        match self.gain_db {
+            Some(gain_db) => write!(f, "gained {gain_db:+.2} dB")?,
+            None => write!(f, "too few training pictures for as many values")?,
+        }
         if let Some([low, high]) = self.interval_db {
             write!(f, " ({low:+.2} to {high:+.2}, 95 % over groups)")?;
         }

@@ -23,7 +23,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Principal components of the pixels of all bands, as many as `values`;
+    /// Principal components of the pixels of all bands, as many as `values`, or
+    /// fewer where there are fewer pictures or pixels;
     /// `pictures` are `[band, row, column]`, normalised and without gaps.
     ///
     /// # Errors

@@ -16,20 +16,23 @@ const MAGIC: [u8; 4] = *b"RRF2";
 
 /// Opens the session at `path` in the Rerun viewer and waits until it is
 /// closed. The viewer is the program named by `RERUN_VIEWER`, else `rerun` on
-/// the `PATH`; it listens on the loopback interface only.
+/// the `PATH`; it listens on the loopback interface only. `say` is told when it
+/// opens.
 ///
 /// # Errors
 ///
 /// If `path` is no session, if there is no viewer or it is not of version
 /// 0.36, or if it fails.
-pub fn view(path: &Path) -> Result<()> {
+pub fn view(path: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
     let mut magic = [0; MAGIC.len()];
     let mut file = std::fs::File::open(path).map_err(|e| Error::input(path, e))?;
     if file.read_exact(&mut magic).is_err() || magic != MAGIC {
-        return Err(Error::input(path, "is not a Rerun session")
-            .hint("sessions are the .rrd files that `--record` writes"));
+        return Err(Error::input(path, "is not a Rerun session").hint(
+            "sessions are the .rrd files that `demo` and the option --rrd of other verbs write",
+        ));
     }
     let viewer = find()?;
+    say("The viewer is a window of its own; close it to go on here.");
     let status = Command::new(&viewer)
         .args(["--bind", "127.0.0.1"])
         .arg(path)

@@ -124,7 +124,7 @@ impl Cptv {
         Some(frame.map(|mut frame| {
             let period_s = self.source.period_s.unwrap_or(0.0);
             frame.time_s = match (fields.number(b't'), self.first_ms) {
-                (Some(now), Some(first)) => f64::from(now.wrapping_sub(first)) / 1000.0,
+                (Some(now), Some(first)) => f64::from(now.saturating_sub(first)) / 1000.0,
                 (now, _) => {
                     self.first_ms = self.first_ms.or(now);
                     self.delivered as f64 * period_s

@@ -105,7 +105,9 @@ impl Flir {
     /// Mean seconds between the frames of a sequence, where the clock ran.
     fn period_s(&self) -> Result<Option<f64>> {
         let Some(last) = self.rest.back() else { return Ok(None) };
-        let elapsed_s = self.recording(last.clone())?.time_s - self.first_s;
+        // Where the last frame is damaged, those before it are read all the same.
+        let Ok(last) = self.recording(last.clone()) else { return Ok(None) };
+        let elapsed_s = last.time_s - self.first_s;
         Ok((elapsed_s > 0.0).then(|| elapsed_s / self.rest.len() as f64))
     }
 

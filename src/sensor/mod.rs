@@ -43,6 +43,24 @@ pub use video::Video;
 /// The largest picture that is decoded at once: 1 GiB of f32 readings.
 const LIMIT: usize = 1 << 30;
 
+/// The longest time between two pictures of a source, in seconds: beyond that
+/// its clock is damaged, and nobody would listen to the gap.
+const LONGEST_GAP_S: f64 = 3600.0;
+
+/// Whether a picture at `now_s` can follow one at `before_s`, both in seconds.
+///
+/// # Errors
+///
+/// If it lies before it, or more than an hour after it.
+pub(crate) fn check_clock(before_s: f64, now_s: f64) -> Result<()> {
+    let apart_s = now_s - before_s;
+    if (0.0..=LONGEST_GAP_S).contains(&apart_s) {
+        return Ok(());
+    }
+    let what = format!("a picture at {now_s:.1} s follows one at {before_s:.1} s");
+    Err(Error::input("source", what).hint("its clock is damaged; cut the file, or mend it"))
+}
+
 /// What a source is, known before its first frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
@@ -418,6 +436,16 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
 mod tests {
     use super::*;
     use crate::frame::Unit;
+
+    #[test]
+    fn clocks_go_forward_and_do_not_jump() {
+        for (before_s, now_s, fine) in
+            [(0.0, 0.0, true), (1.0, 1.1, true), (2.0, 1.0, false), (0.0, 4e9, false)]
+        {
+            assert_eq!(check_clock(before_s, now_s).is_ok(), fine, "{before_s} {now_s}");
+        }
+        assert!(check_clock(0.0, f64::NAN).is_err());
+    }
 
     #[test]
     fn the_profile_names_the_bands_and_the_file_scales_them() {

@@ -136,6 +136,7 @@ impl<'a> Course<'a> {
         if !self.progress.step.is_multiple_of(self.settings.interval) {
             self.assess(observer)?;
         }
+        self.save(checkpoint)?;
         self.outcome()
     }
 

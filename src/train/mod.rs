@@ -37,7 +37,8 @@ const SHRINKAGES: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
 pub struct Settings {
     /// Number of code values, K, a power of two.
     pub values: usize,
-    /// Seed of the split, of the network's start and of every draw.
+    /// Seed of the network's start and of every draw; the record names it as that
+    /// of the split, too, so [`Dataset::read`] is to be given the same.
     pub seed: u64,
     /// Which ends of the autoencoder get a network.
     pub part: Ends,
@@ -141,8 +142,8 @@ pub fn analytic(
 /// groups; otherwise the result is that of [`analytic`].
 ///
 /// `checkpoint` is a file that holds the state now and then, and when the
-/// observer breaks off; with `resume` training goes on from it. It is removed
-/// once training is complete. On the CPU and with [`Budget::Steps`], a run
+/// observer breaks off; with `resume` training goes on from it. Whoever stores
+/// the model removes it afterwards. On the CPU and with [`Budget::Steps`], a run
 /// that was broken off and resumed gives the same model as one that was not.
 ///
 /// # Errors
@@ -168,9 +169,6 @@ pub fn train(
         say(observer, &format!("Going on from step {}.", course.step()))?;
     }
     let outcome = course.run(checkpoint, observer)?;
-    if let Some(path) = checkpoint.filter(|path| path.exists()) {
-        std::fs::remove_file(path).map_err(|e| Error::output(path, e))?;
-    }
     let Some((network, steps)) = outcome else {
         say(observer, "The network is no better on the choosing groups: the linear path is kept.")?;
         let autoencoder = fitted(&[Part::Train, Part::Choose], shrinkage, dataset, settings)?;

@@ -321,11 +321,11 @@ fn no_target_records_nothing() {
 #[test]
 fn only_sessions_can_be_viewed() {
     let folder = tempfile::tempdir().unwrap();
-    let error = view(&folder.path().join("missing.rrd")).unwrap_err();
+    let error = view(&folder.path().join("missing.rrd"), &mut |_| ()).unwrap_err();
     assert_eq!(error.fault, Fault::Input);
     let path = folder.path().join("text.rrd");
     std::fs::write(&path, "RRF").unwrap();
-    let error = view(&path).unwrap_err();
+    let error = view(&path, &mut |_| ()).unwrap_err();
     assert!(error.to_string().contains("not a Rerun session"), "{error}");
 }
 
