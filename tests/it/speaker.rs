@@ -250,21 +250,21 @@ fn find(part: &[f32], whole: &[f32]) -> (usize, f64) {
 
 #[test]
 fn what_is_heard_is_what_is_written_and_decodes() {
-    // A busy machine may leave gaps in all of a recording; not in each of three.
+    // A busy machine may leave gaps in most of a recording; not in each of three.
     for _ in 0..3 {
         let Some(pulse) = Pulse::start() else { return };
         let errors = heard_against_written(&pulse);
-        eprintln!("correlation and largest error of the code: {errors:?}");
-        if errors.iter().any(|&(r, error)| r > 0.95 && error < 0.05) {
+        eprintln!("largest error of the code in each slot: {errors:?}");
+        if errors.iter().filter(|&&error| error < 0.02).count() > errors.len() / 2 {
             return;
         }
     }
-    panic!("no part of three recordings is what was written");
+    panic!("most of three recordings is not what was written");
 }
 
-/// Plays the simulated camera; for parts of what was recorded after the fade,
-/// the correlation with what was written, and the largest error of the code.
-fn heard_against_written(pulse: &Pulse) -> Vec<(f64, f32)> {
+/// Plays the simulated camera; the largest error of the code in each slot
+/// after the fade, between what was recorded and what was written.
+fn heard_against_written(pulse: &Pulse) -> Vec<f32> {
     let wav = pulse.folder.path().join("sound.wav");
     let tape = pulse.record();
     let output = pulse
@@ -280,17 +280,15 @@ fn heard_against_written(pulse: &Pulse) -> Vec<(f64, f32)> {
     let mut receiver = Receiver::new();
     let mut code =
         |samples: &[f32], start: usize| layout.code(&receiver.window(samples, start).unwrap());
-    let parts = (12..45).step_by(4).map(|slot| {
-        let start = slot * SLOT;
-        let (lag, correlation) = find(&sent[start..start + 5 * SLOT], &heard);
-        let errors = (0..4).flat_map(|n| {
-            let at = n * SLOT + JOIN;
-            let (ours, theirs) = (code(&sent, start + at), code(&heard, lag + at));
-            ours.into_iter().zip(theirs).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>()
-        });
-        (correlation, errors.fold(0.0, f32::max))
-    });
-    parts.collect()
+    // Still pictures repeat every 80 ms: only the whole tells where it lies.
+    let (lag, _) = find(&sent[12 * SLOT..45 * SLOT], &heard);
+    (0..33)
+        .map(|slot| {
+            let at = slot * SLOT + JOIN;
+            let (ours, theirs) = (code(&sent, 12 * SLOT + at), code(&heard, lag + at));
+            ours.into_iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+        })
+        .collect()
 }
 
 #[test]
