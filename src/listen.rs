@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ndarray::{Array3, s};
 
 use crate::error::{Error, Fault, Result};
-use crate::frame::{Area, Band};
+use crate::frame::{Area, Band, Frame};
 use crate::inspect::Statistics;
 use crate::map::Mosaic;
 use crate::model::Model;
@@ -22,7 +22,7 @@ use crate::picture;
 use crate::profile::Profile;
 use crate::receiver::Receiver;
 use crate::receiver::align::{Aligned, align};
-use crate::sensor::Scene;
+use crate::sensor::{Scene, Source};
 use crate::sink::{self, Header, Recording};
 use crate::sonifier::Sonifier;
 use crate::staging::StagedFolder;
@@ -139,24 +139,10 @@ fn unsaid(audio: &Path, voice: &Voice) -> Result<(Header, Model)> {
     let model = voice.model_for("")?;
     let sonifier = voice.sonifier(model.clone())?;
     let [rows, columns] = model.grid();
-    let header = Header {
-        format: sink::FORMAT,
-        version: String::new(),
-        model: model.name().to_owned(),
-        model_hash: model.hash().to_owned(),
-        profile: model.profile().name.clone(),
-        mapping: sonifier.layout().mapping().clone(),
-        polarity: sonifier.polarity(),
-        range: sonifier.range().to_vec(),
-        seed: voice.seed,
-        lead_in_s: SLOT_S,
-        frames: None,
-        area: Area { row: 0, column: 0, rows, columns },
-        source: audio.display().to_string(),
-        start_time: None,
-        scene: None,
-        positions: Vec::new(),
-    };
+    // Nothing says which part of the grid held the picture: all of it may.
+    let picture = Array3::zeros((model.bands().len(), rows, columns));
+    let whole = Source::like(&Frame::new(picture, model.bands().into(), 0.0), "a recording");
+    let header = sonifier.header(&whole, &audio.display().to_string());
     Ok((header, model))
 }
 

@@ -19,6 +19,9 @@ use crate::synth::{SLOT_S, Synth};
 /// least half of its error.
 const ANCHOR_STEPS: usize = 5;
 
+/// An anchor that is off by less than this, in dB, is right.
+const ANCHOR_ERROR_DB: f64 = 1e-6;
+
 /// A response is learned from so many slots at most, evenly spaced.
 const RESPONSE_SLOTS: usize = 200;
 
@@ -193,10 +196,10 @@ impl Sonifier {
         if let Some(response) = &self.response {
             response.take_out(&mut spectrum, &mut noise);
         }
-        Some(match self.layout.levels(&spectrum, &noise) {
+        match self.layout.levels(&spectrum, &noise) {
             Some(levels) => self.most_probable(&levels),
-            None => self.layout.code(&spectrum),
-        })
+            None => Some(self.layout.code(&spectrum)),
+        }
     }
 
     /// Learns from a recording of `slots` slots, aligned as [`Self::hear`] wants
@@ -212,7 +215,7 @@ impl Sonifier {
     }
 
     /// The most probable code behind levels heard through noise.
-    fn most_probable(&self, levels: &Levels) -> Vec<f32> {
+    fn most_probable(&self, levels: &Levels) -> Option<Vec<f32>> {
         let mut anchor_db = levels.anchor_db();
         let mut estimate = Vec::new();
         for _ in 0..ANCHOR_STEPS {
@@ -220,12 +223,17 @@ impl Sonifier {
             if self.polarity == Polarity::ColdLoud {
                 heard.iter_mut().for_each(Observation::reverse);
             }
-            estimate = self.estimator.estimate(&heard);
+            estimate = self.estimator.estimate(&heard)?;
             let mean = estimate.iter().sum::<f64>() / estimate.len().max(1) as f64;
             let mean = if self.polarity == Polarity::ColdLoud { 1.0 - mean } else { mean };
-            anchor_db = levels.corrected_db(anchor_db, mean);
+            let corrected_db = levels.corrected_db(anchor_db, mean);
+            // Without noise the first guess is right.
+            if (corrected_db - anchor_db).abs() < ANCHOR_ERROR_DB {
+                break;
+            }
+            anchor_db = corrected_db;
         }
-        estimate.into_iter().map(|value| self.polar(value as f32)).collect()
+        Some(estimate.into_iter().map(|value| self.polar(value as f32)).collect())
     }
 
     /// The picture that a code still holds, `[band, row, column]` on the

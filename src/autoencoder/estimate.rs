@@ -42,8 +42,8 @@ impl Estimator {
     }
 
     /// The most probable code, each value in 0..1, after what was heard of
-    /// each value.
-    pub fn estimate(&self, heard: &[Observation]) -> Vec<f64> {
+    /// each value. `None` where what was heard is no number.
+    pub fn estimate(&self, heard: &[Observation]) -> Option<Vec<f64>> {
         let (logits, precision): (Vec<f64>, Vec<f64>) = heard
             .iter()
             .zip(self.logits.outer_iter())
@@ -56,11 +56,10 @@ impl Estimator {
         let size = right.len();
         let system = Mat::from_fn(size, size, |row, column| matrix[(row, column)]);
         let right = Mat::from_fn(size, 1, |row, _| right[row]);
-        // The matrix is positive definite, as it is 1 plus a square.
-        let Ok(decomposition) = system.llt(Side::Lower) else { return vec![0.5; heard.len()] };
-        let solution = decomposition.solve(&right);
+        // Positive definite, as it is 1 plus a square: it fails on NaN alone.
+        let solution = system.llt(Side::Lower).ok()?.solve(&right);
         let components = Array1::from_shape_fn(size, |row| solution[(row, 0)]);
-        self.logits.dot(&components).iter().map(|&logit| haar::squash(logit)).collect()
+        Some(self.logits.dot(&components).iter().map(|&logit| haar::squash(logit)).collect())
     }
 }
 
@@ -147,7 +146,7 @@ mod tests {
             for code in codes(&autoencoder, groups, 5) {
                 let sharp = |&value: &f64| Observation::Sharp { value, variance: 0.0 };
                 let heard: Vec<Observation> = code.iter().map(sharp).collect();
-                for (a, b) in estimator.estimate(&heard).iter().zip(&code) {
+                for (a, b) in estimator.estimate(&heard).unwrap().iter().zip(&code) {
                     assert!((a - b).abs() < 1e-5, "{groups} groups: {a} of {b}");
                 }
             }
@@ -164,6 +163,7 @@ mod tests {
             };
             32
         ]);
+        let code = code.unwrap();
         assert!(code.iter().all(|value| (value - 0.5).abs() < 1e-6), "{code:?}");
     }
 
@@ -178,7 +178,8 @@ mod tests {
             let noisy: Vec<f64> = code.iter().map(|c| c + deviation * random.normal()).collect();
             let heard: Vec<Observation> =
                 noisy.iter().map(|&value| observe(value, deviation * deviation)).collect();
-            for (error, code_back) in errors.iter_mut().zip([noisy, estimator.estimate(&heard)]) {
+            let estimate = estimator.estimate(&heard).unwrap();
+            for (error, code_back) in errors.iter_mut().zip([noisy, estimate]) {
                 let off = |(a, b): (&f64, &f64)| (a.clamp(0.0, 1.0) - b).powi(2);
                 *error += code_back.iter().zip(&code).map(off).sum::<f64>();
             }

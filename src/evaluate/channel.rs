@@ -1,6 +1,5 @@
 //! What happens to sound on its way.
 
-use std::fmt;
 use std::process::Command;
 
 use crate::error::{Error, Fault, Result};
@@ -68,12 +67,6 @@ impl Channel {
             Self::Opus => return coded(samples, &["-c:a", "libopus", "-b:a", "64k"], "ogg"),
         }
         Ok(Some(carried))
-    }
-}
-
-impl fmt::Display for Channel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use faer::{Mat, Side};
 use ndarray::{Array1, Array2, Array3, s};
 
-use super::figures::{mean, psnr_db};
+use super::figures::psnr_db;
 use crate::autoencoder::linear::{cosines, spectral_components};
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
@@ -105,12 +105,6 @@ impl Peer {
         }
         curve
     }
-
-    /// The mean over `frames` of [`Peer::psnr_db`].
-    pub fn curve_db(&self, frames: &[Frame], range: &[[f64; 2]]) -> BTreeMap<usize, f64> {
-        let all = self.psnr_db(frames, range);
-        all.into_iter().map(|(values, psnr)| (values, mean(&psnr))).collect()
-    }
 }
 
 /// PSNR of the flat normalised picture `back` against `frame`.
@@ -157,6 +151,7 @@ fn orthonormal(mut rows: Array2<f32>) -> Array2<f32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::figures::mean;
     use super::*;
     use crate::frame::{Band, Unit};
     use crate::random::Random;
@@ -177,12 +172,17 @@ mod tests {
         pictures.iter().map(|p| Frame::new(p.clone(), bands.clone().into(), 0.0)).collect()
     }
 
+    /// Mean PSNR of `peer` by number of values.
+    fn curve(peer: &Peer, pictures: &[Array3<f32>]) -> BTreeMap<usize, f64> {
+        let all = peer.psnr_db(&frames(pictures), &[[0.0, 1.0]]);
+        all.into_iter().map(|(values, psnr)| (values, mean(&psnr))).collect()
+    }
+
     #[test]
     fn two_patterns_need_two_principal_components_either_way() {
         for (count, rows) in [(12, 6), (80, 6)] {
             let pictures = pictures(count, rows);
-            let curve =
-                Peer::pca(&pictures, 2).unwrap().curve_db(&frames(&pictures), &[[0.0, 1.0]]);
+            let curve = curve(&Peer::pca(&pictures, 2).unwrap(), &pictures);
             assert!(curve[&2] > 70.0 && curve[&1] < 40.0, "{count}: {curve:?}");
         }
     }
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn all_coefficients_of_the_cosine_transform_are_the_picture() {
         let pictures = pictures(9, 8);
-        let curve = Peer::klt_dct(&pictures, 64).curve_db(&frames(&pictures), &[[0.0, 1.0]]);
+        let curve = curve(&Peer::klt_dct(&pictures, 64), &pictures);
         assert!(curve[&64] > 80.0 && curve[&4] < curve[&64], "{curve:?}");
     }
 }
