@@ -450,6 +450,7 @@ mod tests {
         let source = Source {
             description: String::new(),
             driver: None,
+            model: None,
             bands: Arc::new([Band::new("LWIR", Unit::Celsius)]),
             rows: 2,
             columns: 2,

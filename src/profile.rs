@@ -71,7 +71,7 @@ pub enum Tested {
 pub struct Match {
     /// USB `vendor:product`, four hexadecimal digits each.
     pub usb: Vec<String>,
-    /// Text contained in the product or EXIF/TIFF model name.
+    /// Text contained in [`crate::sensor::Source::model`].
     pub model: Vec<String>,
     /// Short names of GDAL drivers, or `FLIR` for radiometric files.
     pub driver: Vec<String>,

@@ -141,6 +141,9 @@ pub fn recognise(source: &str, seed: u64) -> Result<Profile> {
     let sensor = sensor::open(source, None, &options)?;
     let found = sensor.source();
     let mut fitting: Vec<_> = shelf.into_iter().filter(|p| fits(&p.matching, found)).collect();
+    // Who asks for more knows the instrument better.
+    let most = fitting.iter().map(|profile| marks(&profile.matching)).max();
+    fitting.retain(|profile| Some(marks(&profile.matching)) == most);
     match (fitting.pop(), fitting.pop()) {
         (Some(profile), None) => Ok(profile),
         (first, _) => {
@@ -158,15 +161,26 @@ fn named(matching: &Match, source: &str) -> bool {
     matching.file_name.iter().any(|text| name.contains(text.as_str()))
 }
 
-/// Whether number of bands and format say so; a profile that asks for more
-/// than a file can show is not recognised by less.
+/// Whether number of bands, format and model say so; a profile that asks for
+/// more than a source can show is not recognised by less.
 fn fits(matching: &Match, source: &Source) -> bool {
-    let hidden = [&matching.usb, &matching.model, &matching.file_name];
     let driver = matching.driver.is_empty()
         || source.driver.as_ref().is_some_and(|driver| matching.driver.contains(driver));
+    let model = matching.model.is_empty()
+        || source
+            .model
+            .as_ref()
+            .is_some_and(|model| matching.model.iter().any(|text| model.contains(text.as_str())));
     let bands = matching.bands.is_none_or(|bands| bands == source.bands.len());
-    let asks = matching.bands.is_some() || !matching.driver.is_empty();
-    asks && driver && bands && hidden.iter().all(|list| list.is_empty())
+    let hidden = [&matching.usb, &matching.file_name];
+    let asks = marks(matching) > 0 && hidden.iter().all(|list| list.is_empty());
+    asks && driver && model && bands
+}
+
+/// How many of the marks that [`fits`] looks at are asked for.
+fn marks(matching: &Match) -> usize {
+    let lists = [&matching.driver, &matching.model];
+    lists.iter().filter(|list| !list.is_empty()).count() + usize::from(matching.bands.is_some())
 }
 
 /// Two physical values, `LO..HI`, that shall mean 0 and 1.
@@ -284,6 +298,9 @@ mod tests {
         let format = Match { driver: vec!["FLIR".into()], ..Match::default() };
         let flir = Source { driver: Some("FLIR".into()), ..frame(1) };
         assert!(fits(&format, &flir) && !fits(&format, &frame(1)));
+        let camera = Match { model: vec!["FLIR AX5".into(), "FLIR A35".into()], ..format };
+        assert!(!fits(&camera, &flir));
+        assert!(fits(&camera, &Source { model: Some("FLIR A35 9Hz".into()), ..flir.clone() }));
     }
 
     fn empty() -> Frame {

@@ -76,6 +76,7 @@ impl Flir {
             source: Source {
                 description: describe(path, &first, places.len() + 1),
                 driver: Some(DRIVER.to_owned()),
+                model: None,
                 bands,
                 rows: first.rows,
                 columns: first.columns,

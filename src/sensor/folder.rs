@@ -103,6 +103,7 @@ impl Folder {
             source: Source {
                 description: String::new(),
                 driver: None,
+                model: None,
                 bands: [].into(),
                 rows: 0,
                 columns: 0,
@@ -126,6 +127,7 @@ impl Folder {
                 frame.rows()
             ),
             driver: folder.pages.as_ref().and_then(|pages| pages.source().driver.clone()),
+            model: folder.pages.as_ref().and_then(|pages| pages.source().model.clone()),
             bands: frame.bands.clone(),
             rows: frame.rows(),
             columns: frame.columns(),

@@ -69,6 +69,9 @@ pub struct Source {
     /// The short name of the format, where only some instruments write it:
     /// GDAL's name of its driver, or `FLIR`.
     pub driver: Option<String>,
+    /// What the source says of the instrument, where it does: the model of a
+    /// camera, or the mission and level of a product.
+    pub model: Option<String>,
     /// Its bands, in the order of [`Frame::data`].
     pub bands: Arc<[Band]>,
     /// Rows of a picture: of the first one where they differ, of a chip where
@@ -91,6 +94,7 @@ impl Source {
         Self {
             description: description.into(),
             driver: None,
+            model: None,
             bands: frame.bands.clone(),
             rows: frame.rows(),
             columns: frame.columns(),

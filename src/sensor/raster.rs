@@ -88,6 +88,7 @@ impl Raster {
         let source = Source {
             description: format!("{what}, {columns} x {rows} pixels"),
             driver: Some(driver),
+            model: None,
             bands: shown.iter().map(|layer| layer.band.clone()).collect(),
             rows,
             columns,

@@ -66,6 +66,7 @@ impl Simulated {
                 "simulated thermal camera, seed {seed}, {COLUMNS} x {ROWS} pixels"
             ),
             driver: None,
+            model: None,
             bands: reconcile("simulated", vec![band], profile)?,
             rows: ROWS,
             columns: COLUMNS,

@@ -72,6 +72,7 @@ impl Stack {
         let source = Source {
             description: format!("{path}: TIFF, {what}, {} x {} pixels", page.columns, page.rows),
             driver: None,
+            model: None,
             bands,
             rows: page.rows,
             columns: page.columns,

@@ -55,6 +55,7 @@ impl Video {
             source: Source {
                 description: String::new(),
                 driver: None,
+                model: None,
                 bands: [].into(),
                 rows: layout.rows,
                 columns: layout.columns,
