@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::map;
-use crate::model::Model;
 use crate::npy::FrameArray;
 use crate::recorder::{Pace, Recorder, Target};
 use crate::sensor::{self, Sensor, Source};
@@ -22,7 +21,7 @@ use crate::sink::{self, FileSink, Format};
 use crate::sonifier::{Sonifier, Sound};
 use crate::staging::{OutputFolder, StagedFolder};
 use crate::synth::SLOT_S;
-use crate::voice::Voice;
+use crate::voice::{Ready, Voice};
 
 /// What to convert, how, and where to.
 #[derive(Clone, Debug)]
@@ -53,6 +52,8 @@ pub enum Event<'a> {
         scene: &'a str,
         /// Frames or chips to come.
         frames: Option<usize>,
+        /// See [`Sonifier::introduction`].
+        introduction: Option<String>,
     },
     /// One more frame or chip is done.
     Advanced,
@@ -97,7 +98,6 @@ impl Summary {
 struct Checked<'a> {
     scene: &'a str,
     stem: String,
-    model: Model,
 }
 
 /// Converts every scene of `job`, telling `tell` what happens. Ends early
@@ -121,10 +121,9 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
     };
 
     let mut checked = vec![];
-    let chosen = chosen_model(&job.voice)?;
     for (scene, stem) in job.scenes.iter().zip(stems(&job.scenes)) {
-        match check(&job.voice, scene, chosen.as_ref()) {
-            Ok(model) => checked.push(Checked { scene, stem, model }),
+        match job.voice.ready(scene, None) {
+            Ok(_) => checked.push(Checked { scene, stem }),
             Err(error) => fail(error, tell)?,
         }
     }
@@ -143,35 +142,16 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
     Ok(Summary { converted, failed, elapsed: started.elapsed() })
 }
 
-/// The model for every scene, where the user chose one.
-fn chosen_model(voice: &Voice) -> Result<Option<Model>> {
-    match voice {
-        Voice { model: None, sensor: None, .. } => Ok(None),
-        _ => voice.model_for("").map(Some),
-    }
-}
-
-/// Opens `scene` as far as its header and finds the model that takes it.
-fn check(voice: &Voice, scene: &str, chosen: Option<&Model>) -> Result<Model> {
-    let model = match chosen {
-        Some(model) => model.clone(),
-        None => voice.model_for(scene)?,
-    };
-    voice.open(scene, &model, None)?;
-    voice.sonifier(model.clone())?;
-    Ok(model)
-}
-
 /// Converts one scene: from its first frame to its files in the job's folder.
 fn convert(
     job: &Job,
-    Checked { scene, stem, model }: Checked,
+    Checked { scene, stem }: Checked,
     stop: &AtomicBool,
     tell: &mut dyn FnMut(Event),
 ) -> Result<Converted> {
-    let sensor = job.voice.open(scene, &model, sensor::limit(scene, job.frames))?;
+    let Ready { sensor, mut sonifier } =
+        job.voice.ready(scene, sensor::limit(scene, job.frames))?;
     let source = sensor.source().clone();
-    let mut sonifier = job.voice.sonifier(model)?;
     let staging = StagedFolder::open(&job.folder)?;
     let named = |error| staging.named(error);
     let mut outputs =
@@ -180,7 +160,8 @@ fn convert(
         Some(period_s) => (frames as f64 * period_s / SLOT_S).ceil() as usize,
         None => frames,
     };
-    tell(Event::Started { scene, frames: source.frames.map(slots) });
+    let introduction = sonifier.introduction();
+    tell(Event::Started { scene, frames: source.frames.map(slots), introduction });
 
     let mut slots = Slots::new(sensor);
     while let Some(frame) = slots.advance()? {

@@ -13,7 +13,7 @@ use crate::random::Random;
 use crate::sensor::{self, Options};
 
 /// The longer side of the grid, in pixels.
-const GRID: usize = 64;
+pub(crate) const GRID: usize = 64;
 
 /// Of an endless or long source, so many frames are looked at.
 const LONGEST: usize = 600;
@@ -100,7 +100,10 @@ impl Dataset {
         };
         dataset.range = match profile.range {
             Some(range) => vec![range; dataset.bands.len()],
-            None => dataset.percentiles(),
+            None => {
+                let training: Vec<&Frame> = dataset.frames(Part::Train).map(|(_, f)| f).collect();
+                percentiles(training.iter().copied(), dataset.bands.len())
+            }
         };
         Ok(dataset)
     }
@@ -150,28 +153,6 @@ impl Dataset {
             .iter()
             .filter(move |(group, _)| self.parts.iter().any(|(g, p)| g == group && *p == part))
             .map(|(group, frame)| (group.as_str(), frame))
-    }
-
-    /// Robust range of each band over the training frames: the first and the
-    /// ninety-ninth percentile.
-    fn percentiles(&self) -> Vec<[f64; 2]> {
-        (0..self.bands.len())
-            .map(|band| {
-                let mut values: Vec<f32> = self
-                    .frames(Part::Train)
-                    .flat_map(|(_, frame)| frame.data.index_axis(ndarray::Axis(0), band))
-                    .copied()
-                    .filter(|v| v.is_finite())
-                    .collect();
-                values.sort_by(f32::total_cmp);
-                let at = |share: f64| {
-                    let index = (share * values.len().saturating_sub(1) as f64) as usize;
-                    values.get(index).copied().map_or(0.0, f64::from)
-                };
-                let (low, high) = (at(0.01), at(0.99));
-                if low < high { [low, high] } else { [low, low + 1.0] }
-            })
-            .collect()
     }
 }
 
@@ -237,16 +218,44 @@ fn mirrored(picture: &Array3<f32>, from_above: bool) -> Vec<Array3<f32>> {
     }
 }
 
-/// The grid for pictures like `frame`: its aspect, the longer side of 64
-/// pixels; square for scenes.
+/// The grid for pictures like `frame`; square for scenes.
 fn grid_of(frame: &Frame, profile: &Profile) -> [usize; 2] {
     match profile.source {
         Kind::Scene => [GRID; 2],
-        Kind::Frames => {
-            let area = Area::letterbox(frame.rows(), frame.columns(), GRID, GRID);
-            [area.rows, area.columns]
-        }
+        Kind::Frames => grid(frame.rows(), frame.columns()),
     }
+}
+
+/// The grid for pictures of `rows` by `columns`: their aspect, the longer side
+/// of 64 pixels.
+pub(crate) fn grid(rows: usize, columns: usize) -> [usize; 2] {
+    let area = Area::letterbox(rows, columns, GRID, GRID);
+    [area.rows, area.columns]
+}
+
+/// Robust range of each of the `bands` bands over `frames`: the first and the
+/// ninety-ninth percentile of the readings.
+pub(crate) fn percentiles<'a>(
+    frames: impl Iterator<Item = &'a Frame> + Clone,
+    bands: usize,
+) -> Vec<[f64; 2]> {
+    (0..bands)
+        .map(|band| {
+            let mut values: Vec<f32> = frames
+                .clone()
+                .flat_map(|frame| frame.data.index_axis(ndarray::Axis(0), band))
+                .copied()
+                .filter(|v| v.is_finite())
+                .collect();
+            values.sort_by(f32::total_cmp);
+            let at = |share: f64| {
+                let index = (share * values.len().saturating_sub(1) as f64) as usize;
+                values.get(index).copied().map_or(0.0, f64::from)
+            };
+            let (low, high) = (at(0.01), at(0.99));
+            if low < high { [low, high] } else { [low, low + 1.0] }
+        })
+        .collect()
 }
 
 /// Folders become the files in them, sorted, so that each file has its group.

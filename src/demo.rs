@@ -18,7 +18,7 @@ use crate::sonifier::Sonifier;
 use crate::spectrum::Preset;
 use crate::staging::StagedFolder;
 use crate::synth::SLOT_S;
-use crate::voice::Voice;
+use crate::voice::{Ready, Voice};
 
 /// Length of the demo.
 pub const SECONDS: f64 = 20.0;
@@ -106,10 +106,8 @@ fn write_sound(
     mut speaker: Option<&mut Speaker>,
     stop: &AtomicBool,
 ) -> Result<(Sonifier, Header, Vec<Moment>)> {
-    let model = voice.model_for("simulated")?;
-    let sensor = voice.open("simulated", &model, None)?;
+    let Ready { sensor, mut sonifier } = voice.ready("simulated", None)?;
     let source = sensor.source().clone();
-    let mut sonifier = voice.sonifier(model)?;
     let mut header = sonifier.header(&source, "simulated");
     let mut file = sink::create(wav, Format::Wav, &header)?;
 

@@ -33,6 +33,10 @@ use crate::voice::Voice;
 /// holds all of them.
 pub const PREVIEWS: usize = 200;
 
+/// More bands, or a larger grid, has no sensor.
+const MOST_BANDS: usize = 4096;
+const LARGEST_GRID: usize = 64;
+
 /// What came back from a sound.
 #[derive(Clone, Debug)]
 pub struct Heard {
@@ -103,6 +107,7 @@ fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
             if sample_rate as usize == SAMPLE_RATE =>
         {
             let model = find_model(audio, &header, voice.model.as_deref())?;
+            let model = seen(audio, &header, model)?;
             return Ok(Sound { samples, header, model, sureness: None });
         }
         Ok(recording) => recording.header,
@@ -112,6 +117,7 @@ fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
     let (mut header, model) = match said {
         Some(header) => {
             let model = find_model(audio, &header, voice.model.as_deref())?;
+            let model = seen(audio, &header, model)?;
             (header, model)
         }
         None => unsaid(audio, voice)?,
@@ -136,8 +142,8 @@ fn unsaid(audio: &Path, voice: &Voice) -> Result<(Header, Model)> {
              made it; players and editors remove what our files say about themselves",
         ));
     }
-    let model = voice.model_for("")?;
-    let sonifier = voice.sonifier(model.clone())?;
+    let sonifier = voice.alone()?;
+    let model = sonifier.model().clone();
     let [rows, columns] = model.grid();
     // Nothing says which part of the grid held the picture: all of it may.
     let picture = Array3::zeros((model.bands().len(), rows, columns));
@@ -181,6 +187,22 @@ fn find_model(audio: &Path, header: &Header, given: Option<&Path>) -> Result<Mod
         "give the model file with --model FILE, or put it beside the sound or into \
          $XDG_DATA_HOME/wysiwyh/models",
     ))
+}
+
+/// `model` as it saw what the sound of `header` tells.
+fn seen(audio: &Path, header: &Header, model: Model) -> Result<Model> {
+    let Some(view) = &header.view else { return Ok(model) };
+    let wrong = |what: String| Err(Error::input(audio, what));
+    let (bands, ranges) = (view.bands.len(), view.range.len());
+    if bands == 0 || bands > MOST_BANDS || ranges != bands {
+        return wrong(format!("its sensor has {bands} bands and {ranges} ranges"));
+    }
+    let [rows, columns] = view.grid;
+    if view.range.iter().any(|[low, high]| low >= high) || rows.max(columns) > LARGEST_GRID {
+        return wrong(format!("its sensor has an empty range, or a grid of {rows} x {columns}"));
+    }
+    let profile = Profile { name: header.profile.clone(), ..model.profile().clone() };
+    model.through(view.clone(), profile)
 }
 
 /// The first twelve digits of a hash: enough to tell models apart.

@@ -26,7 +26,7 @@ use crate::session;
 use crate::sink::{self, FileSink, Format, Header, Sink, Speaker};
 use crate::sonifier::{Sonifier, Sound};
 use crate::synth::{JOIN, SAMPLE_RATE, SLOT_S};
-use crate::voice::Voice;
+use crate::voice::{Ready, Voice};
 
 /// The next slot is made when no more than this waits for the speaker: time
 /// to encode a frame, and some to spare for a busy machine.
@@ -91,11 +91,12 @@ pub struct Heard {
 /// speaker nor a file; or if one of them fails on the way. Files are closed
 /// whole all the same.
 pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) -> Result<Summary> {
-    let model = settings.voice.model_for(&settings.source)?;
-    let sensor = settings.voice.open(&settings.source, &model, None)?;
+    let Ready { sensor, mut sonifier } = settings.voice.ready(&settings.source, None)?;
     let source = sensor.source().clone();
-    let mut sonifier = settings.voice.sonifier(model)?;
     let mut outputs = Outputs::open(settings, &source, &sonifier, say)?;
+    if let Some(sentence) = sonifier.introduction() {
+        say(&sentence);
+    }
     say(&expectation(&source, &sonifier));
 
     let newest = Arc::new(Newest::default());

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::autoencoder::linear::Linear;
+use crate::autoencoder::transfer::{Mixing, Sight};
 use crate::autoencoder::{Autoencoder, Network, Part};
 use crate::error::{Error, Fault, Result};
 use crate::evaluate::{Comparison, Scores};
@@ -26,7 +27,7 @@ use crate::profile::Profile;
 use crate::staging::StagedFile;
 
 /// Version of the file's layout.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A model file larger than this is refused before it is read.
 const MAX_BYTES: u64 = 256 << 20;
@@ -67,13 +68,26 @@ struct About {
     record: Record,
 }
 
+/// Another sensor than a model's own, through which the model sees.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// The sensor's bands.
+    pub bands: Vec<Band>,
+    /// Per band, the physical values that mean 0 and 1.
+    pub range: Vec<[f64; 2]>,
+    /// Rows and columns of the pictures.
+    pub grid: [usize; 2],
+}
+
 /// A trained code for frames of one kind.
 #[derive(Clone, Debug)]
 pub struct Model {
+    name: String,
     autoencoder: Autoencoder,
     profile: Profile,
     bands: Vec<Band>,
     range: Vec<[f64; 2]>,
+    view: Option<View>,
     record: Record,
     /// The file itself: writing it out anew need not give the same bytes, and
     /// the hash names these.
@@ -95,8 +109,9 @@ impl Model {
         range: Vec<[f64; 2]>,
         record: Record,
     ) -> Result<Self> {
-        let (file, hash) = (Vec::new(), String::new());
-        let model = Self { autoencoder, profile, bands, range, record, file, hash };
+        let (name, file, hash) = (profile.name.clone(), Vec::new(), String::new());
+        let view = None;
+        let model = Self { name, autoencoder, profile, bands, range, view, record, file, hash };
         // What is stored is f16: read it back, so that a fresh model sounds
         // exactly as it will after loading.
         Self::from_bytes(&model.to_bytes()?, "new model")
@@ -152,9 +167,13 @@ impl Model {
             .and_then(|m| m.get("wysiwyh"))
             .ok_or_else(|| damaged("a safetensors file, but no wysiwyh model".into()))?;
         let about: About = serde_json::from_str(about).map_err(|e| damaged(e.to_string()))?;
-        if about.format > FORMAT {
-            let what = format!("format {}, this version reads up to {FORMAT}", about.format);
-            return Err(Error::new(Fault::Unsupported, origin, what).hint("update wysiwyh"));
+        if about.format != FORMAT {
+            let what = format!("format {}, this version reads {FORMAT}", about.format);
+            let hint = match about.format > FORMAT {
+                true => "update wysiwyh",
+                false => "train it again with this version",
+            };
+            return Err(Error::new(Fault::Unsupported, origin, what).hint(hint));
         }
         let parameter = |name: &str| array(&tensors, name, origin);
         let linear = linear_from(&about, &parameter, &tensors, origin)?;
@@ -171,10 +190,12 @@ impl Model {
         }
         let hash = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self {
+            name: about.profile.name.clone(),
             autoencoder,
             profile: about.profile,
             bands: about.bands,
             range: about.range,
+            view: None,
             record: about.record,
             file: bytes.to_vec(),
             hash,
@@ -220,6 +241,7 @@ impl Model {
             ("linear.band_mean".to_owned(), row(&linear.band_mean)),
             ("linear.spectral".to_owned(), linear.spectral.clone()),
             ("linear.centre".to_owned(), row(&linear.centre)),
+            ("linear.variance".to_owned(), row(&linear.variance)),
             ("linear.energy".to_owned(), row(&linear.energy)),
             ("linear.synthesis".to_owned(), linear.synthesis.clone()),
             ("linear.deviation".to_owned(), row(&linear.deviation)),
@@ -254,9 +276,40 @@ impl Model {
             .map_err(|e| Error::new(Fault::Unsupported, "model", e))
     }
 
-    /// Name of the model: that of its profile.
+    /// This model as it speaks for the sensor of `profile`, of which it was
+    /// not trained on a single picture: see [`Mixing::between`]. It keeps its
+    /// name and hash, and has no scores there.
+    ///
+    /// # Errors
+    ///
+    /// If the grid of `view` has fewer pixels than the code has values.
+    pub fn through(&self, view: View, profile: Profile) -> Result<Self> {
+        let own = Sight { bands: &self.bands, range: &self.range };
+        let new = Sight { bands: &view.bands, range: &view.range };
+        let linear = self.autoencoder.linear();
+        let mixing = Mixing::between(linear, own, new);
+        let weights: Vec<f32> = view.bands.iter().map(Band::weight).collect();
+        let linear = linear.through(&mixing, &weights, view.grid)?;
+        let device = self.autoencoder.device();
+        Ok(Self {
+            autoencoder: Autoencoder::new(linear, self.autoencoder.spread, device),
+            bands: view.bands.clone(),
+            range: view.range.clone(),
+            record: Record { scores: Scores::default(), ..self.record.clone() },
+            view: Some(view),
+            profile,
+            ..self.clone()
+        })
+    }
+
+    /// The sensor through which it sees, where that is not its own.
+    pub fn view(&self) -> Option<&View> {
+        self.view.as_ref()
+    }
+
+    /// Name of the model: that of the sensor that it was trained for.
     pub fn name(&self) -> &str {
-        &self.profile.name
+        &self.name
     }
 
     /// SHA-256 of the model file, 64 hexadecimal digits.
@@ -264,7 +317,7 @@ impl Model {
         &self.hash
     }
 
-    /// The instrument it was trained for.
+    /// The instrument it speaks for.
     pub fn profile(&self) -> &Profile {
         &self.profile
     }
@@ -399,6 +452,7 @@ fn linear_from(
             .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
             .collect(),
         centre: row("linear.centre")?,
+        variance: row("linear.variance")?,
         energy: row("linear.energy")?,
         synthesis: parameter("linear.synthesis")?,
         deviation: row("linear.deviation")?,
@@ -413,6 +467,7 @@ fn linear_from(
         && linear.band_mean.len() == bands
         && linear.spectral.nrows() == bands
         && linear.centre.len() == coefficients
+        && linear.variance.len() == coefficients
         && linear.energy.len() == coefficients
         && linear.synthesis.dim() == (coefficients, linear.deviation.len())
         && linear.deviation.len().is_power_of_two()

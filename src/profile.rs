@@ -125,6 +125,9 @@ pub struct Profile {
     /// good an example as the picture itself.
     #[serde(default)]
     pub from_above: bool,
+    /// Whether its model may speak for other sensors, for which none ships.
+    #[serde(default)]
+    pub general: bool,
     /// Lowest and highest frequency of the sound in hertz.
     #[serde(default = "default_frequencies_hz")]
     pub frequencies_hz: [f64; 2],

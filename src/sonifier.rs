@@ -125,6 +125,19 @@ impl Sonifier {
         self.polarity
     }
 
+    /// One sentence on who speaks, where no model was trained for the sensor.
+    pub fn introduction(&self) -> Option<String> {
+        self.model.view()?;
+        let (name, profile) = (self.model.name(), &self.model.profile().name);
+        let mut text = format!(
+            "No model was trained for {profile}: {name} speaks for it, as far as their bands agree"
+        );
+        if let (&[[low, high]], Some(band)) = (&self.range[..], self.model.bands().first()) {
+            text += &format!("; {low:.4} {unit} is quiet, {high:.4} loud", unit = band.unit);
+        }
+        Some(text + ".")
+    }
+
     /// The part of the grid that pictures of `rows` by `columns` cover.
     pub fn area(&self, rows: usize, columns: usize) -> Area {
         let [grid_rows, grid_columns] = self.model.grid();
@@ -143,6 +156,7 @@ impl Sonifier {
             model: self.model.name().to_owned(),
             model_hash: self.model.hash().to_owned(),
             profile: self.model.profile().name.clone(),
+            view: self.model.view().cloned(),
             mapping: self.layout.mapping().clone(),
             polarity: self.polarity,
             range: self.range.clone(),

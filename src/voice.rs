@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::dataset::{self, GRID};
 use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};
-use crate::model::Model;
+use crate::model::{Model, View};
 use crate::profile::{Kind, Match, Polarity, Profile};
 use crate::sensor::{self, Sensor, Source};
 use crate::sonifier::Sonifier;
@@ -14,6 +15,11 @@ use crate::spectrum::{Mapping, Preset};
 
 /// Difference between the kelvin and the degree Celsius (BIPM, SI brochure).
 const CELSIUS_ZERO_K: f64 = 273.15;
+
+/// What a span is learned from: so many pictures of a source with a clock,
+/// which somebody may be waiting for, and so many of any other.
+const FIRST_OF_STREAM: usize = 3;
+const FIRST_OF_FILES: usize = 64;
 
 /// A user's choice of model and sound; what is `None` follows the source.
 #[derive(Clone, Debug)]
@@ -33,61 +39,117 @@ pub struct Voice {
     pub seed: u64,
 }
 
+/// A source that is open, and who speaks for it.
+#[derive(Debug)]
+pub struct Ready {
+    /// The frames to come.
+    pub sensor: Box<dyn Sensor>,
+    /// Frames to sound.
+    pub sonifier: Sonifier,
+}
+
 impl Voice {
-    /// The model that speaks for `source`: the given file, the shipped model
-    /// of the given sensor, or that of the profile that recognises the
-    /// source.
+    /// Opens `source` and finds who speaks for it: the given model; the
+    /// shipped model of the given sensor, or of the profile that recognises
+    /// the source; or, where none ships for it, a general model seen through
+    /// that sensor. `frames` stops the source early.
+    ///
+    /// Scenes are opened in chips of the model's grid, everything else whole.
     ///
     /// # Errors
     ///
-    /// If there is no such model, or the source cannot be opened.
-    pub fn model_for(&self, source: &str) -> Result<Model> {
-        match (&self.model, &self.sensor) {
-            (Some(path), _) => Model::load(path),
-            (None, Some(name)) => shipped(&Profile::find(name)?),
-            (None, None) => shipped(&recognise(source, self.seed)?),
-        }
-    }
-
-    /// Opens `source` the way `model` takes it: scenes in chips of the
-    /// model's grid, everything else whole. `frames` stops it early.
-    ///
-    /// # Errors
-    ///
-    /// If the source cannot be opened, or its bands are not the model's.
-    pub fn open(
-        &self,
-        source: &str,
-        model: &Model,
-        frames: Option<usize>,
-    ) -> Result<Box<dyn Sensor>> {
-        let profile = match &self.sensor {
-            Some(name) => &Profile::find(name)?,
-            None => model.profile(),
+    /// If the source cannot be opened or recognised, no model takes its bands,
+    /// or the mapping or the span does not fit the model.
+    pub fn ready(&self, source: &str, frames: Option<usize>) -> Result<Ready> {
+        let profile = match (&self.sensor, &self.model) {
+            (Some(name), _) => Some(Profile::find(name)?),
+            (None, Some(_)) => None,
+            (None, None) => Some(recognise(source, self.seed)?),
         };
-        let chip = (profile.source == Kind::Scene).then(|| model.grid()[0]);
+        let model = match (&self.model, &profile) {
+            (Some(path), _) => Some(Model::load(path)?),
+            (None, Some(profile)) => shipped(profile)?,
+            (None, None) => None,
+        };
+        let profile = match (profile, &model) {
+            (Some(profile), _) => profile,
+            (None, Some(model)) => model.profile().clone(),
+            (None, None) => recognise(source, self.seed)?,
+        };
+        let side = model.as_ref().map_or(GRID, |model| model.grid()[0]);
+        let chip = (profile.source == Kind::Scene).then_some(side);
         let options = sensor::Options { chip, seed: self.seed, frames };
-        let sensor = sensor::open(source, Some(profile), &options)?;
-        model.accepts(&sensor.source().bands)?;
-        Ok(sensor)
+        let sensor = sensor::open(source, Some(&profile), &options)?;
+        if let Some(model) = &model {
+            model.accepts(&sensor.source().bands)?;
+        }
+        let (sensor, range) = self.range(sensor, &profile, model.as_ref())?;
+        let model = match model {
+            Some(model) => model,
+            None => general(&profile, sensor.source(), &range)?,
+        };
+        Ok(Ready { sensor, sonifier: self.sonifier(model, range)? })
     }
 
-    /// A sonifier for `model` with this voice's mapping, span and polarity.
+    /// The model of a recording that says nothing about itself, and how it was
+    /// heard.
     ///
     /// # Errors
     ///
-    /// If the mapping or the span does not fit the model.
-    pub fn sonifier(&self, model: Model) -> Result<Sonifier> {
+    /// If neither a model nor a sensor for which one ships is chosen.
+    pub fn alone(&self) -> Result<Sonifier> {
+        let model = match (&self.model, &self.sensor) {
+            (Some(path), _) => Model::load(path)?,
+            (None, Some(name)) => Model::shipped(&Profile::find(name)?.name)?,
+            (None, None) => return Err(Error::usage("--model", "no model is chosen")),
+        };
+        let range = match &self.span {
+            Some(Span::Auto) => {
+                return Err(Error::usage("--span", "a recording does not say its span")
+                    .hint("give the two values that meant 0 and 1, as LO..HI"));
+            }
+            Some(Span::Fixed(interval)) => interval.range(model.bands())?,
+            None => model.range().to_vec(),
+        };
+        self.sonifier(model, range)
+    }
+
+    /// Per band, the values that mean 0 and 1: the span, else the range of
+    /// `model`, else that of `profile` for the unit of its first band; else
+    /// what the first pictures of `sensor` show, which it delivers all the
+    /// same.
+    fn range(
+        &self,
+        sensor: Box<dyn Sensor>,
+        profile: &Profile,
+        model: Option<&Model>,
+    ) -> Result<(Box<dyn Sensor>, Vec<[f64; 2]>)> {
+        let bands = sensor.source().bands.clone();
+        let stated = profile.range.filter(|_| self.span.is_none());
+        let states = |band: &Band| stated.filter(|_| band.unit == profile.unit());
+        let known = match (&self.span, model) {
+            (Some(Span::Fixed(interval)), _) => Some(interval.range(&bands)?),
+            (None, Some(model)) => Some(model.range().to_vec()),
+            (Some(Span::Auto), _) | (None, None) => bands.iter().map(states).collect(),
+        };
+        if let Some(range) = known {
+            return Ok((sensor, range));
+        }
+        let count = match sensor.source().period_s {
+            Some(_) => FIRST_OF_STREAM,
+            None => FIRST_OF_FILES,
+        };
+        let sensor = sensor::Peeked::at(sensor, count)?;
+        let found = dataset::percentiles(sensor.first(), bands.len());
+        let range = bands.iter().zip(found).map(|(b, found)| states(b).unwrap_or(found)).collect();
+        Ok((Box::new(sensor), range))
+    }
+
+    /// A sonifier for `model` with this voice's mapping and polarity.
+    fn sonifier(&self, model: Model, range: Vec<[f64; 2]>) -> Result<Sonifier> {
         let mut mapping = Mapping::preset(self.preset, model.profile().frequencies_hz);
         mapping.values = mapping.values.min(model.values());
-        let range = match &self.span {
-            Some(span) => Some(span.range(model.bands())?),
-            None => None,
-        };
-        let mut sonifier = Sonifier::new(model, mapping, self.seed)?;
-        if let Some(range) = range {
-            sonifier = sonifier.with_range(range);
-        }
+        let mut sonifier = Sonifier::new(model, mapping, self.seed)?.with_range(range);
         if let Some(polarity) = self.polarity {
             sonifier = sonifier.with_polarity(polarity);
         }
@@ -95,32 +157,31 @@ impl Voice {
     }
 }
 
-/// The model that ships with `profile`.
-fn shipped(profile: &Profile) -> Result<Model> {
-    if Profile::shipped_model(&profile.name).is_none() {
-        let what = format!("no model ships for the sensor {}", profile.name);
-        let mut hint = format!(
-            "train one: wysiwyh train DATA... --sensor {} -o MODEL, then pass --model MODEL",
-            profile.name
-        );
-        if let Some(other) = substitute(profile) {
-            hint.push_str(&format!("; --sensor {other} speaks too, made for another sensor"));
-        }
-        return Err(Error::usage("--sensor", what).hint(hint));
-    }
-    Model::shipped(&profile.name)
+/// The model that ships with `profile`, if one does.
+fn shipped(profile: &Profile) -> Result<Option<Model>> {
+    Profile::shipped_model(&profile.name).map(|_| Model::shipped(&profile.name)).transpose()
 }
 
-/// A sensor of the same kind whose shipped model takes the bands of `profile`
-/// in physical units; counts of two cameras do not compare.
-fn substitute(profile: &Profile) -> Option<String> {
-    let bands = profile.listed_bands().filter(|_| profile.unit() != Unit::Counts)?;
-    let fits = |other: &Profile| {
-        other.source == profile.source
-            && Profile::shipped_model(&other.name).is_some()
-            && Model::shipped(&other.name).is_ok_and(|model| model.accepts(bands).is_ok())
+/// A general model seen through the sensor of `profile`, whose pictures are
+/// like `source` and mean 0 and 1 at `range`: one of a single band for a
+/// single band, one of several for several.
+fn general(profile: &Profile, source: &Source, range: &[[f64; 2]]) -> Result<Model> {
+    let single = |bands: &[Band]| bands.len() == 1;
+    let suits = |other: &Profile| {
+        let bands = other.listed_bands().filter(|_| other.general);
+        bands.is_some_and(|bands| single(bands) == single(&source.bands))
     };
-    Profile::shelf().ok()?.into_iter().find(fits).map(|other| other.name)
+    let Some(other) = Profile::shelf()?.into_iter().find(suits) else {
+        let what = format!("no model ships for the sensor {}", profile.name);
+        let hint = format!("train one: wysiwyh train DATA... --sensor {} -o MODEL", profile.name);
+        return Err(Error::usage("--sensor", what).hint(hint));
+    };
+    let grid = match profile.source {
+        Kind::Scene => [GRID; 2],
+        Kind::Frames => dataset::grid(source.rows, source.columns),
+    };
+    let view = View { bands: source.bands.to_vec(), range: range.to_vec(), grid };
+    Model::shipped(&other.name)?.through(view, profile.clone())
 }
 
 /// The profile of the shelf that recognises `source`; the simulated camera
@@ -183,9 +244,19 @@ fn marks(matching: &Match) -> usize {
     lists.iter().filter(|list| !list.is_empty()).count() + usize::from(matching.bands.is_some())
 }
 
-/// Two physical values, `LO..HI`, that shall mean 0 and 1.
+/// Which physical values shall mean 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Span {
+pub enum Span {
+    /// `auto`: the first and the last percentile of the first pictures, per
+    /// band. They hold for the whole sound.
+    Auto,
+    /// `LO..HI`.
+    Fixed(Interval),
+}
+
+/// Two physical values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
     /// Means 0.
     pub low: f64,
     /// Means 1.
@@ -197,10 +268,14 @@ pub struct Span {
 impl FromStr for Span {
     type Err = String;
 
-    /// Reads `20C..40C`, `293K..313K`, or plain numbers as in `0..0.4`.
+    /// Reads `20C..40C`, `293K..313K`, plain numbers as in `0..0.4`, or `auto`.
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let (low, high) =
-            text.split_once("..").ok_or("write two values as LO..HI, for example 20C..40C")?;
+        if text.trim() == "auto" {
+            return Ok(Self::Auto);
+        }
+        let (low, high) = text
+            .split_once("..")
+            .ok_or("write two values as LO..HI, for example 20C..40C, or auto")?;
         let ((low, low_unit), (high, high_unit)) = (quantity(low)?, quantity(high)?);
         let unit = match (low_unit, high_unit) {
             (Some(a), Some(b)) if a != b => {
@@ -211,7 +286,7 @@ impl FromStr for Span {
         if !(low < high && low.is_finite() && high.is_finite()) {
             return Err(format!("the span starts at {low} and ends at {high}"));
         }
-        Ok(Self { low, high, unit })
+        Ok(Self::Fixed(Interval { low, high, unit }))
     }
 }
 
@@ -229,8 +304,8 @@ fn quantity(text: &str) -> std::result::Result<(f64, Option<Unit>), String> {
     Ok((value, unit))
 }
 
-impl Span {
-    /// The span in the unit of each of `bands`: `[low, high]` per band.
+impl Interval {
+    /// The values in the unit of each of `bands`: `[low, high]` per band.
     ///
     /// # Errors
     ///
@@ -257,17 +332,21 @@ mod tests {
     use super::*;
     use crate::frame::Frame;
 
-    fn span(text: &str) -> Span {
-        text.parse().unwrap()
+    fn span(text: &str) -> Interval {
+        match text.parse().unwrap() {
+            Span::Fixed(interval) => interval,
+            Span::Auto => panic!("{text}"),
+        }
     }
 
     #[test]
     fn spans_are_read_with_and_without_units() {
-        let celsius = Span { low: 20.0, high: 40.0, unit: Some(Unit::Celsius) };
+        let celsius = Interval { low: 20.0, high: 40.0, unit: Some(Unit::Celsius) };
         assert_eq!(span("20C..40C"), celsius);
         assert_eq!(span("20..40C"), celsius);
         assert_eq!(span("20 degC .. 40 °C"), celsius);
-        assert_eq!(span("-5..0.5"), Span { low: -5.0, high: 0.5, unit: None });
+        assert_eq!("auto".parse(), Ok(Span::Auto));
+        assert_eq!(span("-5..0.5"), Interval { low: -5.0, high: 0.5, unit: None });
         for wrong in ["", "20", "40..20", "20C..40K", "a..b", "nan..1", "0..inf", "1..1"] {
             assert!(wrong.parse::<Span>().is_err(), "{wrong:?}");
         }
@@ -308,11 +387,14 @@ mod tests {
     }
 
     #[test]
-    fn a_sensor_without_a_model_is_told_who_else_speaks() {
-        let error = shipped(&Profile::find("generic-rjpeg").unwrap()).map(|_| ()).unwrap_err();
-        assert!(error.to_string().contains("generic-rjpeg"), "{error}");
-        let hint = error.advice().unwrap();
-        assert!(hint.contains("wysiwyh train") && hint.contains("simulated-lwir"), "{hint}");
-        assert_eq!(substitute(&Profile::find("hituav-lwir").unwrap()), None);
+    fn a_sensor_without_a_model_is_heard_through_a_general_one() {
+        let profile = Profile::find("generic-rjpeg").unwrap();
+        let frame =
+            Frame::new(Array3::zeros((1, 120, 160)), profile.listed_bands().unwrap().into(), 0.0);
+        let source = Source::like(&frame, "");
+        let model = general(&profile, &source, &[[20.0, 30.0]]).unwrap();
+        assert_eq!((model.name(), model.grid()), ("hituav-lwir", [48, 64]));
+        assert_eq!(model.profile().name, "generic-rjpeg");
+        model.accepts(&frame.bands).unwrap();
     }
 }

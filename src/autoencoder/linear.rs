@@ -24,7 +24,7 @@ use crate::error::{Error, Fault, Result};
 const COEFFICIENTS: usize = 1024;
 
 /// At most so many spectral components take part.
-const SPECTRAL_COMPONENTS: usize = 16;
+pub(super) const SPECTRAL_COMPONENTS: usize = 16;
 
 /// So many pictures are summed by one thread at a time.
 const CHUNK: usize = 32;
@@ -43,6 +43,9 @@ pub struct Linear {
     pub selected: Vec<u32>,
     /// Mean of each coefficient, `[coefficient]`.
     pub centre: Array1<f32>,
+    /// Variance of each coefficient, `[coefficient]`: more than the components
+    /// explain of it.
+    pub variance: Array1<f32>,
     /// Band energy as a weighted sum of the coefficients, up to a factor: the
     /// first component, `[coefficient]`.
     pub energy: Array1<f32>,
@@ -125,10 +128,17 @@ impl Moments {
             spectral,
             selected: order,
             centre,
+            variance: covariance.diag().to_owned(),
             synthesis: Array2::zeros((0, 0)),
             deviation: Array1::zeros(0),
         };
         Ok(Self { frame, covariance })
+    }
+
+    /// The moments of coefficients of which all but the components of `frame`
+    /// is known, and their `covariance`, `[coefficient, coefficient]`.
+    pub(super) fn known(frame: Linear, covariance: Array2<f32>) -> Self {
+        Self { frame, covariance }
     }
 
     /// Solves for `values` components with the covariance shrunk towards its
@@ -187,6 +197,17 @@ impl Linear {
         self.deviation *= &deviation.mapv(|d| if d > 1e-3 { d } else { 1.0 });
     }
 
+    /// The covariance of the coefficients, `[coefficient, coefficient]`: what
+    /// the components explain, and on the diagonal all the rest.
+    pub(super) fn covariance(&self) -> Array2<f32> {
+        let scaled = &self.synthesis * &self.deviation;
+        let mut covariance = scaled.dot(&scaled.t());
+        let explained = covariance.diag().to_owned();
+        let missing = (&self.variance - &explained).mapv(|v| v.max(0.0));
+        covariance.diag_mut().scaled_add(1.0, &missing);
+        covariance
+    }
+
     /// The weights with which the coefficients make each component, before it
     /// is divided by its deviation, `[coefficient, component]`: first band
     /// energy, then the projections of what band energy leaves unexplained.
@@ -207,7 +228,7 @@ impl Linear {
 /// The coefficients that take part: those of largest variance, after the mean
 /// levels of the spectral components, of which band energy is made. There are
 /// `pixels` coefficients to a spectral component, its mean level first.
-fn by_variance(variance: &Array1<f32>, pixels: usize) -> Vec<u32> {
+pub(super) fn by_variance(variance: &Array1<f32>, pixels: usize) -> Vec<u32> {
     let mut order: Vec<u32> = (0..variance.len() as u32).collect();
     let key = |&index: &u32| (!(index as usize).is_multiple_of(pixels), variance[index as usize]);
     order.sort_by(|a, b| {
@@ -221,7 +242,12 @@ fn by_variance(variance: &Array1<f32>, pixels: usize) -> Vec<u32> {
 /// The weights of the `selected` coefficients in the band energy, as a vector
 /// of length 1: the mean level of each spectral component counts by what the
 /// bands' `weights` give it.
-fn energy(selected: &[u32], spectral: &Array2<f32>, weights: &[f32], pixels: usize) -> Array1<f32> {
+pub(super) fn energy(
+    selected: &[u32],
+    spectral: &Array2<f32>,
+    weights: &[f32],
+    pixels: usize,
+) -> Array1<f32> {
     let of_component = |component: usize| -> f32 {
         spectral.column(component).iter().zip(weights).map(|(s, w)| s * w).sum()
     };
@@ -263,7 +289,7 @@ pub fn spectral_components(pictures: &[Array3<f32>], bands: usize) -> (Array1<f3
 }
 
 /// Eigenvalues and eigenvectors of a symmetric matrix, largest first.
-fn eigen(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>)> {
+pub(super) fn eigen(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>)> {
     let decomposition = matrix.self_adjoint_eigen(Side::Lower).map_err(|e| {
         Error::new(Fault::Input, "training", format!("the covariance has no eigenvectors: {e:?}"))
             .hint("look for NaN or infinite values in the training data")

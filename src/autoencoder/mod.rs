@@ -16,6 +16,7 @@
 pub mod estimate;
 pub mod haar;
 pub mod linear;
+pub mod transfer;
 
 mod network;
 

@@ -81,7 +81,10 @@ impl Arguments {
         };
         let mut progress = None;
         let mut summary = convert::run(&job, &STOP, &mut |event| match event {
-            Event::Started { scene, frames } => {
+            Event::Started { scene, frames, introduction } => {
+                if let Some(sentence) = introduction {
+                    report.note(format_args!("{scene}: {sentence}"));
+                }
                 progress = Some(report.progress(scene, frames));
             }
             Event::Advanced => {

@@ -5,6 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use wysiwyh::model::Model;
+use wysiwyh::profile::Profile;
+use wysiwyh::spectrum::Preset;
+use wysiwyh::voice::{Ready, Voice};
 use wysiwyh::{Result, dataset, evaluate};
 
 use super::report::Report;
@@ -13,14 +16,15 @@ use super::report::Report;
 /// 16-bit sound and back, on groups that the model was not trained on.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Reads:    a model file, or the name of a sensor whose model ships; pictures or
-          rasters of that sensor
+Reads:    a model file, or the name of a sensor; pictures or rasters of that
+          sensor
 Writes:   a table, or JSON with --json
 Units:    fidelity as PSNR in dB and as RMSE in the unit of the bands, loudness
           in LU
 Example:  wysiwyh evaluate hituav-lwir frames/")]
 pub struct Arguments {
-    /// Model file, or name of a sensor whose model ships
+    /// Model file; or a sensor, by name or .toml file, for which the model
+    /// speaks that ships for it, or a general one
     #[arg(value_name = "MODEL")]
     model: String,
     /// Pictures or rasters
@@ -36,7 +40,10 @@ impl Arguments {
         // Names of sensors have neither a folder nor an ending.
         let path = Path::new(&self.model);
         let is_file = path.is_file() || path.extension().is_some() || path.components().count() > 1;
-        let model = if is_file { Model::load(path)? } else { Model::shipped(&self.model)? };
+        let model = match is_file && path.extension().is_none_or(|ending| ending != "toml") {
+            true => Model::load(path)?,
+            false => self.speaker()?,
+        };
         let (frames, trained_on) = dataset::unseen(&self.data, &model)?;
         if trained_on > 0 {
             report
@@ -48,5 +55,22 @@ impl Arguments {
             false => report.print(&scores)?,
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The model that speaks for the sensor.
+    fn speaker(&self) -> Result<Model> {
+        if Profile::shipped_model(&self.model).is_some() {
+            return Model::shipped(&self.model);
+        }
+        let voice = Voice {
+            model: None,
+            sensor: Some(self.model.clone()),
+            preset: Preset::Data,
+            span: None,
+            polarity: None,
+            seed: 0,
+        };
+        let Ready { sonifier, .. } = voice.ready(&self.data[0], None)?;
+        Ok(sonifier.model().clone())
     }
 }

@@ -13,7 +13,7 @@ use wysiwyh::profile::Profile;
 use wysiwyh::sensor::{self, Options};
 use wysiwyh::spectrum::Preset;
 use wysiwyh::synth::SLOT_S;
-use wysiwyh::voice::{self, Voice};
+use wysiwyh::voice::{self, Ready, Voice};
 
 use super::STOP;
 use super::report::{Report, table};
@@ -76,9 +76,10 @@ impl Arguments {
         let found =
             inspect::run(sensor, self.npy.as_deref(), &STOP, &mut |done| progress.set(done))?;
         drop(progress);
-        let sound = profile.as_ref().and_then(|profile| hear(&self.source, profile, frames).ok());
+        let name = self.sensor.as_ref().or(profile.as_ref().map(|profile| &profile.name));
+        let sound = name.map(|name| hear(&self.source, name, frames));
         match self.json {
-            true => report.json(&document(&found, profile.as_ref(), sound))?,
+            true => report.json(&document(&found, profile.as_ref(), sound.and_then(Result::ok)))?,
             false => report.print(text(&found, profile.as_ref(), sound))?,
         }
         Ok(ExitCode::SUCCESS)
@@ -89,6 +90,8 @@ impl Arguments {
 #[derive(Serialize)]
 struct Hearing {
     model: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    introduction: Option<String>,
     slots: usize,
     seconds: f64,
     frequencies_hz: [f64; 2],
@@ -96,20 +99,18 @@ struct Hearing {
     loudness_lufs: Option<[f64; 2]>,
 }
 
-/// Tries the first sound frames with the model that ships for `profile`.
-fn hear(source: &str, profile: &Profile, frames: Option<usize>) -> Result<Hearing> {
+/// Tries the first sound frames of `source` as one of the sensor `name`.
+fn hear(source: &str, name: &str, frames: Option<usize>) -> Result<Hearing> {
     let voice = Voice {
         model: None,
-        sensor: Some(profile.name.clone()),
+        sensor: Some(name.to_owned()),
         preset: Preset::Data,
         span: None,
         polarity: None,
         seed: 0,
     };
-    let model = voice.model_for(source)?;
-    let sensor = voice.open(source, &model, frames)?;
+    let Ready { sensor, mut sonifier } = voice.ready(source, frames)?;
     let (period_s, total) = (sensor.source().period_s, sensor.source().frames);
-    let mut sonifier = voice.sonifier(model)?;
     let mut slots = Slots::new(sensor);
     let (mut count, mut loudness) = (0, [f64::INFINITY, f64::NEG_INFINITY]);
     while count < TRIED
@@ -126,9 +127,10 @@ fn hear(source: &str, profile: &Profile, frames: Option<usize>) -> Result<Hearin
     }
     Ok(Hearing {
         model: sonifier.model().name().to_owned(),
+        introduction: sonifier.introduction(),
         slots: count,
         seconds: count as f64 * SLOT_S,
-        frequencies_hz: profile.frequencies_hz,
+        frequencies_hz: sonifier.model().profile().frequencies_hz,
         loudness_lufs: (count > 0).then_some(loudness),
     })
 }
@@ -191,7 +193,7 @@ fn document<'a>(
     }
 }
 
-fn text(found: &Inspection, profile: Option<&Profile>, sound: Option<Hearing>) -> String {
+fn text(found: &Inspection, profile: Option<&Profile>, sound: Option<Result<Hearing>>) -> String {
     let (rows, columns) = size(found);
     let frames = match found.frames {
         1 => "1 frame".to_owned(),
@@ -215,8 +217,9 @@ fn text(found: &Inspection, profile: Option<&Profile>, sound: Option<Hearing>) -
     cells.extend(found.bands().map(|(band, statistics)| row(found.pixels, band, statistics)));
     lines.push(table(&cells));
     lines.push(match sound {
-        Some(sound) => describe(&sound),
-        None => "sound: no model ships for it; `wysiwyh train` makes one".to_owned(),
+        Some(Ok(sound)) => describe(&sound),
+        Some(Err(error)) => format!("sound: none: {error}"),
+        None => "sound: none, as long as the sensor is unknown".to_owned(),
     });
     lines.join("\n")
 }
@@ -240,10 +243,15 @@ fn row(pixels: u64, band: &Band, statistics: &Statistics) -> Vec<String> {
 }
 
 fn describe(sound: &Hearing) -> String {
-    let Hearing { model, slots, seconds, frequencies_hz: [low, high], loudness_lufs } = sound;
+    let Hearing { model, introduction, slots, seconds, frequencies_hz, loudness_lufs } = sound;
+    let [low, high] = frequencies_hz;
     let loudness = match loudness_lufs {
         Some([quiet, loud]) => format!(", {quiet:.1} to {loud:.1} LUFS"),
         None => String::new(),
     };
-    format!("sound: {slots} frames, {seconds:.1} s, {low} to {high} Hz{loudness}, model {model}")
+    let introduction = introduction.as_ref().map(|text| format!("\n{text}")).unwrap_or_default();
+    format!(
+        "sound: {slots} frames, {seconds:.1} s, {low} to {high} Hz{loudness}, model {model}\
+         {introduction}"
+    )
 }

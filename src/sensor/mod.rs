@@ -16,6 +16,7 @@ mod stack;
 mod tiles;
 mod video;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -377,6 +378,51 @@ impl Iterator for Limited {
 }
 
 impl Sensor for Limited {
+    fn source(&self) -> &Source {
+        &self.source
+    }
+}
+
+/// A source whose first frames were looked at, and come all the same.
+#[derive(Debug)]
+pub(crate) struct Peeked {
+    first: VecDeque<Frame>,
+    source: Source,
+    sensor: Box<dyn Sensor>,
+}
+
+impl Peeked {
+    /// Looks at up to `count` frames that `sensor` is about to deliver.
+    ///
+    /// # Errors
+    ///
+    /// If one of them cannot be read.
+    pub(crate) fn at(sensor: Box<dyn Sensor>, count: usize) -> Result<Self> {
+        let source = sensor.source().clone();
+        let mut peeked = Self { first: VecDeque::new(), source, sensor };
+        while peeked.first.len() < count
+            && let Some(frame) = peeked.sensor.next()
+        {
+            peeked.first.push_back(frame?);
+        }
+        Ok(peeked)
+    }
+
+    /// What was looked at.
+    pub(crate) fn first(&self) -> impl Iterator<Item = &Frame> + Clone {
+        self.first.iter()
+    }
+}
+
+impl Iterator for Peeked {
+    type Item = Result<Frame>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.first.pop_front().map(Ok).or_else(|| self.sensor.next())
+    }
+}
+
+impl Sensor for Peeked {
     fn source(&self) -> &Source {
         &self.source
     }

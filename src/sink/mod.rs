@@ -25,6 +25,7 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Error, Fault, Result};
 use crate::frame::Area;
+use crate::model::View;
 use crate::profile::Polarity;
 use crate::sensor::Scene;
 use crate::spectrum::Mapping;
@@ -54,6 +55,9 @@ pub struct Header {
     pub model_hash: String,
     /// Name of the instrument's profile.
     pub profile: String,
+    /// The instrument itself, where the model was trained for another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<View>,
     /// How the code became frequencies and levels.
     pub mapping: Mapping,
     /// Which end of the range is loud.
@@ -101,7 +105,8 @@ impl Header {
     ///
     /// If a number of the header is not finite: JSON has no word for it.
     pub fn to_json(&self) -> Result<String> {
-        let finite = self.range.iter().flatten().all(|value| value.is_finite());
+        let ranges = self.range.iter().chain(self.view.iter().flat_map(|view| &view.range));
+        let finite = ranges.flatten().all(|value| value.is_finite());
         if !finite || !self.lead_in_s.is_finite() {
             let what =
                 format!("range {:?} or lead-in {} is not finite", self.range, self.lead_in_s);
@@ -358,6 +363,7 @@ mod tests {
             version: "0.1.0".into(),
             model: "test".into(),
             model_hash: "00ff".into(),
+            view: None,
             profile: "simulated-lwir".into(),
             mapping: Mapping::preset(Preset::Data, [60.0, 5000.0]),
             polarity: Polarity::HotLoud,
