@@ -61,29 +61,37 @@ impl Voice {
     /// If the source cannot be opened or recognised, no model takes its bands,
     /// or the mapping or the span does not fit the model.
     pub fn ready(&self, source: &str, frames: Option<usize>) -> Result<Ready> {
-        let profile = match (&self.sensor, &self.model) {
-            (Some(name), _) => Some(Profile::find(name)?),
-            (None, Some(_)) => None,
-            (None, None) => Some(recognise(source, self.seed)?),
-        };
-        let model = match (&self.model, &profile) {
-            (Some(path), _) => Some(Model::load(path)?),
-            (None, Some(profile)) => shipped(profile)?,
-            (None, None) => None,
-        };
-        let profile = match (profile, &model) {
-            (Some(profile), _) => profile,
-            (None, Some(model)) => model.profile().clone(),
-            (None, None) => recognise(source, self.seed)?,
+        let (profile, model) = match (&self.sensor, &self.model) {
+            (Some(name), Some(path)) => (Profile::find(name)?, Some(Model::load(path)?)),
+            (None, Some(path)) => {
+                let model = Model::load(path)?;
+                (model.profile().clone(), Some(model))
+            }
+            (Some(name), None) => with_shipped(Profile::find(name)?)?,
+            (None, None) => with_shipped(recognise(source, self.seed)?)?,
         };
         let side = model.as_ref().map_or(GRID, |model| model.grid()[0]);
         let chip = (profile.source == Kind::Scene).then_some(side);
         let options = sensor::Options { chip, seed: self.seed, frames };
-        let sensor = sensor::open(source, Some(&profile), &options)?;
+        let mut sensor = sensor::open(source, Some(&profile), &options)?;
+        let bands = sensor.source().bands.clone();
         if let Some(model) = &model {
-            model.accepts(&sensor.source().bands)?;
+            model.accepts(&bands)?;
         }
-        let (sensor, range) = self.range(sensor, &profile, model.as_ref())?;
+        let stated = self.stated(&bands, &profile, model.as_ref())?;
+        let range: Vec<[f64; 2]> = match stated.iter().copied().collect() {
+            Some(range) => range,
+            None => {
+                let count = match sensor.source().period_s {
+                    Some(_) => FIRST_OF_STREAM,
+                    None => FIRST_OF_FILES,
+                };
+                let peeked = sensor::Peeked::at(sensor, count)?;
+                let found = dataset::percentiles(peeked.first(), bands.len());
+                sensor = Box::new(peeked);
+                stated.iter().zip(found).map(|(stated, found)| stated.unwrap_or(found)).collect()
+            }
+        };
         let model = match model {
             Some(model) => model,
             None => general(&profile, sensor.source(), &range)?,
@@ -116,33 +124,22 @@ impl Voice {
 
     /// Per band, the values that mean 0 and 1: the span, else the range of
     /// `model`, else that of `profile` for the unit of its first band; else
-    /// what the first pictures of `sensor` show, which it delivers all the
-    /// same.
-    fn range(
+    /// nothing, and the pictures have to say.
+    fn stated(
         &self,
-        sensor: Box<dyn Sensor>,
+        bands: &[Band],
         profile: &Profile,
         model: Option<&Model>,
-    ) -> Result<(Box<dyn Sensor>, Vec<[f64; 2]>)> {
-        let bands = sensor.source().bands.clone();
-        let stated = profile.range.filter(|_| self.span.is_none());
-        let states = |band: &Band| stated.filter(|_| band.unit == profile.unit());
-        let known = match (&self.span, model) {
-            (Some(Span::Fixed(interval)), _) => Some(interval.range(&bands)?),
-            (None, Some(model)) => Some(model.range().to_vec()),
-            (Some(Span::Auto), _) | (None, None) => bands.iter().map(states).collect(),
-        };
-        if let Some(range) = known {
-            return Ok((sensor, range));
-        }
-        let count = match sensor.source().period_s {
-            Some(_) => FIRST_OF_STREAM,
-            None => FIRST_OF_FILES,
-        };
-        let sensor = sensor::Peeked::at(sensor, count)?;
-        let found = dataset::percentiles(sensor.first(), bands.len());
-        let range = bands.iter().zip(found).map(|(b, found)| states(b).unwrap_or(found)).collect();
-        Ok((Box::new(sensor), range))
+    ) -> Result<Vec<Option<[f64; 2]>>> {
+        let of_profile = |band: &Band| profile.range.filter(|_| band.unit == profile.unit());
+        Ok(match (&self.span, model) {
+            (Some(Span::Fixed(interval)), _) => {
+                interval.range(bands)?.into_iter().map(Some).collect()
+            }
+            (Some(Span::Auto), _) => vec![None; bands.len()],
+            (None, Some(model)) => model.range().iter().copied().map(Some).collect(),
+            (None, None) => bands.iter().map(of_profile).collect(),
+        })
     }
 
     /// A sonifier for `model` with this voice's mapping and polarity.
@@ -157,9 +154,11 @@ impl Voice {
     }
 }
 
-/// The model that ships with `profile`, if one does.
-fn shipped(profile: &Profile) -> Result<Option<Model>> {
-    Profile::shipped_model(&profile.name).map(|_| Model::shipped(&profile.name)).transpose()
+/// `profile` with the model that ships for it, if one does.
+fn with_shipped(profile: Profile) -> Result<(Profile, Option<Model>)> {
+    let ships = Profile::shipped_model(&profile.name).is_some();
+    let model = ships.then(|| Model::shipped(&profile.name)).transpose()?;
+    Ok((profile, model))
 }
 
 /// A general model seen through the sensor of `profile`, whose pictures are
