@@ -11,7 +11,7 @@ use crate::receiver::Receiver;
 use crate::sensor::Source;
 use crate::sink::Header;
 use crate::spectrum::noisy::{Levels, Observation};
-use crate::spectrum::response::Response;
+use crate::spectrum::response::{Hearing, Response};
 use crate::spectrum::{Layout, Mapping, Spectrum};
 use crate::synth::{SLOT_S, Synth};
 
@@ -221,11 +221,13 @@ impl Sonifier {
     /// from then on.
     pub fn equalise(&mut self, samples: &[f32], slots: usize) {
         let step = slots.div_ceil(RESPONSE_SLOTS).max(1);
-        let spectra: Vec<Spectrum> = (0..slots)
-            .step_by(step)
-            .filter_map(|slot| self.receiver.spectrum(samples, slot))
-            .collect();
-        self.response = self.layout.response(&spectra);
+        let mut heard = Vec::new();
+        for slot in (0..slots).step_by(step) {
+            let spectrum = self.receiver.spectrum(samples, slot);
+            let noise = self.receiver.noise(samples, slot);
+            heard.extend(spectrum.zip(noise).map(|(spectrum, noise)| Hearing { spectrum, noise }));
+        }
+        self.response = self.layout.response(heard);
     }
 
     /// The most probable code behind levels heard through noise.

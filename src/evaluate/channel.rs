@@ -15,15 +15,33 @@ pub enum Channel {
     Noise,
     /// The receiver starts a hundredth of a slot late.
     Late,
+    /// The receiver starts a twentieth of a slot late.
+    Later,
     /// MP3 at 128 kbit/s.
     Mp3,
+    /// MP3 at 64 kbit/s.
+    SmallMp3,
     /// Opus at 64 kbit/s.
     Opus,
+    /// Opus at 24 kbit/s.
+    SmallOpus,
+    /// A room.
+    Room,
 }
 
 impl Channel {
     /// Every channel, the file first.
-    pub const ALL: [Self; 5] = [Self::Wav, Self::Noise, Self::Late, Self::Mp3, Self::Opus];
+    pub const ALL: [Self; 9] = [
+        Self::Wav,
+        Self::Noise,
+        Self::Late,
+        Self::Later,
+        Self::Mp3,
+        Self::SmallMp3,
+        Self::Opus,
+        Self::SmallOpus,
+        Self::Room,
+    ];
 
     /// Its name in tables of figures.
     pub fn name(self) -> &'static str {
@@ -32,7 +50,11 @@ impl Channel {
             Self::Noise => "noise 20 dB",
             Self::Late => "1 % late",
             Self::Mp3 => "MP3 128k",
+            Self::Later => "5 % late",
+            Self::SmallMp3 => "MP3 64k",
             Self::Opus => "Opus 64k",
+            Self::SmallOpus => "Opus 24k",
+            Self::Room => "room 10 dB",
         }
     }
 
@@ -59,15 +81,58 @@ impl Channel {
                     *sample += (deviation * random.normal()) as f32;
                 }
             }
-            Self::Late => {
-                let late = (SLOT / 100).min(carried.len());
-                carried.rotate_left(late);
-            }
+            Self::Late => carried.rotate_left((SLOT / 100).min(samples.len())),
+            Self::Later => carried.rotate_left((SLOT / 20).min(samples.len())),
+            Self::Room => carried = room(samples),
             Self::Mp3 => return coded(samples, &["-c:a", "libmp3lame", "-b:a", "128k"], "mp3"),
+            Self::SmallMp3 => return coded(samples, &["-c:a", "libmp3lame", "-b:a", "64k"], "mp3"),
             Self::Opus => return coded(samples, &["-c:a", "libopus", "-b:a", "64k"], "ogg"),
+            Self::SmallOpus => return coded(samples, &["-c:a", "libopus", "-b:a", "24k"], "ogg"),
         }
         Ok(Some(carried))
     }
+}
+
+/// Reverberation time of the room in seconds: 60 dB of decay. A furnished
+/// living room has 0.3 to 0.5 s.
+const REVERBERATION_S: f64 = 0.3;
+
+/// `samples` as heard in a room with [`REVERBERATION_S`], where what comes
+/// straight from the loudspeaker has ten times the energy of what the walls
+/// send back: white noise that decays exponentially (Polack's model), from
+/// 1 ms on.
+fn room(samples: &[f32]) -> Vec<f32> {
+    let length = (REVERBERATION_S * SAMPLE_RATE as f64) as usize;
+    let mut random = Random::named(0, "room");
+    let decay = |n: usize| (-(n as f64) * 1000.0_f64.ln() / length as f64).exp();
+    let mut response: Vec<f64> = (0..length).map(|n| decay(n) * random.normal()).collect();
+    response[..SAMPLE_RATE / 1000].fill(0.0);
+    let energy: f64 = response.iter().map(|h| h * h).sum();
+    let gain = (0.1 / energy).sqrt();
+    response.iter_mut().for_each(|h| *h *= gain);
+    response[0] = 1.0;
+    convolve(samples, &response)
+}
+
+/// The first `samples.len()` samples of `samples` through `response`.
+fn convolve(samples: &[f32], response: &[f64]) -> Vec<f32> {
+    let size = (samples.len() + response.len()).next_power_of_two();
+    let mut planner = realfft::RealFftPlanner::<f64>::new();
+    let (forward, inverse) = (planner.plan_fft_forward(size), planner.plan_fft_inverse(size));
+    let transform = |values: &mut dyn Iterator<Item = f64>| {
+        let mut input = forward.make_input_vec();
+        input.iter_mut().zip(values).for_each(|(to, from)| *to = from);
+        let mut output = forward.make_output_vec();
+        // It fails on wrong lengths only, and these are those it asked for.
+        let _ = forward.process(&mut input, &mut output);
+        output
+    };
+    let mut product = transform(&mut samples.iter().map(|&s| f64::from(s)));
+    let response = transform(&mut response.iter().copied());
+    product.iter_mut().zip(response).for_each(|(a, b)| *a *= b);
+    let mut output = inverse.make_output_vec();
+    let _ = inverse.process(&mut product, &mut output);
+    output.iter().take(samples.len()).map(|&v| (v / size as f64) as f32).collect()
 }
 
 /// `samples` encoded and decoded by ffmpeg; `None` where it is not installed,

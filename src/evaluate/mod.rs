@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::model::{Model, normalise};
 use crate::random::Random;
+use crate::receiver::align::align;
 use crate::sonifier::{Sonifier, Sound};
 use crate::spectrum::{Mapping, Preset};
 use channel::Channel;
@@ -313,7 +314,15 @@ impl Sent {
 
     /// What comes back through `channel`; `None` where it cannot be had here.
     fn receive(&mut self, channel: Channel) -> Result<Option<Vec<Received>>> {
-        let Some(samples) = channel.carry(&self.samples)? else { return Ok(None) };
+        let Some(mut samples) = channel.carry(&self.samples)? else { return Ok(None) };
+        if channel != Channel::Wav {
+            // As `listen` does with what is no file of ours.
+            match align(&samples) {
+                Some(aligned) if aligned.frames == self.sounds.len() => samples = aligned.samples,
+                _ => {}
+            }
+            self.sonifier.equalise(&samples, self.sounds.len());
+        }
         let mut received = Vec::with_capacity(self.sounds.len());
         for slot in 0..self.sounds.len() {
             let code = self.sonifier.hear(&samples, slot).ok_or_else(|| {
