@@ -22,6 +22,13 @@ const ANCHOR_STEPS: usize = 5;
 /// An anchor that is off by less than this, in dB, is right.
 const ANCHOR_ERROR_DB: f64 = 1e-6;
 
+/// By how much the sound falls in each slot without a picture, and rises in
+/// each one after it, in dB.
+const FADE_DB: f32 = 12.0;
+
+/// What would be fainter than this is silent.
+const FAINTEST_DB: f32 = -48.0;
+
 /// A response is learned from so many slots at most, evenly spaced.
 const RESPONSE_SLOTS: usize = 200;
 
@@ -37,6 +44,10 @@ pub struct Sonifier {
     range: Vec<[f64; 2]>,
     polarity: Polarity,
     seed: u64,
+    /// What was sent last, before the fade.
+    last: Spectrum,
+    /// Gain of the fade; 0 while there are pictures.
+    fade_db: f32,
 }
 
 /// What a frame became.
@@ -87,6 +98,8 @@ impl Sonifier {
             polarity: model.profile().polarity,
             model,
             seed,
+            last: Spectrum::silence(),
+            fade_db: 0.0,
         })
     }
 
@@ -167,7 +180,9 @@ impl Sonifier {
         let [rows, columns] = self.model.grid();
         let sent = frame.letterbox(rows, columns);
         let code = self.encode(&sent)?;
-        let spectrum = self.layout.spectrum(&code);
+        self.last = self.layout.spectrum(&code);
+        self.fade_db = (self.fade_db.max(FAINTEST_DB) + FADE_DB).min(0.0);
+        let spectrum = self.faded();
         let mut samples = Vec::new();
         self.synth.push(&spectrum, &mut samples);
         Ok(Sound {
@@ -181,6 +196,30 @@ impl Sonifier {
         })
     }
 
+    /// The next slot where there is no picture: the last one's sound fades by
+    /// 12 dB a slot, and is silent after four. Later frames fade in as fast.
+    ///
+    /// A receiver takes no notice of a fade, as it takes gains out by the
+    /// pilots: it reads the last picture from a slot that fades, and none from
+    /// a silent one.
+    pub fn rest(&mut self) -> Vec<f32> {
+        self.fade_db = (self.fade_db - FADE_DB).max(FAINTEST_DB - FADE_DB);
+        let mut samples = Vec::new();
+        self.synth.push(&self.faded(), &mut samples);
+        samples
+    }
+
+    /// What was sent last, as faint as it is now.
+    fn faded(&self) -> Spectrum {
+        let mut spectrum = self.last.clone();
+        if self.fade_db < 0.0 {
+            let audible = self.fade_db >= FAINTEST_DB;
+            let gain = if audible { 10f32.powf(self.fade_db / 20.0) } else { 0.0 };
+            spectrum.amplitudes.iter_mut().for_each(|amplitude| *amplitude *= gain);
+        }
+        spectrum
+    }
+
     /// The end of the sound: the last frame fades out over one more slot.
     pub fn finish(&mut self) -> Vec<f32> {
         let mut samples = Vec::new();
@@ -189,10 +228,13 @@ impl Sonifier {
     }
 
     /// The code heard in slot `slot` of `samples`, counted from the end of the
-    /// lead-in; `None` past the last whole slot.
+    /// lead-in; `None` past the last whole slot, or where it is silent.
     pub fn hear(&mut self, samples: &[f32], slot: usize) -> Option<Vec<f32>> {
         let mut spectrum = self.receiver.spectrum(samples, slot)?;
         let mut noise = self.receiver.noise(samples, slot)?;
+        if self.layout.is_silent(&spectrum, &noise) {
+            return None;
+        }
         if let Some(response) = &self.response {
             response.take_out(&mut spectrum, &mut noise);
         }

@@ -1,8 +1,9 @@
 //! The bytes that a camera sends, as counts and as physical values.
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::Cursor;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use image::{ImageFormat, ImageReader, Limits};
 use ndarray::Array3;
@@ -335,7 +336,8 @@ fn luma_of([red, green, blue]: [f32; 3]) -> f32 {
 
 /// The picture in a JPEG file that must have the size `agreed` on.
 fn jpeg(bytes: &[u8], agreed: &Agreed) -> std::result::Result<image::RgbImage, String> {
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg);
+    let file = with_tables(bytes);
+    let mut reader = ImageReader::with_format(Cursor::new(file.as_ref()), ImageFormat::Jpeg);
     let (columns, rows) = (agreed.columns as u32, agreed.rows as u32);
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(columns), Some(rows));
@@ -346,6 +348,43 @@ fn jpeg(bytes: &[u8], agreed: &Agreed) -> std::result::Result<image::RgbImage, S
         return Err(format!("a JPEG picture of {width} x {height}, not {columns} x {rows}"));
     }
     Ok(picture)
+}
+
+/// A JPEG file with its Huffman tables: cameras leave out the usual ones (USB
+/// Device Class Definition for Video Devices 1.5, Motion-JPEG payload), which
+/// are those of ITU-T T.81, annex K.
+fn with_tables(file: &[u8]) -> Cow<'_, [u8]> {
+    let mut segments = segments(file);
+    match (file.split_at_checked(2), segments.any(|(marker, _)| marker == DHT)) {
+        (Some((start, rest)), false) => [start, &TABLES, rest].concat().into(),
+        _ => file.into(),
+    }
+}
+
+/// The marker of a segment of Huffman tables, and of the start of a scan.
+const DHT: u8 = 0xc4;
+const SOS: u8 = 0xda;
+
+/// The segments of usual Huffman tables: our own encoder's, which writes no
+/// others. Empty if it cannot encode.
+static TABLES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut file = Cursor::new(Vec::new());
+    let written = image::RgbImage::new(8, 8).write_to(&mut file, ImageFormat::Jpeg);
+    let file = file.into_inner();
+    let tables = segments(&file).filter(|(marker, _)| *marker == DHT);
+    written.map(|()| tables.flat_map(|(_, bytes)| bytes).copied().collect()).unwrap_or_default()
+});
+
+/// The segments of a JPEG file up to its first scan: marker, and all bytes.
+fn segments(file: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = file.get(2..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let &[0xff, marker, high, low, ..] = rest else { return None };
+        let length = 2 + usize::from(u16::from_be_bytes([high, low]));
+        let (segment, after) = rest.split_at_checked(length).filter(|_| marker != SOS)?;
+        rest = after;
+        Some((marker, segment))
+    })
 }
 
 #[cfg(test)]
@@ -492,9 +531,15 @@ mod tests {
         let mut file = Vec::new();
         let image = image::RgbImage::from_pixel(16, 8, image::Rgb([200, 100, 50]));
         image.write_to(&mut Cursor::new(&mut file), ImageFormat::Jpeg).unwrap();
-        while let Some(at) = file.windows(2).position(|pair| pair == [0xff, 0xc4]) {
-            let length = usize::from(u16::from_be_bytes([file[at + 2], file[at + 3]]));
-            file.drain(at..at + 2 + length);
+        let tables = segments(&file).filter(|(marker, _)| *marker == DHT);
+        let tables: Vec<Vec<u8>> = tables.map(|(_, bytes)| bytes.to_vec()).collect();
+        assert_eq!(tables.len(), 4);
+        // The first one is that of the DC coefficients of luma: table K.3.
+        let lengths = [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!((tables[0][4], &tables[0][5..21]), (0, &lengths[..]));
+        for table in &tables {
+            let at = file.windows(table.len()).position(|bytes| bytes == table).unwrap();
+            file.drain(at..at + table.len());
         }
         let mut reader = reader("rgb", agreed("MJPG", 16, 8, 0));
         let planes = picture(reader.read(&file));
