@@ -84,11 +84,8 @@ fn sentence(summary: &Summary) -> String {
     if *silent > 0 {
         text += &format!(" {silent} sound frames faded or were silent while the camera was away.");
     }
-    if let Some(Losses { broken, missed, repeated }) = losses {
-        text += &format!(
-            " The camera sent {broken} damaged pictures and {repeated} twice; {missed} were \
-             missed."
-        );
+    if let Some(losses) = losses {
+        text += &lost(losses);
     }
     match speaker {
         Some(heard) => {
@@ -112,4 +109,16 @@ fn sentence(summary: &Summary) -> String {
         text += &format!(" The recorder was behind and left out {pictures_dropped} pictures.");
     }
     text
+}
+
+/// What a camera lost, where it lost anything.
+fn lost(losses: &Losses) -> String {
+    let Losses { broken, missed, repeated } = losses;
+    let kinds = [(broken, "were damaged"), (missed, "never came"), (repeated, "came twice")];
+    let told = kinds.iter().filter(|(count, _)| **count > 0);
+    let told: Vec<String> = told.map(|(count, what)| format!("{count} {what}")).collect();
+    if told.is_empty() {
+        return String::new();
+    }
+    format!(" Of the camera's pictures {}, and were left out.", told.join(", "))
 }

@@ -130,9 +130,9 @@ pub struct Scene {
 /// that has sent nothing new for [`camera::PATIENCE_S`], gives an error of
 /// [`Fault::Away`](crate::error::Fault::Away), which does not end the
 /// iteration: each further call looks for the camera again, and gives either
-/// its next frame or, after [`camera::ANSWER_S`], the error anew. So a call
-/// returns in bounded time whatever happens to the camera, and whoever does
-/// not know this kind of error takes it for the end, which is right as well.
+/// its next frame or, as a rule after [`camera::ANSWER_S`], the error anew. So
+/// a call returns in bounded time whatever happens to the camera, and whoever
+/// does not know this kind of error takes it for the end, which is right too.
 pub trait Sensor: Iterator<Item = Result<Frame>> + Send + fmt::Debug {
     /// What this source is.
     fn source(&self) -> &Source;

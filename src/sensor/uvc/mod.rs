@@ -43,7 +43,8 @@ pub struct Uvc {
     /// A frame that was read when the camera was opened.
     ready: Option<Frame>,
     opened: Instant,
-    /// When the last new picture came, and the last bytes of any kind.
+    /// When the last new picture came, and the last one of any kind; or when
+    /// the camera was started.
     fresh: Instant,
     heard: Instant,
     /// Why there was nothing new since.
@@ -122,7 +123,7 @@ impl Uvc {
                 Reading::Repeat => {
                     self.losses.repeated += 1;
                     if self.still != CALIBRATES {
-                        self.still = "the picture of the camera stands still".into();
+                        self.still = STILL.into();
                     }
                 }
                 Reading::Calibrating => self.still = CALIBRATES.into(),
@@ -151,7 +152,9 @@ impl Uvc {
             return false;
         }
         self.reader.forget();
-        self.heard = Instant::now();
+        // It is given time to start, as it was at first.
+        (self.fresh, self.heard) = (Instant::now(), Instant::now());
+        self.still = NOTHING.into();
         (self.device, self.stream) = (found, Some(stream));
         true
     }
@@ -161,11 +164,12 @@ impl Uvc {
     }
 
     fn away(&self, what: &str) -> Error {
-        self.device.error(Fault::Away, what).hint("plug it in again; any program may have it open")
+        self.device.error(Fault::Away, what).hint("unplug it, and plug it in again")
     }
 }
 
 const NOTHING: &str = "the camera sends no picture";
+const STILL: &str = "the camera's picture stands still, as while it calibrates itself";
 const CALIBRATES: &str = "the camera calibrates itself, and its picture stands still";
 
 impl Iterator for Uvc {
