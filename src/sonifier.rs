@@ -337,3 +337,53 @@ impl Sonifier {
         if weights > 0.0 { energy / weights } else { 0.0 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sensor::{Sensor, Simulated};
+    use crate::spectrum::Preset;
+    use crate::synth::SLOT;
+
+    #[test]
+    fn a_rest_fades_to_silence_and_a_frame_fades_in() {
+        let model = Model::shipped("simulated-lwir").unwrap();
+        let mapping = Mapping::preset(Preset::Data, model.profile().frequencies_hz);
+        let mut sonifier = Sonifier::new(model, mapping, 1).unwrap();
+        let mut camera = Simulated::new(1, None).unwrap();
+        assert!(camera.losses().is_none());
+        let mut next = || camera.next().unwrap().unwrap();
+        let (mut samples, mut codes) = (vec![], vec![]);
+        let first = sonifier.sonify(&next()).unwrap();
+        samples.extend(&first.samples);
+        codes.push(Some(first.code.clone()));
+        for rest in 0..8 {
+            samples.extend(sonifier.rest());
+            codes.push((rest < 4).then(|| first.code.clone()));
+        }
+        for _ in 0..6 {
+            let sound = sonifier.sonify(&next()).unwrap();
+            samples.extend(&sound.samples);
+            codes.push(Some(sound.code));
+        }
+        samples.extend(sonifier.finish());
+        assert_eq!(samples.len(), (codes.len() + 2) * SLOT);
+        let mut levels = vec![];
+        for (slot, code) in codes.iter().enumerate() {
+            let heard = sonifier.hear(&samples, slot);
+            assert_eq!(heard.is_some(), code.is_some(), "slot {slot}");
+            let pairs = heard.iter().flatten().zip(code.iter().flatten());
+            let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off < 1e-3, "slot {slot}: {off}");
+            let spectrum = sonifier.receiver.spectrum(&samples, slot).unwrap();
+            levels.push(sonifier.layout.loudness_lufs(&spectrum));
+        }
+        // 12 dB a slot down, and up again to where it was.
+        for slot in [0, 1, 2, 3, 9, 10, 11] {
+            let step = levels[slot + 1] - levels[slot];
+            let due = if slot < 4 { -12.0 } else { 12.0 };
+            assert!((step - due).abs() < 1.5, "slot {slot}: {step} dB");
+        }
+        assert!((levels[13] - levels[0]).abs() < 1.5 && levels[6] < -150.0, "{levels:?}");
+    }
+}

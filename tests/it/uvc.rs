@@ -228,6 +228,17 @@ fn an_unplugged_camera_is_waited_for() {
 }
 
 #[test]
+fn another_camera_of_its_kind_is_not_taken_for_it() {
+    let Some(fake) = Fake::new() else { return };
+    fake.plug(0, &lepton("rate 20\ngone 500 1000000\n"));
+    fake.plug(1, &lepton("rate 20\n"));
+    let wav = fake.path("a.wav");
+    let live = ["live", "0", "--sensor", "simulated-lwir", "--no-speaker", "--frames", "20"];
+    let said = fake.said(&[&live[..], &["-o", &wav]].concat());
+    assert!(said.contains("is gone") && !said.contains("is back"), "{said}");
+}
+
+#[test]
 fn inspect_fails_when_the_camera_is_unplugged() {
     let Some(fake) = Fake::new() else { return };
     fake.plug(0, &lepton("rate 30\ngone 500 1000000\n"));

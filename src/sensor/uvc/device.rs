@@ -65,22 +65,31 @@ impl fmt::Display for Mode {
 }
 
 impl Device {
-    /// The device at `path`, whether or not it can be asked; `None` if it is
-    /// there and no camera.
-    fn at(path: PathBuf) -> Option<Self> {
+    /// The device at `path` as the kernel's list has it; it is not asked.
+    fn listed(path: PathBuf) -> Self {
         let class = Path::new(CLASS).join(path.file_name().unwrap_or_default());
         let read = |file: &str| std::fs::read_to_string(class.join(file)).ok();
         let name = read("name").unwrap_or_default();
         let name: String = name.trim().chars().filter(|c| !c.is_control()).take(NAME).collect();
         let id = |file: &str| Some(read(&format!("device/../{file}"))?.trim().to_lowercase());
         let usb = id("idVendor").zip(id("idProduct")).map(|(v, p)| format!("{v}:{p}"));
-        let mut device = Self { path, name, usb, modes: vec![], problem: None };
-        match device.ask() {
-            Ok(Some(modes)) => device.modes = modes,
+        Self { path, name, usb, modes: vec![], problem: None }
+    }
+
+    /// The device with what it offers, whether or not it can be asked; `None`
+    /// if it is there and no camera.
+    fn asked(mut self) -> Option<Self> {
+        match self.ask() {
+            Ok(Some(modes)) => self.modes = modes,
             Ok(None) => return None,
-            Err(error) => device.problem = Some(reason(&error)),
+            Err(error) => self.problem = Some(reason(&error)),
         }
-        Some(device)
+        Some(self)
+    }
+
+    /// Whether `other` is this camera, or one of the same kind.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.usb == other.usb && self.name == other.name
     }
 
     /// What the device offers; `None` if it captures no pictures.
@@ -130,14 +139,20 @@ impl Device {
     }
 }
 
-/// Every camera that is attached, in the order of their numbers.
-pub(super) fn list() -> Vec<Device> {
+/// Every video device in the order of their numbers, cameras and others; none
+/// of them is asked.
+pub(super) fn listed() -> Vec<Device> {
     let entries = std::fs::read_dir(CLASS).into_iter().flatten().flatten();
     let number = |name: &str| name.strip_prefix("video")?.parse::<u32>().ok();
     let mut numbers: Vec<u32> =
         entries.filter_map(|entry| number(&entry.file_name().to_string_lossy())).collect();
     numbers.sort_unstable();
-    numbers.iter().filter_map(|n| Device::at(format!("/dev/video{n}").into())).collect()
+    numbers.iter().map(|n| Device::listed(format!("/dev/video{n}").into())).collect()
+}
+
+/// Every camera that is attached, in the order of their numbers.
+pub(super) fn list() -> Vec<Device> {
+    listed().into_iter().filter_map(Device::asked).collect()
 }
 
 /// The camera at `path`.
@@ -148,7 +163,7 @@ pub(super) fn list() -> Vec<Device> {
 pub(super) fn at(path: &Path) -> Result<Device> {
     // Names like those in /dev/v4l/by-id are links.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let device = Device::at(path.clone()).ok_or_else(|| {
+    let device = Device::listed(path.clone()).asked().ok_or_else(|| {
         Error::new(Fault::Input, path.display(), "is a device that captures no pictures")
             .hint("cameras often have a second one beside it: `wysiwyh sensors probe`")
     })?;

@@ -9,7 +9,7 @@
 mod device;
 mod picture;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use self::device::{Arrival, Device, Stream};
@@ -27,7 +27,7 @@ const START: Duration = Duration::from_secs(6);
 const STALL: Duration = Duration::from_secs(5);
 
 /// How often a camera that is gone is looked for.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The pictures of a camera.
 ///
@@ -36,6 +36,8 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Uvc {
     source: Source,
     device: Device,
+    /// Cameras like it that were attached when it was lost.
+    others: Vec<PathBuf>,
     camera: Camera,
     reader: Reader,
     /// None while the camera is gone.
@@ -87,6 +89,7 @@ impl Uvc {
             heard: now,
             still: NOTHING.into(),
             losses: Losses::default(),
+            others: vec![],
             device,
         };
         let Some(first) = uvc.read(now + START).map_err(|_| uvc.gone())? else {
@@ -139,14 +142,31 @@ impl Uvc {
         }
     }
 
+    /// Closes the camera. Others of its kind that are attached at this moment
+    /// are not it, wherever it will be plugged in again.
+    fn close(&mut self) {
+        self.stream = None;
+        let others = device::listed().into_iter();
+        let others = others.filter(|d| d.is_like(&self.device) && d.path != self.device.path);
+        self.others = others.map(|device| device.path).collect();
+    }
+
     /// Starts the camera anew, if it is there again; under another number,
     /// perhaps.
     fn reopen(&mut self) -> bool {
-        let same = |found: &Device| found.usb == self.device.usb && found.name == self.device.name;
-        let here = device::at(&self.device.path).ok().filter(same);
-        let Some(found) = here.or_else(|| device::list().into_iter().find(same)) else {
-            return false;
-        };
+        let mut found = device::listed();
+        found.retain(|d| d.is_like(&self.device) && !self.others.contains(&d.path));
+        let mut places: Vec<PathBuf> = found.into_iter().map(|device| device.path).collect();
+        if places.is_empty() {
+            // Not every system has the kernel's list.
+            places.push(self.device.path.clone());
+        }
+        places.iter().any(|path| self.start(path))
+    }
+
+    /// Starts the camera at `path`, if its pictures come as they did before.
+    fn start(&mut self, path: &Path) -> bool {
+        let Ok(found) = device::at(path) else { return false };
         let Ok(stream) = Stream::start(&found, &self.camera) else { return false };
         if stream.agreed != *self.reader.agreed() {
             return false;
@@ -182,7 +202,7 @@ impl Iterator for Uvc {
         let now = Instant::now();
         let answer = now + Duration::from_secs_f64(ANSWER_S);
         if self.stream.is_some() && self.heard.elapsed() > STALL {
-            self.stream = None;
+            self.close();
         }
         while self.stream.is_none() && !self.reopen() {
             if Instant::now() >= answer {
@@ -195,7 +215,7 @@ impl Iterator for Uvc {
             Ok(Some(frame)) => Ok(frame),
             Ok(None) => Err(self.away(&self.still)),
             Err(_) => {
-                self.stream = None;
+                self.close();
                 Err(self.gone())
             }
         })
