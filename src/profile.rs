@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Unit};
 
-pub use camera::{Camera, FourCc, Samples, Sign, Telemetry};
+pub use camera::{Camera, FourCc, Sign, Telemetry};
 
 /// The embedded shelf: profile name, profile, and the trained model that
 /// ships with it.

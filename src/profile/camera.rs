@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sensor::Packing;
+
 /// How to ask a camera for pictures, and how to read them.
 ///
 /// The stored value of a pixel is what the pixel format or `samples` says; it
@@ -22,9 +24,9 @@ pub struct Camera {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub picture: Option<[usize; 2]>,
     /// How the bytes of a picture are to be read whatever the pixel format's
-    /// name says.
+    /// name says: a name of [`Packing`], such as `"gray16le"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub samples: Option<Samples>,
+    pub samples: Option<String>,
     /// Where no telemetry says it: frames without any value above this one
     /// are bare counts, and the band's scale and unit do not hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,17 +34,6 @@ pub struct Camera {
     /// What lies in the rows behind the picture, where the camera sends any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<Telemetry>,
-}
-
-/// How the samples of a picture of one band lie in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Samples {
-    /// 16 bits, least significant byte first.
-    #[serde(rename = "u16-le")]
-    U16Le,
-    /// 16 bits, most significant byte first.
-    #[serde(rename = "u16-be")]
-    U16Be,
 }
 
 /// Where a camera writes what about itself. Places are words of 16 bits, from
@@ -96,6 +87,9 @@ impl Camera {
         }
         if let Some(format) = self.formats.iter().find(|name| FourCc::parse(name).is_none()) {
             return Some(format!("{format:?} is no pixel format: four letters are"));
+        }
+        if let Some(name) = self.samples.as_ref().filter(|name| Packing::parse(name).is_none()) {
+            return Some(format!("{name:?} is no way in which samples lie in bytes"));
         }
         if matches!(self.picture, Some([_, 0])) {
             return Some("the picture has 0 rows".into());

@@ -6,19 +6,18 @@ use std::io::Cursor;
 use std::sync::{Arc, LazyLock};
 
 use image::{ImageFormat, ImageReader, Limits};
-use ndarray::Array3;
+use ndarray::{Array3, Axis, aview1};
 
 use super::device::Agreed;
 use crate::frame::{Band, Unit};
-use crate::profile::{Camera, Samples, Telemetry};
+use crate::profile::{Camera, Telemetry};
+use crate::sensor::Packing;
 
 /// How samples lie in the bytes of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Packing {
-    /// One band of 16 bits; from 10 to 16 of them count.
-    Words { big_endian: bool },
-    /// One band of 8 bits.
-    Bytes,
+enum Layout {
+    /// One band.
+    Grey(Packing),
     /// Two pixels in four bytes; `luma` and `chroma` are the places of the
     /// first of their two bytes.
     Yuv { luma: usize, chroma: usize },
@@ -28,20 +27,24 @@ enum Packing {
     Jpeg,
 }
 
-impl Packing {
-    fn of(agreed: &Agreed, samples: Option<Samples>) -> Option<Self> {
+impl Layout {
+    fn of(agreed: &Agreed, samples: Option<&str>) -> Option<Self> {
         if let Some(samples) = samples {
-            return Some(Self::Words { big_endian: samples == Samples::U16Be });
+            return Packing::parse(samples).map(Self::Grey);
         }
-        let big_endian = agreed.format.is_big_endian();
-        Some(match &agreed.format.letters() {
-            b"Y16 " | b"Y14 " | b"Y12 " | b"Y10 " => Self::Words { big_endian },
-            b"GREY" => Self::Bytes,
-            b"YUYV" => Self::Yuv { luma: 0, chroma: 1 },
-            b"UYVY" => Self::Yuv { luma: 1, chroma: 0 },
-            b"RGB3" => Self::Rgb { reversed: false },
-            b"BGR3" => Self::Rgb { reversed: true },
-            b"MJPG" | b"JPEG" => Self::Jpeg,
+        Some(match (&agreed.format.letters(), agreed.format.is_big_endian()) {
+            (b"Y16 ", true) => Self::Grey(Packing::Gray16Be),
+            (_, true) => return None,
+            (b"Y16 ", _) => Self::Grey(Packing::Gray16Le),
+            (b"Y14 ", _) => Self::Grey(Packing::Y14),
+            (b"Y12 ", _) => Self::Grey(Packing::Y12),
+            (b"Y10 ", _) => Self::Grey(Packing::Y10),
+            (b"GREY", _) => Self::Grey(Packing::Gray8),
+            (b"YUYV", _) => Self::Yuv { luma: 0, chroma: 1 },
+            (b"UYVY", _) => Self::Yuv { luma: 1, chroma: 0 },
+            (b"RGB3", _) => Self::Rgb { reversed: false },
+            (b"BGR3", _) => Self::Rgb { reversed: true },
+            (b"MJPG" | b"JPEG", _) => Self::Jpeg,
             _ => return None,
         })
     }
@@ -49,11 +52,19 @@ impl Packing {
     /// Bytes of a row of `columns` pixels; 0 where rows are compressed.
     fn row_bytes(self, columns: usize) -> usize {
         match self {
-            Self::Words { .. } => 2 * columns,
+            Self::Grey(packing) => packing.bytes(1, columns),
             Self::Yuv { .. } => 4 * columns.div_ceil(2),
-            Self::Bytes => columns,
             Self::Rgb { .. } => 3 * columns,
             Self::Jpeg => 0,
+        }
+    }
+
+    /// How words of 16 bits become numbers, where samples are such words.
+    fn word(self) -> Option<fn([u8; 2]) -> u16> {
+        match self {
+            Self::Grey(Packing::Gray16Be) => Some(u16::from_be_bytes),
+            Self::Grey(packing) if packing.bits() == 16 => Some(u16::from_le_bytes),
+            _ => None,
         }
     }
 }
@@ -75,7 +86,7 @@ pub(super) enum Reading {
 #[derive(Debug)]
 pub(super) struct Reader {
     agreed: Agreed,
-    packing: Packing,
+    layout: Layout,
     stride: usize,
     /// First row and number of rows of the picture.
     picture: [usize; 2],
@@ -96,9 +107,9 @@ impl Reader {
         camera: &Camera,
         listed: &[Band],
     ) -> std::result::Result<Self, String> {
-        let packing = Packing::of(&agreed, camera.samples)
+        let layout = Layout::of(&agreed, camera.samples.as_deref())
             .ok_or_else(|| format!("sends {}, which is not read here", agreed.format))?;
-        let grey = matches!(packing, Packing::Words { .. } | Packing::Bytes);
+        let grey = matches!(layout, Layout::Grey(_));
         if listed.len() != 1 && (grey || listed.len() != 3) {
             let sent = if grey { 1 } else { 3 };
             let bands = listed.len();
@@ -113,9 +124,9 @@ impl Reader {
                  {first}"
             ));
         }
-        let stride = agreed.stride.max(packing.row_bytes(columns));
+        let stride = agreed.stride.max(layout.row_bytes(columns));
         let (camera, listed) = (camera.clone(), listed.to_vec());
-        Ok(Self { agreed, packing, stride, picture, camera, listed, bands: None, before: None })
+        Ok(Self { agreed, layout, stride, picture, camera, listed, bands: None, before: None })
     }
 
     /// How the pictures come.
@@ -141,8 +152,8 @@ impl Reader {
     /// Reads a picture from `bytes`.
     pub fn read(&mut self, bytes: &[u8]) -> Reading {
         let Agreed { rows, columns, .. } = self.agreed;
-        if self.packing != Packing::Jpeg {
-            let needed = self.stride * (rows - 1) + self.packing.row_bytes(columns);
+        if self.layout != Layout::Jpeg {
+            let needed = self.stride * (rows - 1) + self.layout.row_bytes(columns);
             if bytes.len() < needed {
                 return Reading::Broken(format!("{} of {needed} bytes", bytes.len()));
             }
@@ -206,9 +217,10 @@ impl Reader {
 
     /// The words behind the picture; none where there is nothing behind it.
     fn telemetry_words(&self, bytes: &[u8]) -> Vec<u16> {
-        let Packing::Words { big_endian } = self.packing else { return vec![] };
+        let Some(word) = self.layout.word() else { return vec![] };
         let rows = self.picture[0] + self.picture[1]..self.agreed.rows;
-        rows.flat_map(|row| words(self.row(bytes, row), big_endian)).collect()
+        let pairs = rows.flat_map(|row| self.row(bytes, row).chunks_exact(2));
+        pairs.map(|pair| word([pair[0], pair[1]])).collect()
     }
 
     /// What tells this picture from others: the camera's counter, or the
@@ -220,7 +232,7 @@ impl Reader {
         {
             return Some(u64::from(*high) << 16 | u64::from(*low));
         }
-        matches!(self.packing, Packing::Words { .. }).then(|| {
+        self.layout.word().map(|_| {
             let mut hasher = DefaultHasher::new();
             let [first, rows] = self.picture;
             (first..first + rows).for_each(|row| hasher.write(self.row(bytes, row)));
@@ -230,60 +242,55 @@ impl Reader {
 
     /// The bytes of a row, without what pads it.
     fn row<'a>(&self, bytes: &'a [u8], row: usize) -> &'a [u8] {
-        let (start, length) = (row * self.stride, self.packing.row_bytes(self.agreed.columns));
+        let (start, length) = (row * self.stride, self.layout.row_bytes(self.agreed.columns));
         bytes.get(start..start + length).unwrap_or_default()
     }
 
     /// The counts, `[band, row, column]`.
     fn planes(&self, bytes: &[u8]) -> std::result::Result<Array3<f32>, String> {
-        let grey = self.listed.len() == 1;
-        let columns = self.agreed.columns;
+        let (bands, columns) = (self.listed.len(), self.agreed.columns);
         let [first, rows] = self.picture;
-        let mut planes = Array3::zeros((self.listed.len(), rows, columns));
-        let jpeg = match self.packing {
-            Packing::Jpeg => Some(jpeg(bytes, &self.agreed)?.into_raw()),
+        let jpeg = match self.layout {
+            Layout::Jpeg => Some(jpeg(bytes, &self.agreed)?.into_raw()),
             _ => None,
         };
-        for row in 0..rows {
+        let mut planes = Array3::zeros((bands, rows, columns));
+        let mut counts = Vec::new();
+        for (row, mut line) in (first..).zip(planes.axis_iter_mut(Axis(1))) {
             let bytes = match &jpeg {
-                Some(pixels) => &pixels[3 * columns * (first + row)..][..3 * columns],
-                None => self.row(bytes, first + row),
+                Some(pixels) => &pixels[3 * columns * row..][..3 * columns],
+                None => self.row(bytes, row),
             };
-            for column in 0..columns {
-                let colours = match self.packing {
-                    Packing::Words { big_endian } => {
-                        let pair = [bytes[2 * column], bytes[2 * column + 1]];
-                        let word = if big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
-                        planes[(0, row, column)] = f32::from(word(pair));
-                        continue;
+            if let Layout::Grey(packing) = self.layout {
+                packing.unpack(bytes, columns, &mut counts);
+                line.row_mut(0).iter_mut().zip(&counts).for_each(|(to, from)| *to = *from);
+                continue;
+            }
+            for (column, mut pixel) in line.axis_iter_mut(Axis(1)).enumerate() {
+                match (self.layout, bands) {
+                    (Layout::Yuv { luma, .. }, 1) => {
+                        pixel[0] = f32::from(bytes[2 * column + luma]);
                     }
-                    Packing::Bytes => {
-                        planes[(0, row, column)] = f32::from(bytes[column]);
-                        continue;
-                    }
-                    Packing::Yuv { luma, chroma } => {
-                        let pair = &bytes[column / 2 * 4..][..4];
-                        let y = pair[luma + 2 * (column % 2)];
-                        if grey {
-                            planes[(0, row, column)] = f32::from(y);
-                            continue;
-                        }
-                        colours_of(y, pair[chroma], pair[chroma + 2])
-                    }
-                    Packing::Rgb { reversed } => {
-                        let [a, b, c] = [0, 1, 2].map(|i| f32::from(bytes[3 * column + i]));
-                        if reversed { [c, b, a] } else { [a, b, c] }
-                    }
-                    Packing::Jpeg => [0, 1, 2].map(|i| f32::from(bytes[3 * column + i])),
-                };
-                if grey {
-                    planes[(0, row, column)] = luma_of(colours);
-                } else {
-                    (0..3).for_each(|band| planes[(band, row, column)] = colours[band]);
+                    (_, 1) => pixel[0] = luma_of(self.colours(bytes, column)),
+                    _ => pixel.assign(&aview1(&self.colours(bytes, column))),
                 }
             }
         }
         Ok(planes)
+    }
+
+    /// Red, green and blue of a pixel, 0..255, in the bytes of its row.
+    fn colours(&self, bytes: &[u8], column: usize) -> [f32; 3] {
+        match self.layout {
+            Layout::Yuv { luma, chroma } => {
+                let pair = &bytes[column / 2 * 4..][..4];
+                colours_of(pair[luma + 2 * (column % 2)], pair[chroma], pair[chroma + 2])
+            }
+            layout => {
+                let [a, b, c] = [0, 1, 2].map(|place| f32::from(bytes[3 * column + place]));
+                if layout == (Layout::Rgb { reversed: true }) { [c, b, a] } else { [a, b, c] }
+            }
+        }
     }
 }
 
@@ -307,11 +314,6 @@ fn stated(telemetry: &Telemetry, words: &[u16]) -> Option<Values> {
         }
         _ => None,
     }
-}
-
-fn words(bytes: &[u8], big_endian: bool) -> impl Iterator<Item = u16> {
-    let word = if big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
-    bytes.chunks_exact(2).map(move |pair| word([pair[0], pair[1]]))
 }
 
 /// Red, green and blue, 0..255, of what a camera sends as Y, Cb and Cr:
