@@ -63,7 +63,7 @@ models:
 
 features:
 	@bash setup.sh test
-	for feature in '' gdal sound rerun gpu; do \
+	for feature in '' gdal sound uvc rerun gpu; do \
 		CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)-features' cargo clippy --locked --all-targets \
 			--no-default-features --features "$$feature" -- -D warnings || exit 1; \
 	done

@@ -23,6 +23,9 @@ pub enum Fault {
     Output,
     /// A device: sound card, camera, graphics adapter.
     Device,
+    /// A camera that was there and is not at present, or that sends nothing
+    /// new. Its sensor can be asked again: see [`crate::sensor::Sensor`].
+    Away,
     /// The user stopped the work; what was finished is on disk.
     Interrupted,
 }

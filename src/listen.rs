@@ -46,6 +46,8 @@ pub struct Heard {
     pub bands: Vec<Band>,
     /// Number of frames.
     pub frames: usize,
+    /// How many of them were silent, and so hold no picture.
+    pub silent: usize,
     /// For a sound whose frames had to be found: how sure that is, up to 1.
     pub sureness: Option<f64>,
     /// The values of each band over all frames, in the band's unit.
@@ -56,15 +58,15 @@ pub struct Heard {
 
 /// Turns the sound at `audio` back into pictures in `folder`: `frames.npy`
 /// (`[frame, band, row, column]` f32, physical units, NaN outside the
-/// picture), PNG previews of the first [`PREVIEWS`] frames, `summary.txt`,
+/// picture and where the sound is silent), PNG previews of the first [`PREVIEWS`] frames, `summary.txt`,
 /// and `mosaic.tif` where the sound tells a scene that lies on a map.
 ///
 /// What the sound does not say about itself is taken from `voice`.
 ///
 /// # Errors
 ///
-/// If the sound is not one of ours, its model cannot be found, or the folder
-/// cannot be written; or if `stop` becomes true.
+/// If the sound is not one of ours or is silent throughout, its model cannot be
+/// found, or the folder cannot be written; or if `stop` becomes true.
 pub fn run(
     audio: &Path,
     folder: &Path,
@@ -289,11 +291,15 @@ impl Decoder<'_> {
             None => None,
         };
 
+        let mut silent = 0;
         for slot in 0..self.frames {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::new(Fault::Interrupted, self.audio.display(), "stopped"));
             }
-            let frame = self.decode(samples, slot)?;
+            let picture = self.decode(samples, slot)?;
+            silent += usize::from(picture.is_none());
+            let frame = picture
+                .unwrap_or_else(|| Array3::from_elem((bands.len(), rows, columns), f32::NAN));
             array.push(frame.view())?;
             for (band, statistics) in frame.outer_iter().zip(&mut statistics) {
                 statistics.add(band);
@@ -309,6 +315,9 @@ impl Decoder<'_> {
             }
             tell(slot + 1, self.frames);
         }
+        if silent == self.frames {
+            return Err(Error::input(self.audio, "no frame can be heard: it is silent"));
+        }
         array.finish()?;
         if let Some(mosaic) = mosaic {
             mosaic.finish()?;
@@ -319,6 +328,7 @@ impl Decoder<'_> {
             header: self.header.clone(),
             bands,
             frames: self.frames,
+            silent,
             sureness: self.sureness,
             statistics,
             files: vec![],
@@ -330,11 +340,10 @@ impl Decoder<'_> {
     }
 
     /// The picture of one slot, `[band, row, column]` in physical units, NaN
-    /// where the sent one had its bars or lay outside its scene.
-    fn decode(&mut self, samples: &[f32], slot: usize) -> Result<Array3<f32>> {
-        let code = self.sonifier.hear(samples, slot).ok_or_else(|| {
-            Error::input(self.audio, format!("frame {slot} cannot be heard: its sound is silent"))
-        })?;
+    /// where the sent one had its bars or lay outside its scene; `None` where
+    /// the sound is silent, as while a camera is away.
+    fn decode(&mut self, samples: &[f32], slot: usize) -> Result<Option<Array3<f32>>> {
+        let Some(code) = self.sonifier.hear(samples, slot) else { return Ok(None) };
         let mut frame = self.sonifier.reconstruct(&code)?;
         let (rows, columns) = (frame.shape()[1], frame.shape()[2]);
         let mut area = self.header.area;
@@ -351,7 +360,7 @@ impl Decoder<'_> {
                 }
             }
         }
-        Ok(frame)
+        Ok(Some(frame))
     }
 }
 
@@ -386,6 +395,9 @@ impl fmt::Display for Heard {
         }
         if let Some(sureness) = self.sureness {
             writeln!(f, "frames found by their sound, sure to {:.0} %", 100.0 * sureness)?;
+        }
+        if self.silent > 0 {
+            writeln!(f, "{} frames are silent, and hold no picture", self.silent)?;
         }
         if header.frames.is_none() {
             writeln!(f, "the sound was cut short: what there is was decoded")?;

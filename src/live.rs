@@ -11,22 +11,31 @@
 //! each slot the newest frame is sent; where there is none, the last one is
 //! sent again. Sources without a clock (pages, pictures in a folder, tiles)
 //! give one slot to each of their frames.
+//!
+//! While a camera is away (unplugged, or without anything new for two
+//! seconds), its last picture fades, and slots go by in silence; when it is
+//! back, its pictures fade in.
+
+mod capture;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::profile::Polarity;
 use crate::recorder::{Recorder, Target};
-use crate::sensor::{Sensor, Source, check_clock};
+use crate::sensor::Source;
+use crate::sensor::camera::Losses;
 use crate::session;
 use crate::sink::{self, FileSink, Format, Header, Sink, Speaker};
 use crate::sonifier::{Sonifier, Sound};
 use crate::synth::{JOIN, SAMPLE_RATE, SLOT_S};
 use crate::voice::{Ready, Voice};
+
+use self::capture::{Newest, Taken, capture};
 
 /// The next slot is made when no more than this waits for the speaker: time
 /// to encode a frame, and some to spare for a busy machine.
@@ -61,6 +70,10 @@ pub struct Summary {
     pub dropped: u64,
     /// Slots that repeated the frame before.
     pub repeated: u64,
+    /// Slots in which a camera was away, and the sound faded or was silent.
+    pub silent: u64,
+    /// What a camera has lost; `None` for other sources.
+    pub losses: Option<Losses>,
     /// What the speaker tells at the end, if there was one.
     pub speaker: Option<Heard>,
     /// Pictures that the recorder dropped; their codes and scores are kept.
@@ -102,18 +115,24 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
     let newest = Arc::new(Newest::default());
     let thread = {
         let newest = newest.clone();
-        std::thread::spawn(move || {
-            let ended = Ending(&newest);
-            capture(sensor, ended.0);
-        })
+        std::thread::spawn(move || capture(sensor, &newest))
     };
-    let played = play(settings.slots, &source, &newest, &mut sonifier, &mut outputs, stop);
+    let played = Player {
+        slots: settings.slots,
+        newest: &newest,
+        sonifier: &mut sonifier,
+        outputs: &mut outputs,
+    }
+    .play(&source, stop, say);
     newest.close();
     // A thread that panicked has said so itself.
     let _ = thread.join();
     let finished = outputs.finish(&mut sonifier);
     played?;
-    Ok(Summary { dropped: newest.lock().dropped, ..finished? })
+    let Summary { slots, repeated, silent, speaker, pictures_dropped, .. } = finished?;
+    let state = newest.lock();
+    let (dropped, losses) = (state.dropped, state.losses);
+    Ok(Summary { slots, dropped, repeated, silent, losses, speaker, pictures_dropped })
 }
 
 /// One sentence on what will be heard.
@@ -135,36 +154,82 @@ fn expectation(source: &Source, sonifier: &Sonifier) -> String {
     )
 }
 
-/// The slot clock: one frame after another to the outputs.
-fn play(
+/// Plays one frame after another to the outputs.
+struct Player<'a> {
     slots: Option<u64>,
-    source: &Source,
-    newest: &Newest,
-    sonifier: &mut Sonifier,
-    outputs: &mut Outputs,
-    stop: &AtomicBool,
-) -> Result<()> {
-    let mut current: Option<(Frame, Instant)> = None;
-    let mut clock = Clock::default();
-    while !stop.load(Ordering::Relaxed) && slots.is_none_or(|slots| outputs.summary.slots < slots) {
-        clock.wait(outputs.speaker.as_deref_mut(), stop);
-        // Only a source with a clock may be slower than the slots.
-        let wait = current.is_none() || source.period_s.is_none();
-        let fresh = match newest.take(wait, stop) {
-            Taken::Frame(frame, arrived) => {
-                current = Some((frame, arrived));
-                true
+    newest: &'a Newest,
+    sonifier: &'a mut Sonifier,
+    outputs: &'a mut Outputs,
+}
+
+impl Player<'_> {
+    /// The slot clock.
+    fn play(
+        &mut self,
+        source: &Source,
+        stop: &AtomicBool,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let mut current: Option<(Frame, Instant)> = None;
+        let mut absence: Option<Absence> = None;
+        let mut clock = Clock::default();
+        let over = |slots: u64| self.slots.is_some_and(|most| slots >= most);
+        while !stop.load(Ordering::Relaxed) && !over(self.outputs.summary.slots) {
+            clock.wait(self.outputs.speaker.as_deref_mut(), stop);
+            // Only a source with a clock may be slower than the slots.
+            let wait = current.is_none() || source.period_s.is_none();
+            let mut fresh = false;
+            match self.newest.take(wait, stop) {
+                Taken::Frame(frame, arrived) => {
+                    current = Some((frame, arrived));
+                    fresh = true;
+                    if let Some(absence) = absence.take() {
+                        absence.end(say);
+                    }
+                }
+                Taken::Nothing => {}
+                Taken::Away(error) => absence.get_or_insert_with(Absence::begin).tell(&error, say),
+                Taken::End => return Ok(()),
+                Taken::Failure(error) => return Err(error),
             }
-            Taken::Nothing => false,
-            Taken::End => return Ok(()),
-            Taken::Failure(error) => return Err(error),
-        };
-        let Some((frame, arrived)) = &current else { continue };
-        let sound = sonifier.sonify(frame)?;
-        outputs.write(sonifier, frame, sound, fresh.then_some(*arrived))?;
-        clock.slots += 1;
+            let Some((frame, arrived)) = &current else { continue };
+            if absence.is_some() {
+                self.outputs.rest(self.sonifier)?;
+            } else {
+                let sound = self.sonifier.sonify(frame)?;
+                self.outputs.write(self.sonifier, frame, sound, fresh.then_some(*arrived))?;
+            }
+            clock.slots += 1;
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+/// A time in which the camera is away.
+#[derive(Debug)]
+struct Absence {
+    since: Instant,
+    /// What was said of it, so that it is said once.
+    said: String,
+}
+
+impl Absence {
+    fn begin() -> Self {
+        Self { since: Instant::now(), said: String::new() }
+    }
+
+    fn tell(&mut self, error: &Error, say: &mut dyn FnMut(&str)) {
+        let reason = error.to_string();
+        if reason != self.said {
+            say(&format!("{reason}; the sound fades, and waits for it."));
+            self.said = reason;
+        }
+    }
+
+    fn end(self, say: &mut dyn FnMut(&str)) {
+        let away_s = self.since.elapsed().as_secs_f64();
+        say(&format!("The camera is back after {away_s:.1} s."));
+    }
 }
 
 /// When slots begin.
@@ -192,158 +257,6 @@ impl Clock {
                 return;
             }
             std::thread::sleep(left.min(REST));
-        }
-    }
-}
-
-/// Reads the sensor at its own pace, until it ends or nobody listens.
-fn capture(sensor: Box<dyn Sensor>, newest: &Newest) {
-    let (period_s, tiled) = (sensor.source().period_s, sensor.source().scene.is_some());
-    let mut start = None;
-    let mut before_s = None;
-    let mut end = Instant::now();
-    for frame in sensor {
-        let frame = match frame {
-            Ok(frame) => frame,
-            Err(error) => return newest.end(Some(error)),
-        };
-        let Some(period_s) = period_s else {
-            // Tiles without any reading are left out.
-            let empty = tiled && frame.data.iter().all(|value| value.is_nan());
-            if !empty && !newest.hand_over(frame) {
-                return;
-            }
-            continue;
-        };
-        if let Err(error) = check_clock(before_s.unwrap_or(frame.time_s), frame.time_s) {
-            return newest.end(Some(error));
-        }
-        before_s = Some(frame.time_s);
-        let (began, first_s) = *start.get_or_insert((Instant::now(), frame.time_s));
-        let offset_s = (frame.time_s - first_s).max(0.0);
-        let due = Duration::try_from_secs_f64(offset_s).ok().and_then(|d| began.checked_add(d));
-        let due = due.unwrap_or_else(Instant::now);
-        if !newest.sleep_until(due) {
-            return;
-        }
-        newest.replace(frame, due);
-        end = due + Duration::try_from_secs_f64(period_s).unwrap_or_default();
-    }
-    // The last frame has its time, too.
-    newest.sleep_until(end);
-    newest.end(None);
-}
-
-/// Says that no more frames will come, even where reading them panics: or the
-/// slot clock would wait for ever.
-struct Ending<'a>(&'a Newest);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        let failed = || Error::new(Fault::Input, "source", "its reader failed");
-        self.0.end(std::thread::panicking().then(failed));
-    }
-}
-
-/// The newest frame, between the capture thread and the slot clock.
-#[derive(Debug, Default)]
-struct Newest {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    frame: Option<(Frame, Instant)>,
-    /// Frames that were replaced before they were taken.
-    dropped: u64,
-    /// No more frames will come.
-    ended: bool,
-    failure: Option<Error>,
-    /// No more frames are wanted.
-    closed: bool,
-}
-
-/// What there is to send.
-enum Taken {
-    Frame(Frame, Instant),
-    Nothing,
-    End,
-    Failure(Error),
-}
-
-impl Newest {
-    /// No code that holds the lock can panic halfway through a change.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts `frame`, taken at `arrived`, in the place of the one before.
-    fn replace(&self, frame: Frame, arrived: Instant) {
-        let mut state = self.lock();
-        let missed = state.frame.replace((frame, arrived)).is_some();
-        state.dropped += u64::from(missed);
-        self.changed.notify_all();
-    }
-
-    /// Waits until the frame before was taken; false if nobody listens.
-    fn hand_over(&self, frame: Frame) -> bool {
-        let mut state = self.lock();
-        while state.frame.is_some() && !state.closed {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        state.frame = Some((frame, Instant::now()));
-        self.changed.notify_all();
-        !state.closed
-    }
-
-    /// Sleeps until `due`; false if nobody listens any more.
-    fn sleep_until(&self, due: Instant) -> bool {
-        let mut state = self.lock();
-        while !state.closed {
-            let left = due.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            let waited = self.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        !state.closed
-    }
-
-    /// No more frames will come.
-    fn end(&self, failure: Option<Error>) {
-        let mut state = self.lock();
-        state.ended = true;
-        state.failure = failure.or(state.failure.take());
-        self.changed.notify_all();
-    }
-
-    /// No more frames are wanted.
-    fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_all();
-    }
-
-    /// The newest frame; with `wait`, as soon as there is one.
-    fn take(&self, wait: bool, stop: &AtomicBool) -> Taken {
-        let mut state = self.lock();
-        loop {
-            if let Some((frame, arrived)) = state.frame.take() {
-                self.changed.notify_all();
-                return Taken::Frame(frame, arrived);
-            }
-            if let Some(error) = state.failure.take() {
-                return Taken::Failure(error);
-            }
-            if state.ended {
-                return Taken::End;
-            }
-            if !wait || stop.load(Ordering::Relaxed) {
-                return Taken::Nothing;
-            }
-            let waited = self.changed.wait_timeout(state, REST);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -427,6 +340,20 @@ impl Outputs {
         }
         self.summary.slots += 1;
         self.summary.repeated += u64::from(arrived.is_none());
+        Ok(())
+    }
+
+    /// Sends one slot of no picture; the recorder is told of pictures alone.
+    fn rest(&mut self, sonifier: &mut Sonifier) -> Result<()> {
+        let samples = sonifier.rest();
+        if let Some(speaker) = &mut self.speaker {
+            speaker.write(&samples)?;
+        }
+        if let Some(file) = &mut self.file {
+            file.write(&samples)?;
+        }
+        self.summary.slots += 1;
+        self.summary.silent += 1;
         Ok(())
     }
 

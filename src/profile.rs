@@ -4,12 +4,16 @@
 //! a path, or a file of the same name in the user's configuration folder
 //! (`$XDG_CONFIG_HOME/wysiwyh/sensors`), comes first.
 
+mod camera;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Unit};
+
+pub use camera::{Camera, FourCc, Sign, Telemetry};
 
 /// The embedded shelf: profile name, profile, and the trained model that
 /// ships with it.
@@ -25,6 +29,13 @@ const SHELF: &[(&str, &str, Option<&[u8]>)] = &[
         Some(include_bytes!("../sensors/hituav-lwir.safetensors")),
     ),
     ("generic-rjpeg", include_str!("../sensors/generic-rjpeg.toml"), None),
+    ("lepton3", include_str!("../sensors/lepton3.toml"), None),
+    ("lepton2", include_str!("../sensors/lepton2.toml"), None),
+    ("boson", include_str!("../sensors/boson.toml"), None),
+    ("p2pro", include_str!("../sensors/p2pro.toml"), None),
+    ("tc001", include_str!("../sensors/tc001.toml"), None),
+    ("rgb", include_str!("../sensors/rgb.toml"), None),
+    ("nir-webcam", include_str!("../sensors/nir-webcam.toml"), None),
     (
         "sentinel2-l2a",
         include_str!("../sensors/sentinel2-l2a.toml"),
@@ -141,6 +152,9 @@ pub struct Profile {
     /// How a source is recognised.
     #[serde(default, rename = "match")]
     pub matching: Match,
+    /// How its pictures come over a cable, for cameras that are read live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub camera: Option<Camera>,
 }
 
 /// 60 Hz is the lowest that small speakers and headphones still render;
@@ -169,6 +183,9 @@ impl Profile {
         if !(low >= 20.0 && low < high && high <= 20_000.0) {
             let what = format!("frequencies_hz is {low}..{high}, outside 20..20000");
             return Err(Error::input(origin, what));
+        }
+        if let Some(fault) = profile.camera.as_ref().and_then(Camera::fault) {
+            return Err(Error::input(origin, fault).hint("see CONTRIBUTING.md, \"A new sensor\""));
         }
         Ok(profile)
     }

@@ -22,6 +22,13 @@ const ANCHOR_STEPS: usize = 5;
 /// An anchor that is off by less than this, in dB, is right.
 const ANCHOR_ERROR_DB: f64 = 1e-6;
 
+/// By how much the sound falls in each slot without a picture, and rises in
+/// each one after it, in dB.
+const FADE_DB: f32 = 12.0;
+
+/// What would be fainter than this is silent.
+const FAINTEST_DB: f32 = -48.0;
+
 /// A response is learned from so many slots at most, evenly spaced.
 const RESPONSE_SLOTS: usize = 200;
 
@@ -37,6 +44,10 @@ pub struct Sonifier {
     range: Vec<[f64; 2]>,
     polarity: Polarity,
     seed: u64,
+    /// What was sent last, before the fade.
+    last: Spectrum,
+    /// Gain of the fade; 0 while there are pictures.
+    fade_db: f32,
 }
 
 /// What a frame became.
@@ -87,6 +98,8 @@ impl Sonifier {
             polarity: model.profile().polarity,
             model,
             seed,
+            last: Spectrum::silence(),
+            fade_db: 0.0,
         })
     }
 
@@ -181,7 +194,9 @@ impl Sonifier {
         let [rows, columns] = self.model.grid();
         let sent = frame.letterbox(rows, columns);
         let code = self.encode(&sent)?;
-        let spectrum = self.layout.spectrum(&code);
+        self.last = self.layout.spectrum(&code);
+        self.fade_db = (self.fade_db.max(FAINTEST_DB) + FADE_DB).min(0.0);
+        let spectrum = self.faded();
         let mut samples = Vec::new();
         self.synth.push(&spectrum, &mut samples);
         Ok(Sound {
@@ -195,6 +210,30 @@ impl Sonifier {
         })
     }
 
+    /// The next slot where there is no picture: the last one's sound fades by
+    /// 12 dB a slot, and is silent after four. Later frames fade in as fast.
+    ///
+    /// A receiver takes no notice of a fade, as it takes gains out by the
+    /// pilots: it reads the last picture from a slot that fades, and none from
+    /// a silent one.
+    pub fn rest(&mut self) -> Vec<f32> {
+        self.fade_db = (self.fade_db - FADE_DB).max(FAINTEST_DB - FADE_DB);
+        let mut samples = Vec::new();
+        self.synth.push(&self.faded(), &mut samples);
+        samples
+    }
+
+    /// What was sent last, as faint as it is now.
+    fn faded(&self) -> Spectrum {
+        let mut spectrum = self.last.clone();
+        if self.fade_db < 0.0 {
+            let audible = self.fade_db >= FAINTEST_DB;
+            let gain = if audible { 10f32.powf(self.fade_db / 20.0) } else { 0.0 };
+            spectrum.amplitudes.iter_mut().for_each(|amplitude| *amplitude *= gain);
+        }
+        spectrum
+    }
+
     /// The end of the sound: the last frame fades out over one more slot.
     pub fn finish(&mut self) -> Vec<f32> {
         let mut samples = Vec::new();
@@ -203,10 +242,13 @@ impl Sonifier {
     }
 
     /// The code heard in slot `slot` of `samples`, counted from the end of the
-    /// lead-in; `None` past the last whole slot.
+    /// lead-in; `None` past the last whole slot, or where it is silent.
     pub fn hear(&mut self, samples: &[f32], slot: usize) -> Option<Vec<f32>> {
         let mut spectrum = self.receiver.spectrum(samples, slot)?;
         let mut noise = self.receiver.noise(samples, slot)?;
+        if self.layout.is_silent(&spectrum, &noise) {
+            return None;
+        }
         if let Some(response) = &self.response {
             response.take_out(&mut spectrum, &mut noise);
         }
@@ -309,5 +351,55 @@ impl Sonifier {
             }
         }
         if weights > 0.0 { energy / weights } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sensor::{Sensor, Simulated};
+    use crate::spectrum::Preset;
+    use crate::synth::SLOT;
+
+    #[test]
+    fn a_rest_fades_to_silence_and_a_frame_fades_in() {
+        let model = Model::shipped("simulated-lwir").unwrap();
+        let mapping = Mapping::preset(Preset::Data, model.profile().frequencies_hz);
+        let mut sonifier = Sonifier::new(model, mapping, 1).unwrap();
+        let mut camera = Simulated::new(1, None).unwrap();
+        assert!(camera.losses().is_none());
+        let mut next = || camera.next().unwrap().unwrap();
+        let (mut samples, mut codes) = (vec![], vec![]);
+        let first = sonifier.sonify(&next()).unwrap();
+        samples.extend(&first.samples);
+        codes.push(Some(first.code.clone()));
+        for rest in 0..8 {
+            samples.extend(sonifier.rest());
+            codes.push((rest < 4).then(|| first.code.clone()));
+        }
+        for _ in 0..6 {
+            let sound = sonifier.sonify(&next()).unwrap();
+            samples.extend(&sound.samples);
+            codes.push(Some(sound.code));
+        }
+        samples.extend(sonifier.finish());
+        assert_eq!(samples.len(), (codes.len() + 2) * SLOT);
+        let mut levels = vec![];
+        for (slot, code) in codes.iter().enumerate() {
+            let heard = sonifier.hear(&samples, slot);
+            assert_eq!(heard.is_some(), code.is_some(), "slot {slot}");
+            let pairs = heard.iter().flatten().zip(code.iter().flatten());
+            let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off < 1e-3, "slot {slot}: {off}");
+            let spectrum = sonifier.receiver.spectrum(&samples, slot).unwrap();
+            levels.push(sonifier.layout.loudness_lufs(&spectrum));
+        }
+        // 12 dB a slot down, and up again to where it was.
+        for slot in [0, 1, 2, 3, 9, 10, 11] {
+            let step = levels[slot + 1] - levels[slot];
+            let due = if slot < 4 { -12.0 } else { 12.0 };
+            assert!((step - due).abs() < 1.5, "slot {slot}: {step} dB");
+        }
+        assert!((levels[13] - levels[0]).abs() < 1.5 && levels[6] < -150.0, "{levels:?}");
     }
 }

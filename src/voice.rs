@@ -193,6 +193,9 @@ pub fn recognise(source: &str, seed: u64) -> Result<Profile> {
     if sensor::is_simulated(source) {
         return Profile::find("simulated-lwir");
     }
+    if sensor::camera::is_one(source) {
+        return sensor::camera::recognise(source);
+    }
     let shelf = Profile::shelf()?;
     if let Some(profile) = shelf.iter().find(|profile| named(&profile.matching, source)) {
         return Ok(profile.clone());

@@ -49,3 +49,6 @@ fn data() -> Option<PathBuf> {
 mod train;
 #[path = "it/trip.rs"]
 mod trip;
+#[cfg(all(target_os = "linux", feature = "uvc"))]
+#[path = "it/uvc.rs"]
+mod uvc;

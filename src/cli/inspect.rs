@@ -31,7 +31,8 @@ const TRIED: usize = 100;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    a raster, a picture, a TIFF of one page or many, a folder of pictures,
-          a video, a radiometric file of FLIR's, a CPTV recording, or `simulated`
+          a video, a radiometric file of FLIR's, a CPTV recording, a camera by its
+          number, device or profile, or `simulated`
 Writes:   a table, or JSON with --json; with --npy the frames as read,
           [frame, band, row, column] f32, NaN = no reading
 Units:    values in the band's unit (degC, K, reflectance, counts), wavelengths
@@ -49,7 +50,7 @@ pub struct Arguments {
     /// Write the frames as read to this NumPy file
     #[arg(long, value_name = "FILE")]
     npy: Option<PathBuf>,
-    /// Stop after so many frames [default: 200 for `simulated`, else all]
+    /// Stop after so many frames [default: 200 of a camera, else all]
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use wysiwyh::Result;
 use wysiwyh::live::{self, Settings, Summary};
+use wysiwyh::sensor::camera::Losses;
 use wysiwyh::spectrum::Preset;
 
 use super::report::Report;
@@ -15,7 +16,8 @@ use super::{STOP, SpeakerArguments, VoiceArguments, preset};
 /// request also to files. Ctrl-C ends it and closes the files.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Reads:    simulated:SEED; a video, a FLIR SEQ or a CPTV recording, at its own rate;
+Reads:    a camera: its number, /dev/videoN or its profile, such as lepton3, heard
+          until Ctrl-C, and waited for when it is unplugged; simulated:SEED; a video, a FLIR SEQ or a CPTV recording, at its own rate;
           a folder of pictures, a TIFF of many pages or a large scene in tiles,
           one sound frame each
 Writes:   FILE (.wav or .flac) and RRD on request; both grow in place, and what a
@@ -74,11 +76,17 @@ impl Arguments {
 }
 
 fn sentence(summary: &Summary) -> String {
-    let Summary { slots, dropped, repeated, speaker, pictures_dropped } = summary;
+    let Summary { slots, dropped, repeated, silent, losses, speaker, pictures_dropped } = summary;
     let mut text = format!(
         "{slots} sound frames sent: {dropped} pictures came too fast and were left out, \
          {repeated} sound frames repeated the one before."
     );
+    if *silent > 0 {
+        text += &format!(" {silent} sound frames faded or were silent while the camera was away.");
+    }
+    if let Some(losses) = losses {
+        text += &lost(losses);
+    }
     match speaker {
         Some(heard) => {
             let gaps = if heard.underruns == 1 { "gap" } else { "gaps" };
@@ -101,4 +109,16 @@ fn sentence(summary: &Summary) -> String {
         text += &format!(" The recorder was behind and left out {pictures_dropped} pictures.");
     }
     text
+}
+
+/// What a camera lost, where it lost anything.
+fn lost(losses: &Losses) -> String {
+    let Losses { broken, missed, repeated } = losses;
+    let kinds = [(broken, "were damaged"), (missed, "never came"), (repeated, "came twice")];
+    let told = kinds.iter().filter(|(count, _)| **count > 0);
+    let told: Vec<String> = told.map(|(count, what)| format!("{count} {what}")).collect();
+    if told.is_empty() {
+        return String::new();
+    }
+    format!(" Of the camera's pictures {}, and were left out.", told.join(", "))
 }

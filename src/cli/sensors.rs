@@ -6,12 +6,13 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use wysiwyh::model::Model;
 use wysiwyh::profile::{Kind, Profile, Tested};
+use wysiwyh::sensor::camera::attached;
 use wysiwyh::{Error, Fault, Result};
 
 use super::report::{Report, table};
 
 /// Shows which instruments are known: their bands, ranges, and the model that
-/// ships for each.
+/// ships for each; and which cameras are attached.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    the profiles in this program and in $XDG_CONFIG_HOME/wysiwyh/sensors
@@ -36,6 +37,17 @@ Example:  wysiwyh sensors list")]
         #[arg(long)]
         json: bool,
     },
+    /// The cameras that are attached now, and the profile that fits each.
+    #[command(after_help = "\
+Reads:    what the system says of its cameras; no picture is taken
+Writes:   a table, or JSON with --json
+Units:    sizes in columns x rows, as the camera sends them
+Example:  wysiwyh sensors probe")]
+    Probe {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Everything about one instrument: its profile as TOML, and how its model
     /// was trained and scored.
     #[command(after_help = "\
@@ -53,6 +65,7 @@ impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
         match self.action {
             Action::List { json } => list(json, report)?,
+            Action::Probe { json } => probe(json, report)?,
             Action::Show { name } => show(&name, report)?,
         }
         Ok(ExitCode::SUCCESS)
@@ -103,6 +116,25 @@ fn list(json: bool, report: &Report) -> Result<()> {
             if entry.model { "ships" } else { "none" }.to_owned(),
             entry.title.clone(),
         ]
+    }));
+    report.print(table(&rows))
+}
+
+fn probe(json: bool, report: &Report) -> Result<()> {
+    let cameras = attached();
+    if json {
+        return report.json(&cameras);
+    }
+    if cameras.is_empty() {
+        return report.print("No camera is attached that this program can read.");
+    }
+    let heading = ["device", "name", "USB", "profile", "formats"].map(String::from);
+    let mut rows = vec![heading.to_vec()];
+    rows.extend(cameras.into_iter().map(|camera| {
+        let none = || "none fits".to_owned();
+        let formats = camera.problem.unwrap_or_else(|| camera.formats.join(", "));
+        let usb = camera.usb.unwrap_or_else(|| "-".into());
+        vec![camera.address, camera.name, usb, camera.profile.unwrap_or_else(none), formats]
     }));
     report.print(table(&rows))
 }

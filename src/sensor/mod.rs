@@ -3,17 +3,21 @@
 //! [`open`] looks at what a source *is*, not at what it is called, and hands
 //! it to the reader of its family: the simulated camera, a folder of
 //! pictures, the pages of a TIFF file, a video, FLIR's files of temperatures,
-//! CPTV files, or a raster through GDAL.
+//! CPTV files, or a raster through GDAL; or it is an attached camera.
 
+pub mod camera;
 mod cptv;
 mod flir;
 mod folder;
 mod jpeg;
+mod pixels;
 #[cfg(feature = "gdal")]
 pub mod raster;
 mod simulated;
 mod stack;
 mod tiles;
+#[cfg(all(target_os = "linux", feature = "uvc"))]
+mod uvc;
 mod video;
 
 use std::collections::VecDeque;
@@ -31,11 +35,13 @@ use crate::error::{Error, Result};
 use crate::frame::{Band, Frame, GeoReference, Unit};
 use crate::profile::Profile;
 
+use self::camera::Losses;
 use self::jpeg::Thermal;
 
 pub use cptv::Cptv;
 pub use flir::Flir;
 pub use folder::Folder;
+pub use pixels::Packing;
 pub use simulated::Simulated;
 pub use stack::Stack;
 pub use tiles::Tiles;
@@ -122,9 +128,24 @@ pub struct Scene {
 }
 
 /// A source of frames. An error ends the iteration.
+///
+/// A camera that was opened never ends by itself. One that is unplugged, or
+/// that has sent nothing new for [`camera::PATIENCE_S`], gives an error of
+/// [`Fault::Away`](crate::error::Fault::Away), which does not end the
+/// iteration: each further call looks for the camera again, and gives either
+/// its next frame or, as a rule after [`camera::ANSWER_S`], the error anew. So
+/// a call returns in bounded time whatever happens to the camera, and whoever
+/// does not know this kind of error takes it for the end, which is right too.
 pub trait Sensor: Iterator<Item = Result<Frame>> + Send + fmt::Debug {
     /// What this source is.
     fn source(&self) -> &Source;
+
+    /// What a camera has lost so far; `None` for a recording. A camera's
+    /// frames come at the moment at which they are taken, so nobody needs to
+    /// wait for their time, and its clock may jump while it is away.
+    fn losses(&self) -> Option<Losses> {
+        None
+    }
 }
 
 /// How to open a source.
@@ -142,6 +163,7 @@ pub struct Options {
 /// Opens `source`:
 ///
 /// - `simulated` or `simulated:SEED`: the simulated thermal camera;
+/// - a number, `/dev/videoN`, or the name of a camera's profile: a camera;
 /// - a folder: its pictures and TIFF files in natural order, one sequence;
 /// - a picture (JPEG, PNG, BMP, WebP, PNM): one frame;
 /// - a JPEG file with FLIR's temperatures inside, or a file FFF or SEQ: frames
@@ -171,6 +193,7 @@ pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Resul
             })?;
             Box::new(Simulated::new(seed, profile)?)
         }
+        _ if camera::is_one(source) => camera::open(source, profile)?,
         _ => open_path(source, profile, options)?,
     };
     if let Some(chip) = options.chip
@@ -191,9 +214,9 @@ pub fn is_simulated(source: &str) -> bool {
 }
 
 /// How many frames of `source` to read at most where `asked` for so many:
-/// all, but 200 of the simulated camera where nobody asked.
+/// all, but 200 of a camera where nobody asked.
 pub fn limit(source: &str, asked: Option<usize>) -> Option<usize> {
-    asked.or(is_simulated(source).then_some(200))
+    asked.or((is_simulated(source) || camera::is_one(source)).then_some(200))
 }
 
 /// Opens the file or folder at `source`.
@@ -209,7 +232,7 @@ fn open_path(
     let metadata = std::fs::metadata(path).map_err(|e| {
         let error =
             Error::input(path, if path.exists() { e.to_string() } else { "not found".into() });
-        error.hint("give a file, a folder, or `simulated`")
+        error.hint("give a file, a folder, a camera, or `simulated`")
     })?;
     if metadata.is_dir() {
         return Ok(Box::new(Folder::open(path, profile)?));
@@ -380,6 +403,10 @@ impl Iterator for Limited {
 impl Sensor for Limited {
     fn source(&self) -> &Source {
         &self.source
+    }
+
+    fn losses(&self) -> Option<Losses> {
+        self.sensor.losses()
     }
 }
 

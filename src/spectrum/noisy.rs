@@ -72,10 +72,23 @@ impl Observation {
     }
 }
 
+/// What is heard is silence where it has no more than so many times the power
+/// of the noise.
+const SILENCE: f64 = 2.0;
+
 /// Steps of the likelihood of a blurred value.
 const STEPS: usize = 48;
 
 impl Layout {
+    /// Whether `spectrum` holds nothing of ours, neither values nor pilots,
+    /// when `noise` is the power of noise in each of its bins.
+    pub fn is_silent(&self, spectrum: &Spectrum, noise: &[f64]) -> bool {
+        let cells = || self.values.iter().chain(&self.pilots);
+        let heard: f64 = cells().map(|cell| spectrum.power(&cell.bins)).sum();
+        let bins = cells().flat_map(|cell| &cell.bins);
+        heard <= SILENCE * bins.filter_map(|&bin| noise.get(bin)).sum::<f64>()
+    }
+
     /// What `spectrum` says about a code when `noise` is the power of noise in
     /// each of its bins; `None` under the linear law, which has no anchor to
     /// find, and for which [`Layout::code`] is all there is.

@@ -1,0 +1,207 @@
+//! The capture thread: a sensor at its own pace, and its newest frame.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::REST;
+use crate::error::{Error, Fault};
+use crate::frame::Frame;
+use crate::sensor::camera::Losses;
+use crate::sensor::{Sensor, check_clock};
+
+/// Reads the sensor at its own pace, until it ends or nobody listens.
+pub(super) fn capture(sensor: Box<dyn Sensor>, newest: &Newest) {
+    let _ended = Ending(newest);
+    match sensor.losses() {
+        Some(_) => watch(sensor, newest),
+        None => replay(sensor, newest),
+    }
+}
+
+/// Reads a camera, whose frames come when it is their time, and which may be
+/// away for a while.
+fn watch(mut camera: Box<dyn Sensor>, newest: &Newest) {
+    while let Some(frame) = camera.next() {
+        let listening = match frame {
+            Ok(frame) => newest.replace(frame, Instant::now()),
+            Err(error) if error.fault == Fault::Away => newest.leave(error),
+            Err(error) => return newest.end(Some(error)),
+        };
+        newest.lock().losses = camera.losses();
+        if !listening {
+            return;
+        }
+    }
+}
+
+/// Reads what was recorded, each frame at its time.
+fn replay(sensor: Box<dyn Sensor>, newest: &Newest) {
+    let (period_s, tiled) = (sensor.source().period_s, sensor.source().scene.is_some());
+    let mut start = None;
+    let mut before_s = None;
+    let mut end = Instant::now();
+    for frame in sensor {
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => return newest.end(Some(error)),
+        };
+        let Some(period_s) = period_s else {
+            // Tiles without any reading are left out.
+            let empty = tiled && frame.data.iter().all(|value| value.is_nan());
+            if !empty && !newest.hand_over(frame) {
+                return;
+            }
+            continue;
+        };
+        if let Err(error) = check_clock(before_s.unwrap_or(frame.time_s), frame.time_s) {
+            return newest.end(Some(error));
+        }
+        before_s = Some(frame.time_s);
+        let (began, first_s) = *start.get_or_insert((Instant::now(), frame.time_s));
+        let offset_s = (frame.time_s - first_s).max(0.0);
+        let due = Duration::try_from_secs_f64(offset_s).ok().and_then(|d| began.checked_add(d));
+        let due = due.unwrap_or_else(Instant::now);
+        if !newest.sleep_until(due) {
+            return;
+        }
+        newest.replace(frame, due);
+        end = due + Duration::try_from_secs_f64(period_s).unwrap_or_default();
+    }
+    // The last frame has its time, too.
+    newest.sleep_until(end);
+    newest.end(None);
+}
+
+/// Says that no more frames will come, even where reading them panics: or the
+/// slot clock would wait for ever.
+struct Ending<'a>(&'a Newest);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let failed = || Error::new(Fault::Input, "source", "its reader failed");
+        self.0.end(std::thread::panicking().then(failed));
+    }
+}
+
+/// The newest frame, between the capture thread and the slot clock.
+#[derive(Debug, Default)]
+pub(super) struct Newest {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    frame: Option<(Frame, Instant)>,
+    /// Frames that were replaced before they were taken.
+    pub dropped: u64,
+    /// What a camera has lost.
+    pub losses: Option<Losses>,
+    /// Why a camera is away, while it is.
+    away: Option<Error>,
+    /// No more frames will come.
+    ended: bool,
+    failure: Option<Error>,
+    /// No more frames are wanted.
+    closed: bool,
+}
+
+/// What there is to send.
+pub(super) enum Taken {
+    Frame(Frame, Instant),
+    Nothing,
+    Away(Error),
+    End,
+    Failure(Error),
+}
+
+impl Newest {
+    /// No code that holds the lock can panic halfway through a change.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts `frame`, taken at `arrived`, in the place of the one before; false
+    /// if nobody listens.
+    fn replace(&self, frame: Frame, arrived: Instant) -> bool {
+        let mut state = self.lock();
+        let missed = state.frame.replace((frame, arrived)).is_some();
+        state.dropped += u64::from(missed);
+        state.away = None;
+        self.changed.notify_all();
+        !state.closed
+    }
+
+    /// The camera is away, as `error` says; false if nobody listens.
+    fn leave(&self, error: Error) -> bool {
+        let mut state = self.lock();
+        state.away = Some(error);
+        self.changed.notify_all();
+        !state.closed
+    }
+
+    /// Waits until the frame before was taken; false if nobody listens.
+    fn hand_over(&self, frame: Frame) -> bool {
+        let mut state = self.lock();
+        while state.frame.is_some() && !state.closed {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.frame = Some((frame, Instant::now()));
+        self.changed.notify_all();
+        !state.closed
+    }
+
+    /// Sleeps until `due`; false if nobody listens any more.
+    fn sleep_until(&self, due: Instant) -> bool {
+        let mut state = self.lock();
+        while !state.closed {
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        !state.closed
+    }
+
+    /// No more frames will come.
+    fn end(&self, failure: Option<Error>) {
+        let mut state = self.lock();
+        state.ended = true;
+        state.failure = failure.or(state.failure.take());
+        self.changed.notify_all();
+    }
+
+    /// No more frames are wanted.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// The newest frame; with `wait`, as soon as there is one.
+    pub(super) fn take(&self, wait: bool, stop: &AtomicBool) -> Taken {
+        let mut state = self.lock();
+        loop {
+            if let Some((frame, arrived)) = state.frame.take() {
+                self.changed.notify_all();
+                return Taken::Frame(frame, arrived);
+            }
+            if let Some(error) = state.failure.take() {
+                return Taken::Failure(error);
+            }
+            if let Some(error) = state.away.take() {
+                return Taken::Away(error);
+            }
+            if state.ended {
+                return Taken::End;
+            }
+            if !wait || stop.load(Ordering::Relaxed) {
+                return Taken::Nothing;
+            }
+            let waited = self.changed.wait_timeout(state, REST);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}

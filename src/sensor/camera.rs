@@ -1,0 +1,107 @@
+//! Cameras that are attached at this moment, whatever they are attached by.
+
+use serde::Serialize;
+
+use crate::error::Result;
+#[cfg(not(all(target_os = "linux", feature = "uvc")))]
+use crate::error::{Error, Fault};
+use crate::profile::Profile;
+
+use super::Sensor;
+#[cfg(all(target_os = "linux", feature = "uvc"))]
+use super::uvc;
+
+/// A camera keeps still for so long, in seconds, before it counts as away:
+/// a thermal camera that closes its shutter to calibrate takes about one.
+pub const PATIENCE_S: f64 = 2.0;
+
+/// While a camera is away, [`Sensor`]'s `next` answers after so many seconds.
+pub const ANSWER_S: f64 = 0.25;
+
+/// What a camera has lost since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Pictures that came damaged, and were left out.
+    pub broken: u64,
+    /// Pictures that never came, as far as the camera counts them.
+    pub missed: u64,
+    /// Pictures that came twice, and were left out the second time.
+    pub repeated: u64,
+}
+
+/// An attached camera, as `sensors probe` tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Attached {
+    /// By which it can be opened: `/dev/video0`.
+    pub address: String,
+    /// What it calls itself.
+    pub name: String,
+    /// USB `vendor:product`, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usb: Option<String>,
+    /// Its pixel formats with their sizes: `Y16 160x120 160x122`.
+    pub formats: Vec<String>,
+    /// The profile of the shelf that fits it.
+    pub profile: Option<String>,
+    /// Why it cannot be asked, where it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// Every camera that is attached, in the order of their addresses.
+pub fn attached() -> Vec<Attached> {
+    #[cfg(all(target_os = "linux", feature = "uvc"))]
+    return uvc::attached();
+    #[cfg(not(all(target_os = "linux", feature = "uvc")))]
+    Vec::new()
+}
+
+/// Whether `source` names a camera: a number, a device, or a profile of one,
+/// unless a file or a folder has that name.
+pub fn is_one(source: &str) -> bool {
+    let number = !source.is_empty() && source.bytes().all(|byte| byte.is_ascii_digit());
+    if source.starts_with("/dev/video") {
+        return true;
+    }
+    (number || of_profile(source).is_some()) && !std::path::Path::new(source).exists()
+}
+
+/// The profile called `source`, where it is a camera's.
+pub(super) fn of_profile(source: &str) -> Option<Profile> {
+    let named = !source.contains(['/', '.']);
+    named.then(|| Profile::find(source).ok()).flatten().filter(|found| found.camera.is_some())
+}
+
+/// The profile of the shelf that fits the camera `source`.
+///
+/// # Errors
+///
+/// If there is no such camera, it cannot be asked, or no profile fits it.
+pub fn recognise(source: &str) -> Result<Profile> {
+    #[cfg(all(target_os = "linux", feature = "uvc"))]
+    return uvc::recognise(source);
+    #[cfg(not(all(target_os = "linux", feature = "uvc")))]
+    Err(unsupported(source))
+}
+
+/// Opens the camera `source`, with the bands of `profile`.
+///
+/// # Errors
+///
+/// If there is no such camera, it is in use, sends no pictures, or none that
+/// can be read.
+pub(super) fn open(source: &str, profile: Option<&Profile>) -> Result<Box<dyn Sensor>> {
+    #[cfg(all(target_os = "linux", feature = "uvc"))]
+    return Ok(Box::new(uvc::Uvc::open(source, profile)?));
+    #[cfg(not(all(target_os = "linux", feature = "uvc")))]
+    {
+        let _ = profile;
+        Err(unsupported(source))
+    }
+}
+
+#[cfg(not(all(target_os = "linux", feature = "uvc")))]
+fn unsupported(source: &str) -> Error {
+    Error::new(Fault::Unsupported, source, "is a camera, and this build reads none")
+        .hint("USB cameras are read on Linux, with the feature `uvc`")
+}
