@@ -16,6 +16,9 @@ mod inspect;
 #[path = "it/map.rs"]
 mod map;
 #[cfg(feature = "gdal")]
+#[path = "it/product.rs"]
+mod product;
+#[cfg(feature = "gdal")]
 #[path = "it/raster.rs"]
 mod raster;
 #[cfg(feature = "rerun")]

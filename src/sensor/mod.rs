@@ -10,6 +10,8 @@ mod flir;
 mod folder;
 mod jpeg;
 #[cfg(feature = "gdal")]
+mod markup;
+#[cfg(feature = "gdal")]
 pub mod raster;
 mod simulated;
 mod stack;
@@ -141,7 +143,10 @@ pub struct Options {
 /// Opens `source`:
 ///
 /// - `simulated` or `simulated:SEED`: the simulated thermal camera;
-/// - a folder: its pictures and TIFF files in natural order, one sequence;
+/// - a Sentinel-2, Landsat or EnMAP product, by its folder or its metadata
+///   file (Sentinel-2 by its zip file, too): see [`raster::Raster::open`];
+/// - any other folder: its pictures and TIFF files in natural order, one
+///   sequence;
 /// - a picture (JPEG, PNG, BMP, WebP, PNM): one frame;
 /// - a JPEG file with FLIR's temperatures inside, or a file FFF or SEQ: frames
 ///   in degrees Celsius;
@@ -210,6 +215,10 @@ fn open_path(
             Error::input(path, if path.exists() { e.to_string() } else { "not found".into() });
         error.hint("give a file, a folder, or `simulated`")
     })?;
+    #[cfg(feature = "gdal")]
+    if raster::Raster::is_product(path) {
+        return raster(source, profile, options);
+    }
     if metadata.is_dir() {
         return Ok(Box::new(Folder::open(path, profile)?));
     }
