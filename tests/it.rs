@@ -24,6 +24,8 @@ mod raster;
 #[cfg(feature = "rerun")]
 #[path = "it/recorder.rs"]
 mod recorder;
+#[path = "it/rig.rs"]
+mod rig;
 #[cfg(feature = "gdal")]
 #[path = "it/scene.rs"]
 mod scene;

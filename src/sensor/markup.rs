@@ -21,7 +21,7 @@ impl<'a> Element<'a> {
 /// The elements called `name` in `text`, in order, wherever they stand. A
 /// prefix is a part of the name. Elements inside one of the same name are
 /// not looked for.
-pub(super) fn elements<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = Element<'a>> {
+pub(super) fn elements<'a>(text: &'a str, name: &str) -> impl Iterator<Item = Element<'a>> {
     let mut rest = text;
     std::iter::from_fn(move || {
         loop {
@@ -44,7 +44,7 @@ pub(super) fn elements<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item =
 }
 
 /// What the first element called `name` holds, without the spaces around it.
-pub(super) fn content<'a>(text: &'a str, name: &'a str) -> Option<&'a str> {
+pub(super) fn content<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     elements(text, name).map(|element| element.content.trim()).next()
 }
 

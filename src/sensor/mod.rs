@@ -9,10 +9,10 @@ mod cptv;
 mod flir;
 mod folder;
 mod jpeg;
-#[cfg(feature = "gdal")]
 mod markup;
 #[cfg(feature = "gdal")]
 pub mod raster;
+mod rig;
 mod simulated;
 mod stack;
 mod tiles;
@@ -37,6 +37,7 @@ use self::jpeg::Thermal;
 pub use cptv::Cptv;
 pub use flir::Flir;
 pub use folder::Folder;
+pub use rig::Rig;
 pub use simulated::Simulated;
 pub use stack::Stack;
 pub use tiles::Tiles;
@@ -145,6 +146,8 @@ pub struct Options {
 /// - `simulated` or `simulated:SEED`: the simulated thermal camera;
 /// - a Sentinel-2, Landsat or EnMAP product, by its folder or its metadata
 ///   file (Sentinel-2 by its zip file, too): see [`raster::Raster::open`];
+/// - the files of a camera of several lenses, by one of them or their folder:
+///   one frame for each capture: see [`Rig`];
 /// - any other folder: its pictures and TIFF files in natural order, one
 ///   sequence;
 /// - a picture (JPEG, PNG, BMP, WebP, PNM): one frame;
@@ -218,6 +221,9 @@ fn open_path(
     #[cfg(feature = "gdal")]
     if raster::Raster::is_product(path) {
         return raster(source, profile, options);
+    }
+    if Rig::is_one(path) {
+        return Ok(Box::new(Rig::open(path, profile)?));
     }
     if metadata.is_dir() {
         return Ok(Box::new(Folder::open(path, profile)?));

@@ -177,7 +177,7 @@ fn settle(
         .into_iter()
         .zip(bands.iter())
         .filter(|(claim, _)| all_bad || !claim.bad)
-        .map(|(claim, band)| claim.settle(band))
+        .map(|(claim, band)| claim.settle(band, profile.and_then(|profile| profile.unit)))
         .unzip())
 }
 
@@ -202,14 +202,14 @@ fn claims(dataset: &Dataset) -> gdal::errors::Result<(Vec<Claim>, Option<usize>)
 impl Claim {
     /// The layer of this band, which the profile has completed as `band`, and
     /// its mask. Where the file states wavelength, width or unit, its word
-    /// stands.
-    fn settle(self, band: &Band) -> (Layer, Mask) {
+    /// stands; `unit` is the profile's for bands that state none.
+    fn settle(self, band: &Band, unit: Option<Unit>) -> (Layer, Mask) {
         let mut band = band.clone();
         if self.band.wavelength_um.is_some() {
             band.wavelength_um = self.band.wavelength_um;
             band.fwhm_um = self.band.fwhm_um.or(band.fwhm_um);
         }
-        band.unit = self.unit.unwrap_or(band.unit);
+        band.unit = self.unit.or(unit).unwrap_or(band.unit);
         if self.law != Law::Linear {
             (band.scale, band.offset) = (1.0, 0.0);
         }
