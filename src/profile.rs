@@ -36,7 +36,9 @@ const SHELF: &[(&str, &str, Option<&[u8]>)] = &[
     ("landsat8-9-l2", include_str!("../sensors/landsat8-9-l2.toml"), None),
     ("landsat4-7-l2", include_str!("../sensors/landsat4-7-l2.toml"), None),
     ("landsat7", include_str!("../sensors/landsat7.toml"), None),
+    ("modis-09ga", include_str!("../sensors/modis-09ga.toml"), None),
     ("enmap", include_str!("../sensors/enmap.toml"), None),
+    ("emit", include_str!("../sensors/emit.toml"), None),
 ];
 
 /// Whether a source delivers whole pictures or a scene to be tiled.

@@ -24,6 +24,9 @@ mod raster;
 #[cfg(feature = "rerun")]
 #[path = "it/recorder.rs"]
 mod recorder;
+#[cfg(feature = "gdal")]
+#[path = "it/remote.rs"]
+mod remote;
 #[path = "it/rig.rs"]
 mod rig;
 #[cfg(feature = "gdal")]

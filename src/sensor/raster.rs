@@ -23,7 +23,7 @@ use crate::sensor::{LIMIT, Sensor, Source, count};
 use bands::{Layer, Layers, Shared};
 pub use chips::Chips;
 use part::{Part, Window};
-use product::Product;
+use product::{Piece, Product};
 
 /// How much of a window is decoded between two looks at the error list, in
 /// bytes: a part of the block cache, so that the blocks of files whose bands
@@ -54,9 +54,10 @@ impl Raster {
     /// `NETCDF:"a.nc":reflectance`).
     ///
     /// Products are known by the folder or the metadata file that holds them
-    /// together: Sentinel-2 SAFE, also as a zip file, and Landsat Collection 2
-    /// with its MTL file. Their bands stand in order of wavelength on the grid
-    /// of the finest one; coarser bands repeat their pixels there.
+    /// together: Sentinel-2 SAFE, also as a zip file, Landsat Collection 2 with
+    /// its MTL file, and EnMAP with its XML file. MODIS and EMIT keep theirs
+    /// in one file. Bands stand in order of wavelength on the grid of the
+    /// finest one; coarser bands repeat their pixels there.
     ///
     /// Bands are named and measured by the file, and by `profile` where the
     /// file is silent; `stored * scale + offset` is applied, by the file's
@@ -100,11 +101,14 @@ impl Raster {
         let (mut layers, left_out) = bands::of_product(product, profile)?;
         let mut parts: Vec<Part> = Vec::new();
         for layer in &mut layers {
-            let path = &product.pieces[layer.part].path;
+            let Piece { path, array, .. } = &product.pieces[layer.part];
             let known = parts.iter().position(|part| part.path == *path);
             layer.part = known.unwrap_or(parts.len());
             if known.is_none() {
-                parts.push(Part::open(path)?);
+                parts.push(match array {
+                    Some(array) => Part::open_array(path, array)?,
+                    None => Part::open(path)?,
+                });
             }
         }
         let finest = (0..parts.len())
@@ -168,11 +172,7 @@ impl Raster {
             scene: None,
         };
         let stored_bytes = library::call(Fault::Input, &path, || {
-            let stored = layers.iter().map(|layer| {
-                Ok(usize::from(
-                    parts[layer.part].dataset.rasterband(layer.index)?.band_type().bytes(),
-                ))
-            });
+            let stored = layers.iter().map(|layer| parts[layer.part].stored_bytes(layer.index));
             stored.sum::<gdal::errors::Result<usize>>()
         })?;
         Ok(Self { parts, path, source, layers, shared_mask: None, stored_bytes, delivered: false })
@@ -278,14 +278,18 @@ impl Raster {
     /// Fills `data` (`[band, row, column]`) with the readings of `window`.
     fn fill(&self, window: Window, mut data: ArrayViewMut3<f32>) -> gdal::errors::Result<()> {
         let shared = self.shared(window)?;
+        let cubes: Vec<Option<(Vec<f32>, usize)>> =
+            self.parts.iter().map(|part| part.cube(window)).collect::<gdal::errors::Result<_>>()?;
         for (layer, mut plane) in self.layers.iter().zip(data.outer_iter_mut()) {
             let part = &self.parts[layer.part];
-            let band = part.dataset.rasterband(layer.index)?;
-            let own = match layer.own_mask {
-                true => Some(part.stored(&band.open_mask_band()?, window)?),
-                false => None,
-            };
-            for (cell, stored) in plane.iter_mut().zip(part.stored(&band, window)?) {
+            if let Some((numbers, bands)) = &cubes[layer.part] {
+                for (cell, pixel) in plane.iter_mut().zip(numbers.chunks_exact(*bands)) {
+                    *cell = layer.reading(f64::from(pixel[layer.index - 1]));
+                }
+                continue;
+            }
+            let own = if layer.own_mask { Some(part.mask(layer.index, window)?) } else { None };
+            for (cell, stored) in plane.iter_mut().zip(part.stored(layer.index, window)?) {
                 *cell = layer.reading(stored);
             }
             for mask in [&shared, &own].into_iter().flatten() {
@@ -300,16 +304,11 @@ impl Raster {
     /// The mask of all bands in `window`: 0 where there is no reading.
     fn shared(&self, window: Window) -> gdal::errors::Result<Option<Vec<f64>>> {
         let Some(shared) = self.shared_mask else { return Ok(None) };
-        let (part, index) = match shared {
-            Shared::Alpha(index) | Shared::MaskOf(index) => (&self.parts[0], index),
-            Shared::Bits(part, _) => (&self.parts[part], 1),
-        };
-        let band = part.dataset.rasterband(index)?;
         Ok(Some(match shared {
-            Shared::Alpha(_) => part.stored(&band, window)?,
-            Shared::MaskOf(_) => part.stored(&band.open_mask_band()?, window)?,
-            Shared::Bits(_, bits) => {
-                let mut stored = part.stored(&band, window)?;
+            Shared::Alpha(index) => self.parts[0].stored(index, window)?,
+            Shared::MaskOf(index) => self.parts[0].mask(index, window)?,
+            Shared::Bits(part, bits) => {
+                let mut stored = self.parts[part].stored(1, window)?;
                 for value in &mut stored {
                     // Beyond the mask's own file nothing is known.
                     *value = f64::from(!value.is_nan() && *value as u32 & bits == 0);
@@ -368,7 +367,7 @@ fn check(dataset: &Dataset, path: &str) -> Result<()> {
     if extra.contains("downtrack") {
         let what = "its bands would be scan lines with this version of GDAL";
         return Err(Error::new(Fault::Unsupported, path, what)
-            .hint("use GDAL 3.8 or later, or convert the file with it"));
+            .hint("name the file itself, or use GDAL 3.8 or later"));
     }
     let complex = library::call(Fault::Input, path, || {
         let mut types = (1..=bands).map(|index| Ok(dataset.rasterband(index)?.band_type()));

@@ -407,3 +407,131 @@ fn an_enmap_product_gets_its_bands_from_its_xml_file() {
     fs::remove_file(picture).unwrap();
     assert!(Raster::open(folder.path(), None).unwrap_err().to_string().contains("SPECTRAL_IMAGE"));
 }
+
+#[test]
+fn an_emit_cube_has_its_spectral_axis_as_bands() {
+    let Some(data) = data() else { return };
+    let folder = data.join("formats/gdal-autotest/gdrivers/data/netcdf");
+    let frame = whole(folder.join("fake_EMIT_L2A.nc"));
+    let stored = [[[10.0, 20.0], [30.0, 40.0]], [[-10.0, -20.0], [-30.0, -40.0]]];
+    assert_eq!(frame.data, ndarray::arr3(&stored));
+    assert!(frame.bands.iter().all(|band| band.unit == Unit::Reflectance));
+    let raster = Raster::open(folder.join("fake_EMIT_L2A_with_good_wavelengths.nc"), None).unwrap();
+    assert_eq!(
+        (raster.source().model.as_deref(), raster.source().bands.len()),
+        (Some("EMIT L2A"), 1)
+    );
+    let said = &raster.source().description;
+    assert!(said.contains("1 band left out, which its good_wavelengths call bad"), "{said}");
+    assert_eq!(raster.read(1, 1, 1, 1).unwrap().data[(0, 0, 0)], 40.0);
+}
+
+#[test]
+fn an_emit_radiance_states_wavelengths_and_is_read_in_windows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("EMIT_L1B_RAD.nc");
+    let list = |name: &str, values: &str| {
+        format!(
+            "<Array name=\"{name}\"><DataType>Float64</DataType><DimensionRef ref=\"/b\"/>\
+             <InlineValues>{values}</InlineValues></Array>"
+        )
+    };
+    let cube: Vec<String> = (0..4 * 5 * 3).map(|n| n.to_string()).collect();
+    let text = format!(
+        "<VRTDataset><Group name=\"/\"><Dimension name=\"y\" size=\"4\"/><Dimension name=\"x\" \
+         size=\"5\"/><Dimension name=\"b\" size=\"3\"/><Array name=\"radiance\"><DataType>Float32\
+         </DataType><DimensionRef ref=\"/y\"/><DimensionRef ref=\"/x\"/><DimensionRef ref=\"/b\"/>\
+         <NoDataValue>0</NoDataValue><InlineValues>{}</InlineValues></Array>\
+         <Group name=\"sensor_band_parameters\">{}{}</Group></Group></VRTDataset>",
+        cube.join(" "),
+        list("wavelengths", "381.0 665.0 2493.0"),
+        list("fwhm", "8.4 8.5 8.6")
+    );
+    fs::write(&path, text).unwrap();
+    let raster = Raster::open(&path, None).unwrap();
+    let bands = raster.source().bands.clone();
+    let spectrum: Vec<_> = bands.iter().map(|b| (b.wavelength_um, b.fwhm_um)).collect();
+    let expected = [(0.381, 0.0084), (0.665, 0.0085), (2.493, 0.0086)];
+    assert_eq!(spectrum, expected.map(|(centre, width)| (Some(centre), Some(width))));
+    assert_eq!((bands[1].common_name.as_deref(), bands[1].unit), (Some("red"), Unit::Radiance));
+    for (row, column, rows, columns) in [(0, 0, 4, 5), (1, 2, 2, 3)] {
+        let frame = raster.read(row, column, rows, columns).unwrap();
+        for ((band, r, c), &value) in frame.data.indexed_iter() {
+            // 100 uW cm^-2 are 1 W m^-2.
+            let stored = ((row + r) * 5 + column + c) * 3 + band;
+            let expected = if stored == 0 { f32::NAN } else { stored as f32 * 0.01 };
+            assert!((value - expected).abs() < 1e-6 || (value.is_nan() && expected.is_nan()));
+        }
+    }
+}
+
+#[test]
+fn modis_reflectance_is_divided_by_its_scale_factor() {
+    let Some(data) = data() else { return };
+    let path = data.join("formats/rioxarray/MOD09GA.A2008296.h14v17.006.2015181011753.hdf");
+    let raster = Raster::open(&path, None).unwrap();
+    assert_eq!(raster.source().model.as_deref(), Some("MODIS Terra MOD09GA"));
+    let names: Vec<&str> = raster.source().bands.iter().map(|b| b.name.as_str()).collect();
+    assert_eq!(names, ["b03", "b04", "b01", "b02", "b05", "b06", "b07"]);
+    let frame = raster.read(0, 0, 2400, 2400).unwrap();
+    for (band, plane) in frame.bands.iter().zip(frame.data.outer_iter()) {
+        let name = format!(
+            "HDF4_EOS:EOS_GRID:\"{}\":MODIS_Grid_500m_2D:sur_refl_{}_1",
+            path.display(),
+            band.name
+        );
+        let dataset = gdal::Dataset::open(&name).unwrap();
+        let stored = dataset.rasterband(1).unwrap();
+        let stored = stored.read_as::<i16>((0, 0), (2400, 2400), (2400, 2400), None).unwrap();
+        let valid = stored.data().iter().filter(|&&number| number != -28672).count();
+        assert!(valid > 1000 && plane.iter().filter(|v| v.is_finite()).count() == valid);
+        for (&value, &number) in plane.iter().zip(stored.data()) {
+            let expected = (f64::from(number) / 10_000.0) as f32;
+            assert!(value == expected || (number == -28672 && value.is_nan()));
+        }
+        // The same by its own name, though GDAL calls 10000 its scale.
+        let alone = Raster::open(&name, None).unwrap();
+        assert_eq!(
+            (alone.source().bands[0].scale, alone.source().bands[0].unit),
+            (1e-4, Unit::Reflectance)
+        );
+    }
+}
+
+#[test]
+fn inspect_names_the_instrument() {
+    let Some(data) = data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let product = safe(&data.join("formats"), folder.path(), "1c");
+    let formats = data.join("formats");
+    for (source, profile, unit, bands) in [
+        (product, "sentinel2-l1c", "reflectance", 13),
+        (formats.join("terramind/S2L1C/38D_378R_2_3.tif"), "sentinel2-l1c", "reflectance", 13),
+        (formats.join("terramind/S2L2A/38D_378R_2_3.tif"), "sentinel2-l2a", "reflectance", 12),
+        (formats.join("landsat"), "landsat8-9-l2", "reflectance", 8),
+        (formats.join("stars/L7_ETMs.tif"), "landsat7", "counts", 6),
+        (formats.join("micasense"), "micasense-rededge", "radiance", 5),
+        (formats.join("micasense/IMG_0001_3.tif"), "micasense-rededge", "radiance", 5),
+        (formats.join("enmap-potsdam/enmap_potsdam_tile_96_96.tif"), "enmap", "reflectance", 218),
+        (
+            formats.join("gdal-autotest/gdrivers/data/netcdf/fake_EMIT_L2A.nc"),
+            "emit",
+            "reflectance",
+            2,
+        ),
+    ] {
+        let run = |json: &[&str]| {
+            let mut program = crate::cli::program();
+            let output = program.arg("inspect").arg(&source).args(json).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let text = run(&[]);
+        assert!(text.contains(&format!("sensor: {profile}, ")), "{text}");
+        let document: serde_json::Value = serde_json::from_str(&run(&["--json"])).unwrap();
+        assert_eq!(document["profile"], profile);
+        let found = document["bands"].as_array().unwrap();
+        assert_eq!((found.len(), found[0]["unit"].as_str()), (bands, Some(unit)));
+        assert!(found.iter().all(|band| band["min"].as_f64() < band["max"].as_f64()), "{text}");
+    }
+}

@@ -248,6 +248,11 @@ impl Claim {
         if linear.0.is_finite() && linear.0 != 0.0 && linear.1.is_finite() {
             (found.scale, found.offset) = linear;
         }
+        // MODIS land products state a divisor where others state a factor; no
+        // reflectance comes near a factor above 1.
+        if unit == Some(Unit::Reflectance) && found.scale > 1.0 {
+            found.scale = 1.0 / found.scale;
+        }
         if (found.scale, found.offset) == (1.0, 0.0)
             && let Some(reflectance) = Reflectance::of(dataset, &found)
         {

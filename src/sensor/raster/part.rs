@@ -1,5 +1,6 @@
 //! One file of a raster, and how its pixels lie under the raster's grid.
 
+use gdal::cpl::CslStringList;
 use gdal::raster::RasterBand;
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
 
@@ -20,6 +21,18 @@ pub(super) struct Part {
     pub georeference: Option<GeoReference>,
     /// Where the file's pixels lie under the grid; `None`: they are its own.
     fit: Option<Fit>,
+    /// The array that is read, and its axes, where it is no raster.
+    array: Option<(&'static str, Axes)>,
+}
+
+/// The sizes of an array of rows, columns and bands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Axes {
+    pub rows: usize,
+    pub columns: usize,
+    pub bands: usize,
+    /// The stored number that means that there is no reading.
+    pub nodata: Option<f64>,
 }
 
 /// The file's line under line `n` of the grid, for rows and for columns.
@@ -63,6 +76,7 @@ impl Part {
             path: path.to_owned(),
             block: (1, 1),
             fit: None,
+            array: None,
             dataset,
             rows,
             columns,
@@ -71,6 +85,53 @@ impl Part {
             part.check_blocks()?;
         }
         Ok(part)
+    }
+
+    /// Opens the array called `array` in the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// If the file is damaged, or has no such array.
+    pub fn open_array(path: &str, array: &'static str) -> Result<Self> {
+        let axes = axes(path, array)?
+            .ok_or_else(|| Error::input(path, format!("has no array {array} of three axes")))?;
+        Ok(Self {
+            dataset: arrays(path)?,
+            path: path.to_owned(),
+            rows: axes.rows,
+            columns: axes.columns,
+            block: (1, axes.columns.max(1)),
+            georeference: None,
+            fit: None,
+            array: Some((array, axes)),
+        })
+    }
+
+    /// Bytes of a number of band `index` as stored.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such band.
+    pub fn stored_bytes(&self, index: usize) -> gdal::errors::Result<usize> {
+        match self.array {
+            Some(_) => Ok(size_of::<f32>()),
+            None => Ok(usize::from(self.dataset.rasterband(index)?.band_type().bytes())),
+        }
+    }
+
+    /// All numbers of an array in `window`, bands last, and their number;
+    /// `None` for rasters. Read at once, because the bands of a pixel lie
+    /// together in its file.
+    pub fn cube(&self, window: Window) -> gdal::errors::Result<Option<(Vec<f32>, usize)>> {
+        let Some((array, axes)) = self.array else { return Ok(None) };
+        let mut numbers = vec![0.0; window.rows * window.columns * axes.bands];
+        let root = self.dataset.root_group()?;
+        root.open_md_array(array, CslStringList::new())?.read_into_slice(
+            &mut numbers,
+            vec![window.row as u64, window.column as u64, 0],
+            vec![window.rows, window.columns, axes.bands],
+        )?;
+        Ok(Some((numbers, axes.bands)))
     }
 
     /// Refuses files whose smallest readable piece does not fit in memory.
@@ -135,9 +196,19 @@ impl Part {
         Ok(!same)
     }
 
-    /// The stored numbers of `band` in `window` of the grid, row by row: of
-    /// the pixel that lies under the middle of each, NaN where there is none.
-    pub fn stored(&self, band: &RasterBand, window: Window) -> gdal::errors::Result<Vec<f64>> {
+    /// The stored numbers of band `index` in `window` of the grid, row by row:
+    /// of the pixel that lies under the middle of each, NaN where there is
+    /// none.
+    pub fn stored(&self, index: usize, window: Window) -> gdal::errors::Result<Vec<f64>> {
+        self.under(&self.dataset.rasterband(index)?, window)
+    }
+
+    /// The mask of band `index` there, likewise: 0 where there is no reading.
+    pub fn mask(&self, index: usize, window: Window) -> gdal::errors::Result<Vec<f64>> {
+        self.under(&self.dataset.rasterband(index)?.open_mask_band()?, window)
+    }
+
+    fn under(&self, band: &RasterBand, window: Window) -> gdal::errors::Result<Vec<f64>> {
         let Some(fit) = self.fit else { return window.stored(band) };
         let rows = fit.rows.under(window.row, window.rows, self.rows);
         let columns = fit.columns.under(window.column, window.columns, self.columns);
@@ -203,6 +274,60 @@ fn georeference(dataset: &Dataset, path: &str) -> Option<GeoReference> {
     let area = transform[1] * transform[5] - transform[2] * transform[4];
     let sound = transform.iter().all(|t| t.is_finite()) && area.is_finite() && area != 0.0;
     (sound && !crs_wkt.is_empty()).then_some(GeoReference { transform, crs_wkt })
+}
+
+/// Opens the file at `path` as one of arrays.
+fn arrays(path: &str) -> Result<Dataset> {
+    library::call(Fault::Input, path, || {
+        let open_flags =
+            GdalOpenFlags::GDAL_OF_MULTIDIM_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
+        let options = DatasetOptions { open_flags, ..DatasetOptions::default() };
+        let dataset = Dataset::open_ex(path, options)?;
+        library::forgive();
+        Ok(dataset)
+    })
+}
+
+/// The axes of the array called `name` in the file at `path`; `None` where
+/// there is no such array, or not of three axes.
+pub(super) fn axes(path: &str, name: &str) -> Result<Option<Axes>> {
+    let dataset = arrays(path)?;
+    library::call(Fault::Input, path, || {
+        let root = dataset.root_group()?;
+        if !root.array_names(CslStringList::new()).iter().any(|known| known == name) {
+            return Ok(None);
+        }
+        let array = root.open_md_array(name, CslStringList::new())?;
+        let sizes: Vec<usize> = array.dimensions()?.iter().map(|axis| axis.size()).collect();
+        let &[rows, columns, bands] = &sizes[..] else { return Ok(None) };
+        Ok(Some(Axes { rows, columns, bands, nodata: array.no_data_value_as_double() }))
+    })
+}
+
+/// The numbers of the array of one axis called `name` in `group` of the file
+/// at `path`, if it has that.
+pub(super) fn list(path: &str, group: &str, name: &str) -> Result<Option<Vec<f64>>> {
+    let dataset = arrays(path)?;
+    library::call(Fault::Input, path, || {
+        let root = dataset.root_group()?;
+        let options = CslStringList::new;
+        if !root.group_names(options()).iter().any(|known| known == group) {
+            return Ok(None);
+        }
+        let group = root.open_group(group, options())?;
+        if !group.array_names(options()).iter().any(|known| known == name) {
+            return Ok(None);
+        }
+        let array = group.open_md_array(name, options())?;
+        let sizes: Vec<usize> = array.dimensions()?.iter().map(|axis| axis.size()).collect();
+        let &[length] = &sizes[..] else { return Ok(None) };
+        if length > LIMIT / size_of::<f64>() {
+            return Ok(None);
+        }
+        let mut numbers = vec![0.0; length];
+        array.read_into_slice(&mut numbers, vec![0], vec![length])?;
+        Ok(Some(numbers))
+    })
 }
 
 /// A part of a grid.

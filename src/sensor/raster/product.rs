@@ -1,8 +1,10 @@
 //! Products: pictures whose bands lie in several files, held together by a
 //! metadata file.
 
+mod emit;
 mod enmap;
 mod landsat;
+mod modis;
 pub(super) mod sentinel2;
 
 use std::fs::File;
@@ -41,6 +43,9 @@ pub(super) struct Product {
 pub(super) struct Piece {
     /// The file that it lies in.
     pub path: String,
+    /// The array of that file which holds it, where the file is one of arrays
+    /// with the bands last, instead of rasters.
+    pub array: Option<&'static str>,
     /// Its number there, from 1.
     pub index: usize,
     /// What the metadata says of it.
@@ -62,14 +67,18 @@ impl Product {
     pub fn find(path: &str) -> Result<Option<Self>> {
         let path = path.strip_suffix('/').unwrap_or(path);
         let places = places(path);
-        let kinds: [Kind; 3] = [
+        let kinds: [Kind; 5] = [
             (sentinel2::is_metadata, sentinel2::product),
             (landsat::is_metadata, landsat::product),
             (enmap::is_metadata, enmap::product),
+            (emit::is_metadata, emit::product),
+            (modis::is_metadata, modis::product),
         ];
         for (is_metadata, read) in kinds {
-            if let Some(metadata) = only(path, &places, is_metadata)? {
-                return read(path, &metadata).map(Some);
+            if let Some(metadata) = only(path, &places, is_metadata)?
+                && let Some(product) = read(path, &metadata)?
+            {
+                return Ok(Some(product));
             }
         }
         Ok(None)
@@ -77,7 +86,7 @@ impl Product {
 }
 
 /// How products of one kind are known by the name of their metadata, and read.
-type Kind = (fn(&str) -> bool, fn(&str, &str) -> Result<Product>);
+type Kind = (fn(&str) -> bool, fn(&str, &str) -> Result<Option<Product>>);
 
 /// The files among which the metadata of a product at `path` would be.
 fn places(path: &str) -> Vec<String> {

@@ -16,7 +16,7 @@ pub(super) fn is_metadata(name: &str) -> bool {
 }
 
 /// The product named as `path`, whose metadata file is at `metadata`.
-pub(super) fn product(path: &str, metadata: &str) -> Result<Product> {
+pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
     let xml = text(metadata, "")?;
     let level = content(&xml, "level").ok_or_else(|| lacks(metadata, "level"))?;
     let unit = if level.starts_with("L2") { Unit::Reflectance } else { Unit::Radiance };
@@ -50,7 +50,14 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Product> {
             ..Band::new(format!("{index}"), unit)
         };
         let path = format!("{folder}/{picture}");
-        pieces.push(Piece { path, index, band, missing: missing.clone(), law: Law::Linear });
+        pieces.push(Piece {
+            path,
+            array: None,
+            index,
+            band,
+            missing: missing.clone(),
+            law: Law::Linear,
+        });
     }
     if pieces.is_empty() {
         return Err(lacks(metadata, "bands"));
@@ -62,5 +69,5 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Product> {
         said.push(format!("{empty} bands without readings left out"));
     }
     let model = format!("EnMAP HSI {level}");
-    Ok(Product { path: path.to_owned(), model, pieces, mask: None, said })
+    Ok(Some(Product { path: path.to_owned(), model, pieces, mask: None, said }))
 }

@@ -67,7 +67,7 @@ pub(super) fn is_metadata(name: &str) -> bool {
 }
 
 /// The product named as `path`, whose MTL file is at `metadata`.
-pub(super) fn product(path: &str, metadata: &str) -> Result<Product> {
+pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
     let mtl = Mtl::parse(&text(metadata, "")?);
     let place = folder(metadata);
     let told = |group, key| mtl.get(group, key).ok_or_else(|| lacks(metadata, key));
@@ -116,7 +116,7 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Product> {
         said.push(format!("no file {}", absent.join(", ")));
     }
     let model = format!("{spacecraft} {sensor} {level}");
-    Ok(Product { path: path.to_owned(), model, pieces, mask, said })
+    Ok(Some(Product { path: path.to_owned(), model, pieces, mask, said }))
 }
 
 /// How the numbers of one product are scaled.
@@ -182,7 +182,7 @@ impl Scale<'_> {
             }
         };
         // Fill is 0 in all bands of Collection 2.
-        Ok(Piece { path, index: 1, band, missing: vec![0.0], law })
+        Ok(Piece { path, array: None, index: 1, band, missing: vec![0.0], law })
     }
 
     /// Factor and summand of the quantity in the band called `key`.

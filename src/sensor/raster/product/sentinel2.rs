@@ -38,7 +38,7 @@ pub(super) fn is_metadata(name: &str) -> bool {
 }
 
 /// The product named as `path`, whose metadata file is at `metadata`.
-pub(super) fn product(path: &str, metadata: &str) -> Result<Product> {
+pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
     let xml = text(metadata, "xml:SENTINEL2")?;
     let granules = elements(&xml, "Granule").count().max(elements(&xml, "Granules").count());
     if granules > 1 {
@@ -72,6 +72,7 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Product> {
         match file {
             Some(file) => pieces.push(Piece {
                 path: format!("{folder}/{file}"),
+                array: None,
                 index: 1,
                 band: band(&xml, id, quantification),
                 missing: missing.clone(),
@@ -90,7 +91,7 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Product> {
         said.push(format!("no file of {}", absent.join(", ")));
     }
     let model = format!("{spacecraft} MSIL{level}");
-    Ok(Product { path: path.to_owned(), model, pieces, mask: None, said })
+    Ok(Some(Product { path: path.to_owned(), model, pieces, mask: None, said }))
 }
 
 /// The number that stored numbers are divided by.
