@@ -36,11 +36,20 @@ const SHELF: &[(&str, &str, Option<&[u8]>)] = &[
     ("tc001", include_str!("../sensors/tc001.toml"), None),
     ("rgb", include_str!("../sensors/rgb.toml"), None),
     ("nir-webcam", include_str!("../sensors/nir-webcam.toml"), None),
+    ("micasense-rededge", include_str!("../sensors/micasense-rededge.toml"), None),
+    ("micasense-altum", include_str!("../sensors/micasense-altum.toml"), None),
     (
         "sentinel2-l2a",
         include_str!("../sensors/sentinel2-l2a.toml"),
         Some(include_bytes!("../sensors/sentinel2-l2a.safetensors")),
     ),
+    ("sentinel2-l1c", include_str!("../sensors/sentinel2-l1c.toml"), None),
+    ("landsat8-9-l2", include_str!("../sensors/landsat8-9-l2.toml"), None),
+    ("landsat4-7-l2", include_str!("../sensors/landsat4-7-l2.toml"), None),
+    ("landsat7", include_str!("../sensors/landsat7.toml"), None),
+    ("modis-09ga", include_str!("../sensors/modis-09ga.toml"), None),
+    ("enmap", include_str!("../sensors/enmap.toml"), None),
+    ("emit", include_str!("../sensors/emit.toml"), None),
 ];
 
 /// Whether a source delivers whole pictures or a scene to be tiled.
@@ -147,6 +156,9 @@ pub struct Profile {
     /// is a group of its own.
     #[serde(default)]
     pub group_fields: usize,
+    /// The unit of bands that are taken from metadata which states none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
     /// The bands.
     pub bands: Bands,
     /// How a source is recognised.
@@ -239,9 +251,11 @@ impl Profile {
         }
     }
 
-    /// The unit of the first listed band, or counts.
+    /// The unit of the first listed band, or of bands from metadata; counts
+    /// where neither says so.
     pub fn unit(&self) -> Unit {
-        self.listed_bands().and_then(|bands| bands.first()).map_or(Unit::Counts, |band| band.unit)
+        let listed = self.listed_bands().and_then(|bands| bands.first()).map(|band| band.unit);
+        listed.or(self.unit).unwrap_or(Unit::Counts)
     }
 
     /// The group of the file at `path`: see [`Profile::group_fields`].
@@ -260,4 +274,75 @@ fn user_shelf() -> Option<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
     Some(configuration.join("wysiwyh/sensors"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn repository(path: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    }
+
+    #[test]
+    fn every_file_of_the_shelf_is_sound() {
+        let readme = fs::read_to_string(repository("README.md")).unwrap();
+        let mut found = Vec::new();
+        for entry in fs::read_dir(repository("sensors")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|e| e != "toml") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let profile = Profile::parse(&text, &path).unwrap();
+            assert_eq!(profile, Profile::find(&name).unwrap(), "{name} is not on the shelf");
+            assert_eq!(profile.name, name);
+            // Where its constants come from stands before them.
+            assert!(text.starts_with("# "), "{name} begins without a comment");
+            assert!(readme.contains(&format!("| `{name}` |")), "the README does not list {name}");
+            for band in profile.listed_bands().unwrap_or_default() {
+                let centre = band.wavelength_um.unwrap();
+                let width = band.fwhm_um.unwrap();
+                assert!((0.2..15.0).contains(&centre), "{name} {}: {centre}", band.name);
+                assert!(width > 0.0 && width < centre, "{name} {}: {width}", band.name);
+                assert!(band.scale > 0.0, "{name} {}", band.name);
+            }
+            check_bands(&profile);
+            found.push(name);
+        }
+        assert_eq!(found.len(), SHELF.len(), "{found:?}");
+    }
+
+    /// Names differ, wavelengths ascend, and a common range has one unit.
+    fn check_bands(profile: &Profile) {
+        let Some(bands) = profile.listed_bands() else { return };
+        assert!(!bands.is_empty());
+        for (at, band) in bands.iter().enumerate() {
+            let earlier = &bands[..at];
+            assert!(earlier.iter().all(|e| e.name != band.name), "{} twice", band.name);
+            assert!(earlier.iter().all(|e| e.wavelength_um < band.wavelength_um));
+            if profile.range.is_some() {
+                assert_eq!(band.unit, bands[0].unit, "{}", profile.name);
+            }
+        }
+        if profile.source == Kind::Scene {
+            assert!(profile.pixel_m.is_some_and(|metres| metres > 0.0), "{}", profile.name);
+        }
+    }
+
+    /// The TOML blocks of "A new sensor" in the contributors' guide.
+    #[test]
+    fn the_profiles_of_the_guide_are_profiles() {
+        let guide = fs::read_to_string(repository("CONTRIBUTING.md")).unwrap();
+        let names: Vec<String> = guide
+            .split("```toml\n")
+            .skip(1)
+            .map(|rest| rest.split("```").next().unwrap())
+            .map(|text| Profile::parse(text, Path::new("CONTRIBUTING.md")).unwrap().name)
+            .collect();
+        assert_eq!(names, ["my-thermal", "prisma-l2d"]);
+    }
 }

@@ -16,11 +16,19 @@ mod inspect;
 #[path = "it/map.rs"]
 mod map;
 #[cfg(feature = "gdal")]
+#[path = "it/product.rs"]
+mod product;
+#[cfg(feature = "gdal")]
 #[path = "it/raster.rs"]
 mod raster;
 #[cfg(feature = "rerun")]
 #[path = "it/recorder.rs"]
 mod recorder;
+#[cfg(feature = "gdal")]
+#[path = "it/remote.rs"]
+mod remote;
+#[path = "it/rig.rs"]
+mod rig;
 #[cfg(feature = "gdal")]
 #[path = "it/scene.rs"]
 mod scene;

@@ -30,9 +30,10 @@ const TRIED: usize = 100;
 /// what it would sound like.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Reads:    a raster, a picture, a TIFF of one page or many, a folder of pictures,
-          a video, a radiometric file of FLIR's, a CPTV recording, a camera by its
-          number, device or profile, or `simulated`
+Reads:    a raster, a satellite product by its folder, a picture, a TIFF of one
+          page or many, a folder of pictures, a video, a radiometric file of
+          FLIR's, a CPTV recording, a camera by its number, device or profile,
+          or `simulated`
 Writes:   a table, or JSON with --json; with --npy the frames as read,
           [frame, band, row, column] f32, NaN = no reading
 Units:    values in the band's unit (degC, K, reflectance, counts), wavelengths
@@ -150,6 +151,7 @@ struct BandEntry<'a> {
 #[derive(Serialize)]
 struct Document<'a> {
     source: &'a str,
+    model: Option<&'a str>,
     profile: Option<&'a str>,
     frames: usize,
     rows: usize,
@@ -176,6 +178,7 @@ fn document<'a>(
     let (rows, columns) = size(found);
     Document {
         source: &found.source.description,
+        model: found.source.model.as_deref(),
         profile: profile.map(|profile| profile.name.as_str()),
         frames: found.frames,
         rows,

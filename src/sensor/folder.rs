@@ -22,7 +22,7 @@ use crate::synth::SLOT_S;
 const PICTURES: [&str; 9] = ["jpg", "jpeg", "png", "bmp", "webp", "pnm", "pgm", "ppm", "pbm"];
 
 /// Endings of the files in a folder that are taken for TIFF files.
-const TIFFS: [&str; 2] = ["tif", "tiff"];
+pub(super) const TIFFS: [&str; 2] = ["tif", "tiff"];
 
 /// Endings of the files in a folder that are taken for FLIR's.
 const FLIRS: [&str; 3] = ["fff", "seq", "csq"];
@@ -217,12 +217,12 @@ fn frames_in(file: &Path) -> usize {
         .map_or(1, |outline| if outline.is_sequence() { outline.pages } else { 1 })
 }
 
-fn ends_in(file: &Path, endings: &[&str]) -> bool {
+pub(super) fn ends_in(file: &Path, endings: &[&str]) -> bool {
     file.extension().is_some_and(|e| endings.iter().any(|ending| e.eq_ignore_ascii_case(ending)))
 }
 
 /// A key that sorts names as people do: runs of digits by their number.
-fn natural(file: &Path) -> Vec<(usize, String)> {
+pub(super) fn natural(file: &Path) -> Vec<(usize, String)> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let mut runs: Vec<String> = Vec::new();
     for letter in name.chars() {

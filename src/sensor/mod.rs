@@ -10,9 +10,11 @@ mod cptv;
 mod flir;
 mod folder;
 mod jpeg;
+mod markup;
 mod pixels;
 #[cfg(feature = "gdal")]
 pub mod raster;
+mod rig;
 mod simulated;
 mod stack;
 mod tiles;
@@ -42,6 +44,7 @@ pub use cptv::Cptv;
 pub use flir::Flir;
 pub use folder::Folder;
 pub use pixels::Packing;
+pub use rig::Rig;
 pub use simulated::Simulated;
 pub use stack::Stack;
 pub use tiles::Tiles;
@@ -164,7 +167,12 @@ pub struct Options {
 ///
 /// - `simulated` or `simulated:SEED`: the simulated thermal camera;
 /// - a number, `/dev/videoN`, or the name of a camera's profile: a camera;
-/// - a folder: its pictures and TIFF files in natural order, one sequence;
+/// - a Sentinel-2, Landsat or EnMAP product, by its folder or its metadata
+///   file (Sentinel-2 by its zip file, too): see [`raster::Raster::open`];
+/// - the files of a camera of several lenses, by one of them or their folder:
+///   one frame for each capture: see [`Rig`];
+/// - any other folder: its pictures and TIFF files in natural order, one
+///   sequence;
 /// - a picture (JPEG, PNG, BMP, WebP, PNM): one frame;
 /// - a JPEG file with FLIR's temperatures inside, or a file FFF or SEQ: frames
 ///   in degrees Celsius;
@@ -234,6 +242,13 @@ fn open_path(
             Error::input(path, if path.exists() { e.to_string() } else { "not found".into() });
         error.hint("give a file, a folder, a camera, or `simulated`")
     })?;
+    #[cfg(feature = "gdal")]
+    if raster::Raster::is_product(path) {
+        return raster(source, profile, options);
+    }
+    if Rig::is_one(path) {
+        return Ok(Box::new(Rig::open(path, profile)?));
+    }
     if metadata.is_dir() {
         return Ok(Box::new(Folder::open(path, profile)?));
     }

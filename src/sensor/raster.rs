@@ -7,11 +7,13 @@
 mod bands;
 mod chips;
 pub(crate) mod library;
+mod part;
+mod product;
 
 use std::path::Path;
 
-use gdal::raster::{GdalDataType, RasterBand};
-use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
+use gdal::raster::GdalDataType;
+use gdal::{Dataset, Metadata};
 use ndarray::{Array3, ArrayViewMut3, s};
 
 use crate::error::{Error, Fault, Result};
@@ -20,26 +22,26 @@ use crate::profile::Profile;
 use crate::sensor::{LIMIT, Sensor, Source, count};
 use bands::{Layer, Layers, Shared};
 pub use chips::Chips;
+use part::{Part, Window};
+use product::{Piece, Product};
 
 /// How much of a window is decoded between two looks at the error list, in
 /// bytes: a part of the block cache, so that the blocks of files whose bands
 /// are interleaved by pixel stay in it until the last band is read.
 const STEP: usize = library::CACHE / 4;
 
-/// A raster file, opened and checked.
+/// A raster, opened and checked: one file, or a product of several.
 ///
 /// As a [`Sensor`] it is one picture, the whole raster; [`Raster::chips`]
 /// tiles it instead, and [`Raster::read`] reads any window.
 #[derive(Debug)]
 pub struct Raster {
-    dataset: Dataset,
+    /// Its files; the first one's pixels are the raster's grid.
+    parts: Vec<Part>,
     path: String,
     source: Source,
-    georeference: Option<GeoReference>,
     layers: Vec<Layer>,
     shared_mask: Option<Shared>,
-    /// Rows and columns of the blocks that the file is stored in.
-    block: (usize, usize),
     /// Bytes of a pixel as stored, over all bands of the frame.
     stored_bytes: usize,
     /// Whether the sensor has delivered its picture.
@@ -47,8 +49,15 @@ pub struct Raster {
 }
 
 impl Raster {
-    /// Opens the raster at `path`, a file or anything else that GDAL opens by
-    /// name (`/vsizip/scenes.zip/a.tif`, `NETCDF:"a.nc":reflectance`).
+    /// Opens the raster at `path`: a file, a product of several, or anything
+    /// else that GDAL opens by name (`/vsizip/scenes.zip/a.tif`,
+    /// `NETCDF:"a.nc":reflectance`).
+    ///
+    /// Products are known by the folder or the metadata file that holds them
+    /// together: Sentinel-2 SAFE, also as a zip file, Landsat Collection 2 with
+    /// its MTL file, and EnMAP with its XML file. MODIS and EMIT keep theirs
+    /// in one file. Bands stand in order of wavelength on the grid of the
+    /// finest one; coarser bands repeat their pixels there.
     ///
     /// Bands are named and measured by the file, and by `profile` where the
     /// file is silent; `stored * scale + offset` is applied, by the file's
@@ -64,59 +73,109 @@ impl Raster {
     /// blocks above 1 GiB, or has another number of bands than `profile`.
     pub fn open(path: impl AsRef<Path>, profile: Option<&Profile>) -> Result<Self> {
         let path = path.as_ref().to_string_lossy().into_owned();
-        let dataset = library::call(Fault::Input, &path, || {
-            let dataset = Dataset::open_ex(
-                &path,
-                DatasetOptions {
-                    open_flags: GdalOpenFlags::GDAL_OF_RASTER
-                        | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR,
-                    ..DatasetOptions::default()
-                },
-            )?;
-            // Tags that cannot be read are no harm if the pixels can.
-            library::forgive();
-            Ok(dataset)
-        })?;
-        check(&dataset, &path)?;
-        let Layers { shown, shared_mask, left_out } = bands::layers(&dataset, &path, profile)?;
-        let (columns, rows) = dataset.raster_size();
-        let driver = dataset.driver().short_name();
+        if let Some(product) = Product::find(&path)? {
+            return Self::of_product(&product, profile);
+        }
+        let part = Part::open(&path)?;
+        check(&part.dataset, &path)?;
+        let Layers { shown, shared_mask, left_out } = bands::layers(&part.dataset, &path, profile)?;
+        let driver = part.dataset.driver().short_name();
         let mut what = format!("{path}: {driver}, {}", count(shown.len(), "band"));
         if left_out > 0 {
             what.push_str(&format!(" and {left_out} left out"));
         }
+        let description = format!("{what}, {} x {} pixels", part.columns, part.rows);
+        let mut raster = Self::of_parts(path, vec![part], shown, description)?;
+        raster.source.driver = Some(driver);
+        raster.shared_mask = shared_mask;
+        Ok(raster)
+    }
+
+    /// Whether [`Raster::open`] takes the folder at `path` for a product.
+    pub(crate) fn is_product(path: &Path) -> bool {
+        !matches!(Product::find(&path.to_string_lossy()), Ok(None))
+    }
+
+    /// Opens the files of `product` and lays them under one grid.
+    fn of_product(product: &Product, profile: Option<&Profile>) -> Result<Self> {
+        let (mut layers, left_out) = bands::of_product(product, profile)?;
+        let mut parts: Vec<Part> = Vec::new();
+        for layer in &mut layers {
+            let Piece { path, array, .. } = &product.pieces[layer.part];
+            let known = parts.iter().position(|part| part.path == *path);
+            layer.part = known.unwrap_or(parts.len());
+            if known.is_none() {
+                parts.push(match array {
+                    Some(array) => Part::open_array(path, array)?,
+                    None => Part::open(path)?,
+                });
+            }
+        }
+        let finest = (0..parts.len())
+            .min_by(|&a, &b| parts[a].pixel().total_cmp(&parts[b].pixel()))
+            .unwrap_or(0);
+        parts.swap(0, finest);
+        for layer in &mut layers {
+            layer.part = match layer.part {
+                0 => finest,
+                part if part == finest => 0,
+                part => part,
+            };
+        }
+        let mask = match &product.mask {
+            None => None,
+            Some((path, bits)) => {
+                parts.push(Part::open(path)?);
+                Some(Shared::Bits(parts.len() - 1, *bits))
+            }
+        };
+        let (grid, others) = parts.split_at_mut(1);
+        let mut repeated = false;
+        for part in others {
+            repeated |= part.lay_under(&grid[0])?;
+        }
+        let bands = count(layers.len(), "band");
+        let mut said = vec![format!("{}: {}, {bands}", product.path, product.model)];
+        if left_out > 0 {
+            said[0].push_str(&format!(" and {left_out} left out"));
+        }
+        said[0].push_str(&format!(", {} x {} pixels", grid[0].columns, grid[0].rows));
+        said.extend(product.said.iter().cloned());
+        if repeated {
+            said.push("coarser bands repeat their pixels".to_owned());
+        }
+        let mut raster = Self::of_parts(product.path.clone(), parts, layers, said.join("; "))?;
+        raster.source.model = Some(product.model.clone());
+        raster.shared_mask = mask;
+        Ok(raster)
+    }
+
+    /// The raster of `layers`, which lie in `parts`.
+    fn of_parts(
+        path: String,
+        parts: Vec<Part>,
+        layers: Vec<Layer>,
+        description: String,
+    ) -> Result<Self> {
+        let Some(grid) = parts.first() else {
+            return Err(Error::input(path, "has no bands of its own"));
+        };
         let source = Source {
-            description: format!("{what}, {columns} x {rows} pixels"),
-            driver: Some(driver),
+            description,
+            driver: None,
             model: None,
-            bands: shown.iter().map(|layer| layer.band.clone()).collect(),
-            rows,
-            columns,
+            bands: layers.iter().map(|layer| layer.band.clone()).collect(),
+            rows: grid.rows,
+            columns: grid.columns,
             frames: Some(1),
             period_s: None,
             scene: None,
         };
-        let (block, stored_bytes) = library::call(Fault::Input, &path, || {
-            let stored = shown.iter().map(|layer| dataset.rasterband(layer.index));
-            let bytes = stored.map(|band| Ok(usize::from(band?.band_type().bytes())));
-            let block = dataset.rasterband(1)?.block_size();
-            Ok((block, bytes.sum::<gdal::errors::Result<usize>>()?))
+        let stored_bytes = library::call(Fault::Input, &path, || {
+            let stored = layers.iter().map(|layer| parts[layer.part].stored_bytes(layer.index));
+            stored.sum::<gdal::errors::Result<usize>>()
         })?;
-        let block = (block.1.max(1), block.0.max(1));
-        let georeference = georeference(&dataset, &path);
-        let raster = Self {
-            dataset,
-            path,
-            source,
-            georeference,
-            layers: shown,
-            shared_mask,
-            block,
-            stored_bytes,
-            delivered: false,
-        };
-        raster.check_blocks()?;
-        Ok(raster)
+        Ok(Self { parts, path, source, layers, shared_mask: None, stored_bytes, delivered: false })
     }
 
     /// Rows of the whole raster.
@@ -132,7 +191,7 @@ impl Raster {
     /// Where the whole raster lies, if it has both a transform and a
     /// coordinate reference system.
     pub fn georeference(&self) -> Option<&GeoReference> {
-        self.georeference.as_ref()
+        self.parts.first()?.georeference.as_ref()
     }
 
     /// The window of `rows` by `columns` whose upper left pixel is at (`row`,
@@ -198,32 +257,18 @@ impl Raster {
 
     /// The geo-reference of a window at (`row`, `column`).
     fn georeference_at(&self, row: usize, column: usize) -> Option<GeoReference> {
-        Some(self.georeference.as_ref()?.window(row as f64, column as f64))
+        Some(self.georeference()?.window(row as f64, column as f64))
     }
 
-    /// Refuses files whose smallest readable piece does not fit in memory.
-    fn check_blocks(&self) -> Result<()> {
-        let (rows, columns) = self.block;
-        let bytes = rows.saturating_mul(columns).saturating_mul(self.stored_bytes);
-        let by_pixel = self.dataset.metadata_item("INTERLEAVE", "IMAGE_STRUCTURE");
-        let together = by_pixel.is_some_and(|interleave| interleave == "PIXEL");
-        let bytes = if together { bytes } else { bytes / self.layers.len().max(1) };
-        if bytes <= LIMIT {
-            return Ok(());
-        }
-        let what = format!(
-            "is stored in blocks of {rows} x {columns} pixels, {} MiB each, more than {} MiB",
-            bytes >> 20,
-            LIMIT >> 20
-        );
-        Err(Error::input(&self.path, what)
-            .hint("`gdal_translate -co TILED=YES` makes them smaller"))
+    /// Rows and columns of the blocks that the grid's own file is stored in.
+    fn block(&self) -> (usize, usize) {
+        self.parts.first().map_or((1, 1), |grid| grid.block)
     }
 
     /// Rows and columns of the pieces in which a window of `columns` is read:
     /// whole blocks, as many as [`STEP`] bytes hold, or one.
     fn steps(&self, columns: usize) -> (usize, usize) {
-        let (block_rows, block_columns) = self.block;
+        let (block_rows, block_columns) = self.block();
         let pixels = STEP / (self.stored_bytes + size_of::<f64>());
         let whole = |limit: usize, block: usize| (limit / block).max(1) * block;
         let column_step = whole((pixels / block_rows).min(columns + block_columns), block_columns);
@@ -232,18 +277,19 @@ impl Raster {
 
     /// Fills `data` (`[band, row, column]`) with the readings of `window`.
     fn fill(&self, window: Window, mut data: ArrayViewMut3<f32>) -> gdal::errors::Result<()> {
-        let shared = match self.shared_mask {
-            None => None,
-            Some(Shared::Alpha(index)) => Some(window.stored(&self.dataset.rasterband(index)?)?),
-            Some(Shared::MaskOf(index)) => {
-                Some(window.stored(&self.dataset.rasterband(index)?.open_mask_band()?)?)
-            }
-        };
+        let shared = self.shared(window)?;
+        let cubes: Vec<Option<(Vec<f32>, usize)>> =
+            self.parts.iter().map(|part| part.cube(window)).collect::<gdal::errors::Result<_>>()?;
         for (layer, mut plane) in self.layers.iter().zip(data.outer_iter_mut()) {
-            let band = self.dataset.rasterband(layer.index)?;
-            let own =
-                if layer.own_mask { Some(window.stored(&band.open_mask_band()?)?) } else { None };
-            for (cell, stored) in plane.iter_mut().zip(window.stored(&band)?) {
+            let part = &self.parts[layer.part];
+            if let Some((numbers, bands)) = &cubes[layer.part] {
+                for (cell, pixel) in plane.iter_mut().zip(numbers.chunks_exact(*bands)) {
+                    *cell = layer.reading(f64::from(pixel[layer.index - 1]));
+                }
+                continue;
+            }
+            let own = if layer.own_mask { Some(part.mask(layer.index, window)?) } else { None };
+            for (cell, stored) in plane.iter_mut().zip(part.stored(layer.index, window)?) {
                 *cell = layer.reading(stored);
             }
             for mask in [&shared, &own].into_iter().flatten() {
@@ -253,6 +299,23 @@ impl Raster {
             }
         }
         Ok(())
+    }
+
+    /// The mask of all bands in `window`: 0 where there is no reading.
+    fn shared(&self, window: Window) -> gdal::errors::Result<Option<Vec<f64>>> {
+        let Some(shared) = self.shared_mask else { return Ok(None) };
+        Ok(Some(match shared {
+            Shared::Alpha(index) => self.parts[0].stored(index, window)?,
+            Shared::MaskOf(index) => self.parts[0].mask(index, window)?,
+            Shared::Bits(part, bits) => {
+                let mut stored = self.parts[part].stored(1, window)?;
+                for value in &mut stored {
+                    // Beyond the mask's own file nothing is known.
+                    *value = f64::from(!value.is_nan() && *value as u32 & bits == 0);
+                }
+                stored
+            }
+        }))
     }
 }
 
@@ -270,26 +333,6 @@ impl Iterator for Raster {
 impl Sensor for Raster {
     fn source(&self) -> &Source {
         &self.source
-    }
-}
-
-/// A part of a raster.
-#[derive(Clone, Copy)]
-struct Window {
-    row: usize,
-    column: usize,
-    rows: usize,
-    columns: usize,
-}
-
-impl Window {
-    /// The stored numbers of `band` here, row by row.
-    fn stored(self, band: &RasterBand) -> gdal::errors::Result<Vec<f64>> {
-        let corner = (self.column.try_into()?, self.row.try_into()?);
-        let size = (self.columns, self.rows);
-        let mut stored = vec![0.0; self.rows * self.columns];
-        band.read_into_slice(corner, size, size, &mut stored, None)?;
-        Ok(stored)
     }
 }
 
@@ -324,7 +367,7 @@ fn check(dataset: &Dataset, path: &str) -> Result<()> {
     if extra.contains("downtrack") {
         let what = "its bands would be scan lines with this version of GDAL";
         return Err(Error::new(Fault::Unsupported, path, what)
-            .hint("use GDAL 3.8 or later, or convert the file with it"));
+            .hint("name the file itself, or use GDAL 3.8 or later"));
     }
     let complex = library::call(Fault::Input, path, || {
         let mut types = (1..=bands).map(|index| Ok(dataset.rasterband(index)?.band_type()));
@@ -340,16 +383,6 @@ fn check(dataset: &Dataset, path: &str) -> Result<()> {
                 .hint("convert it to its magnitude first: `gdal_calc.py --calc=\"abs(A)\"`"))
         }
     }
-}
-
-/// Where `dataset` lies: its transform and coordinate reference system, if it
-/// has both. A transform that folds the plane is none.
-fn georeference(dataset: &Dataset, path: &str) -> Option<GeoReference> {
-    let read = || Ok((dataset.geo_transform()?, dataset.projection()));
-    let (transform, crs_wkt) = library::call(Fault::Input, path, read).ok()?;
-    let area = transform[1] * transform[5] - transform[2] * transform[4];
-    let sound = transform.iter().all(|t| t.is_finite()) && area.is_finite() && area != 0.0;
-    (sound && !crs_wkt.is_empty()).then_some(GeoReference { transform, crs_wkt })
 }
 
 #[cfg(test)]

@@ -338,7 +338,7 @@ impl Page {
 }
 
 /// A decoder that allows what the memory budget allows, instead of less.
-fn decoder(path: &str) -> Result<Decoder<BufReader<File>>> {
+pub(super) fn decoder(path: &str) -> Result<Decoder<BufReader<File>>> {
     let file = File::open(path).map_err(|e| Error::input(path, e))?;
     let mut limits = Limits::default();
     // 64-bit numbers become 32-bit readings.
@@ -350,7 +350,11 @@ fn decoder(path: &str) -> Result<Decoder<BufReader<File>>> {
 
 /// Runs `work` on the page in `directory` of the file at `path`; a panic of
 /// the decoder is one more way in which the file is damaged.
-fn guard<T>(path: &str, directory: usize, work: impl FnOnce() -> TiffResult<T>) -> Result<T> {
+pub(super) fn guard<T>(
+    path: &str,
+    directory: usize,
+    work: impl FnOnce() -> TiffResult<T>,
+) -> Result<T> {
     let page = directory + 1;
     // Some messages list the tag of every band.
     let short =

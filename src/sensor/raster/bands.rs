@@ -14,6 +14,7 @@ use gdal::raster::{ColorInterpretation, GdalDataType, RasterBand};
 use gdal::{Dataset, Metadata};
 
 use super::library;
+use super::product::{Piece, Product, sentinel2};
 use crate::error::{Fault, Result};
 use crate::frame::{Band, Unit};
 use crate::profile::{Bands, Profile};
@@ -23,21 +24,41 @@ use crate::sensor::reconcile;
 /// become readings.
 #[derive(Debug)]
 pub(super) struct Layer {
+    /// Which of the raster's files it is in.
+    pub part: usize,
     /// Its number in the file, from 1.
     pub index: usize,
-    /// Its description; `value = stored * scale + offset`.
+    /// Its description.
     pub band: Band,
-    /// The stored number that means that there is no reading.
-    pub nodata: Option<f64>,
+    /// The stored numbers that mean that there is no reading.
+    pub missing: Vec<f64>,
+    /// How stored numbers become readings.
+    pub law: Law,
     /// Whether the file has a mask for this band alone.
     pub own_mask: bool,
+}
+
+/// How stored numbers become readings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Law {
+    /// `value = stored * scale + offset`, by the band's scale and offset.
+    Linear,
+    /// Brightness temperature in kelvin, `k2 / ln(k1 / radiance + 1)`, of the
+    /// radiance `stored * gain + bias` (USGS, Landsat 8-9 Data Users
+    /// Handbook, section 5.4).
+    Brightness { gain: f64, bias: f64, k1: f64, k2: f64 },
 }
 
 impl Layer {
     /// The reading that `stored` stands for; NaN where there is none.
     pub fn reading(&self, stored: f64) -> f32 {
-        let value = (stored * self.band.scale + self.band.offset) as f32;
-        if Some(stored) == self.nodata || !value.is_finite() { f32::NAN } else { value }
+        let value = match self.law {
+            Law::Linear => stored * self.band.scale + self.band.offset,
+            Law::Brightness { gain, bias, k1, k2 } => {
+                k2 / (k1 / (stored * gain + bias).max(0.0) + 1.0).ln()
+            }
+        } as f32;
+        if self.missing.contains(&stored) || !value.is_finite() { f32::NAN } else { value }
     }
 }
 
@@ -59,14 +80,18 @@ pub(super) enum Shared {
     Alpha(usize),
     /// The mask of the band of this number.
     MaskOf(usize),
+    /// The numbers in the only band of this file that have bits of this mask.
+    Bits(usize, u32),
 }
 
 /// What the file itself says of one band.
 struct Claim {
+    part: usize,
     index: usize,
     band: Band,
     unit: Option<Unit>,
-    nodata: Option<f64>,
+    missing: Vec<f64>,
+    law: Law,
     mask: Mask,
     bad: bool,
 }
@@ -100,16 +125,7 @@ pub(super) fn layers(dataset: &Dataset, path: &str, profile: Option<&Profile>) -
     })?;
     tell_apart(&mut claims);
     name_colours(&mut claims);
-    let (claims, listed) = choose(claims, profile);
-    let found = claims.iter().map(|claim| claim.band.clone()).collect();
-    let bands = reconcile(path, found, listed.as_ref())?;
-    let all_bad = claims.iter().all(|claim| claim.bad);
-    let (shown, masks): (Vec<Layer>, Vec<Mask>) = claims
-        .into_iter()
-        .zip(bands.iter())
-        .filter(|(claim, _)| all_bad || !claim.bad)
-        .map(|(claim, band)| claim.settle(band))
-        .unzip();
+    let (shown, masks) = settle(claims, path, profile)?;
     let shared_mask = match (alpha, masks.first()) {
         (Some(alpha), _) => Some(Shared::Alpha(alpha)),
         (None, Some(Mask::Shared)) => shown.first().map(|layer| Shared::MaskOf(layer.index)),
@@ -117,6 +133,52 @@ pub(super) fn layers(dataset: &Dataset, path: &str, profile: Option<&Profile>) -
     };
     let left_out = dataset.raster_count() - shown.len() - usize::from(alpha.is_some());
     Ok(Layers { shown, shared_mask, left_out })
+}
+
+/// The bands of `product` as `profile` has them, each with the number of its
+/// piece for that of its file; how many are left out, too.
+///
+/// # Errors
+///
+/// If the profile lists another number of bands.
+pub(super) fn of_product(
+    product: &Product,
+    profile: Option<&Profile>,
+) -> Result<(Vec<Layer>, usize)> {
+    let claim = |(part, piece): (usize, &Piece)| Claim {
+        part,
+        index: piece.index,
+        band: piece.band.clone(),
+        unit: Some(piece.band.unit),
+        missing: piece.missing.clone(),
+        law: piece.law,
+        mask: Mask::None,
+        bad: false,
+    };
+    let mut claims: Vec<Claim> = product.pieces.iter().enumerate().map(claim).collect();
+    name_colours(&mut claims);
+    let all = claims.len();
+    let (shown, _) = settle(claims, &product.path, profile)?;
+    let left_out = all - shown.len();
+    Ok((shown, left_out))
+}
+
+/// The layers that `claims` and `profile` make together, and their masks.
+fn settle(
+    claims: Vec<Claim>,
+    path: &str,
+    profile: Option<&Profile>,
+) -> Result<(Vec<Layer>, Vec<Mask>)> {
+    let (claims, listed) = choose(claims, profile);
+    let found = claims.iter().map(|claim| claim.band.clone()).collect();
+    let bands = reconcile(path, found, listed.as_ref())?;
+    let all_bad = claims.iter().all(|claim| claim.bad);
+    Ok(claims
+        .into_iter()
+        .zip(bands.iter())
+        .filter(|(claim, _)| all_bad || !claim.bad)
+        .map(|(claim, band)| claim.settle(band, profile.and_then(|profile| profile.unit)))
+        .unzip())
 }
 
 /// What the file says of each of its bands, and the number of its alpha band.
@@ -140,16 +202,19 @@ fn claims(dataset: &Dataset) -> gdal::errors::Result<(Vec<Claim>, Option<usize>)
 impl Claim {
     /// The layer of this band, which the profile has completed as `band`, and
     /// its mask. Where the file states wavelength, width or unit, its word
-    /// stands.
-    fn settle(self, band: &Band) -> (Layer, Mask) {
+    /// stands; `unit` is the profile's for bands that state none.
+    fn settle(self, band: &Band, unit: Option<Unit>) -> (Layer, Mask) {
         let mut band = band.clone();
         if self.band.wavelength_um.is_some() {
             band.wavelength_um = self.band.wavelength_um;
             band.fwhm_um = self.band.fwhm_um.or(band.fwhm_um);
         }
-        band.unit = self.unit.unwrap_or(band.unit);
-        let own_mask = self.mask == Mask::Own;
-        (Layer { index: self.index, band, nodata: self.nodata, own_mask }, self.mask)
+        band.unit = self.unit.or(unit).unwrap_or(band.unit);
+        if self.law != Law::Linear {
+            (band.scale, band.offset) = (1.0, 0.0);
+        }
+        let Self { part, index, missing, law, mask, .. } = self;
+        (Layer { part, index, band, missing, law, own_mask: mask == Mask::Own }, mask)
     }
 
     /// Everything that `dataset` says of its `band` at `position`, from 0.
@@ -183,6 +248,11 @@ impl Claim {
         if linear.0.is_finite() && linear.0 != 0.0 && linear.1.is_finite() {
             (found.scale, found.offset) = linear;
         }
+        // MODIS land products state a divisor where others state a factor; no
+        // reflectance comes near a factor above 1.
+        if unit == Some(Unit::Reflectance) && found.scale > 1.0 {
+            found.scale = 1.0 / found.scale;
+        }
         if (found.scale, found.offset) == (1.0, 0.0)
             && let Some(reflectance) = Reflectance::of(dataset, &found)
         {
@@ -192,7 +262,9 @@ impl Claim {
         }
         let bad = lists.bad(band, position);
         let mask = Mask::of(band, nodata.is_some());
-        Self { index: position + 1, band: found, unit, nodata, mask, bad }
+        let missing = nodata.into_iter().collect();
+        let law = Law::Linear;
+        Self { part: 0, index: position + 1, band: found, unit, missing, law, mask, bad }
     }
 }
 
@@ -267,7 +339,7 @@ fn choose(claims: Vec<Claim>, profile: Option<&Profile>) -> (Vec<Claim>, Option<
 }
 
 /// Whether two band names are one: `B4` is `B04`, and letter case is free.
-fn same_name(a: &str, b: &str) -> bool {
+pub(super) fn same_name(a: &str, b: &str) -> bool {
     let short = |name: &str| {
         let digits = name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len());
         let (letters, number) = name.split_at(digits);
@@ -412,20 +484,10 @@ impl Reflectance {
             .filter(positive)?;
         Some(Self {
             scale: 1.0 / quantification,
-            offset: add_offset(&xml, &band.name).unwrap_or(0.0) / quantification,
+            offset: sentinel2::add_offset(&xml, &band.name).unwrap_or(0.0) / quantification,
             nodata: number("SPECIAL_VALUE_NODATA", ""),
         })
     }
-}
-
-/// The `BOA_ADD_OFFSET` or `RADIO_ADD_OFFSET` of the band called `name`, by
-/// the `band_id` of the Sentinel-2 product format.
-fn add_offset(xml: &str, name: &str) -> Option<f64> {
-    const IDS: [&str; 13] =
-        ["B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12"];
-    let id = IDS.iter().position(|known| same_name(known, name))?;
-    let (_, tail) = xml.split_once(&format!("_ADD_OFFSET band_id=\"{id}\">"))?;
-    tail.split_once('<')?.0.trim().parse().ok()
 }
 
 /// The numbers in `{1, 2, 3}` or `1 2 3`; NaN for a word that is none.
@@ -480,16 +542,6 @@ mod tests {
         assert_eq!(micrometres(300.0, Some(0.01), "", "Micrometers"), Some((0.3, Some(0.01))));
         assert_eq!(micrometres(3.0, None, "Index", ""), None);
         assert_eq!(micrometres(-3.0, None, "nm", ""), None);
-    }
-
-    #[test]
-    fn sentinel_offsets_belong_to_their_band() {
-        let xml = "<BOA_ADD_OFFSET band_id=\"1\">-1000</BOA_ADD_OFFSET>\n\
-                   <BOA_ADD_OFFSET band_id=\"8\">-900</BOA_ADD_OFFSET>";
-        assert_eq!(add_offset(xml, "B02"), Some(-1000.0));
-        assert_eq!(add_offset(xml, "B8A"), Some(-900.0));
-        assert_eq!(add_offset(xml, "B3"), None);
-        assert_eq!(add_offset(xml, "SCL"), None);
     }
 
     #[test]

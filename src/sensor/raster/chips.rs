@@ -36,7 +36,7 @@ impl Chips {
         let chip = chip.max(1);
         let (rows, columns) = (raster.rows(), raster.columns());
         let (down, across) = (rows.div_ceil(chip), columns.div_ceil(chip));
-        let scene = Scene { rows, columns, chip, georeference: raster.georeference.clone() };
+        let scene = Scene { rows, columns, chip, georeference: raster.georeference().cloned() };
         let source = Source {
             rows: chip,
             columns: chip,
@@ -47,7 +47,7 @@ impl Chips {
         // As many rows of chips at a time as a row of the file's blocks
         // touches, so that few blocks are decoded twice.
         let row_bytes = raster.bytes(chip, columns);
-        let height = raster.block.0.div_ceil(chip).min(STRIP / row_bytes.max(1));
+        let height = raster.block().0.div_ceil(chip).min(STRIP / row_bytes.max(1));
         Self { raster, source, chip, across, count: down * across, next: 0, height, strip: None }
     }
 

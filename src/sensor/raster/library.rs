@@ -28,6 +28,10 @@ const REMOTE_PREFIXES: [&str; 8] =
 /// The option that limits network paths to file names of certain endings.
 const REMOTE_ENDINGS: &str = "CPL_VSIL_CURL_ALLOWED_EXTENSIONS";
 
+/// The option that keeps GDAL from listing the folder of a file, to look for
+/// others that describe it.
+const LISTING: &str = "GDAL_DISABLE_READDIR_ON_OPEN";
+
 thread_local! {
     /// The first failure that GDAL reported on this thread since the last
     /// look. Later ones follow from it and say less.
@@ -85,15 +89,22 @@ pub(crate) fn call<T>(
 ) -> Result<T> {
     ready();
     forgive();
-    let fenced = !REMOTE_PREFIXES.iter().any(|prefix| path.contains(prefix))
-        && get_config_option(REMOTE_ENDINGS, "").is_ok_and(|set| set.is_empty());
-    if fenced {
-        // No file name ends in a slash.
-        let _ = set_thread_local_config_option(REMOTE_ENDINGS, "/");
+    let unset = |option| get_config_option(option, "").is_ok_and(|set| set.is_empty());
+    let remote = REMOTE_PREFIXES.iter().any(|prefix| path.contains(prefix));
+    // No file name ends in a slash. A TIFF file far away describes itself, and
+    // its folder may hold thousands.
+    let (option, value) = match remote {
+        false => (REMOTE_ENDINGS, "/"),
+        true => (LISTING, "EMPTY_DIR"),
+    };
+    let lower = path.to_ascii_lowercase();
+    let set = unset(option) && (!remote || lower.ends_with(".tif") || lower.ends_with(".tiff"));
+    if set {
+        let _ = set_thread_local_config_option(option, value);
     }
     let result = work();
-    if fenced {
-        let _ = clear_thread_local_config_option(REMOTE_ENDINGS);
+    if set {
+        let _ = clear_thread_local_config_option(option);
     }
     match (result, FAILURE.take()) {
         (Ok(value), None) => Ok(value),

@@ -1,0 +1,381 @@
+//! One file of a raster, and how its pixels lie under the raster's grid.
+
+use gdal::cpl::CslStringList;
+use gdal::raster::RasterBand;
+use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
+
+use super::library;
+use crate::error::{Error, Fault, Result};
+use crate::frame::GeoReference;
+use crate::sensor::LIMIT;
+
+/// A file, opened.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub dataset: Dataset,
+    pub path: String,
+    pub rows: usize,
+    pub columns: usize,
+    /// Rows and columns of the blocks that the file is stored in.
+    pub block: (usize, usize),
+    pub georeference: Option<GeoReference>,
+    /// Where the file's pixels lie under the grid; `None`: they are its own.
+    fit: Option<Fit>,
+    /// The array that is read, and its axes, where it is no raster.
+    array: Option<(&'static str, Axes)>,
+}
+
+/// The sizes of an array of rows, columns and bands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Axes {
+    pub rows: usize,
+    pub columns: usize,
+    pub bands: usize,
+    /// The stored number that means that there is no reading.
+    pub nodata: Option<f64>,
+}
+
+/// The file's line under line `n` of the grid, for rows and for columns.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Fit {
+    rows: Lines,
+    columns: Lines,
+}
+
+/// The middle of line `n` of the grid lies at `start + (n + 0.5) * step` in
+/// lines of the file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Lines {
+    start: f64,
+    step: f64,
+}
+
+impl Part {
+    /// Opens the file at `path`, which is its own grid for now.
+    ///
+    /// # Errors
+    ///
+    /// If it is missing, damaged, or stored in blocks above 1 GiB.
+    pub fn open(path: &str) -> Result<Self> {
+        let dataset = library::call(Fault::Input, path, || {
+            let dataset = Dataset::open_ex(
+                path,
+                DatasetOptions {
+                    open_flags: GdalOpenFlags::GDAL_OF_RASTER
+                        | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR,
+                    ..DatasetOptions::default()
+                },
+            )?;
+            // Tags that cannot be read are no harm if the pixels can.
+            library::forgive();
+            Ok(dataset)
+        })?;
+        let (columns, rows) = dataset.raster_size();
+        let mut part = Self {
+            georeference: georeference(&dataset, path),
+            path: path.to_owned(),
+            block: (1, 1),
+            fit: None,
+            array: None,
+            dataset,
+            rows,
+            columns,
+        };
+        if part.dataset.raster_count() > 0 {
+            part.check_blocks()?;
+        }
+        Ok(part)
+    }
+
+    /// Opens the array called `array` in the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// If the file is damaged, or has no such array.
+    pub fn open_array(path: &str, array: &'static str) -> Result<Self> {
+        let axes = axes(path, array)?
+            .ok_or_else(|| Error::input(path, format!("has no array {array} of three axes")))?;
+        Ok(Self {
+            dataset: arrays(path)?,
+            path: path.to_owned(),
+            rows: axes.rows,
+            columns: axes.columns,
+            block: (1, axes.columns.max(1)),
+            georeference: None,
+            fit: None,
+            array: Some((array, axes)),
+        })
+    }
+
+    /// Bytes of a number of band `index` as stored.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such band.
+    pub fn stored_bytes(&self, index: usize) -> gdal::errors::Result<usize> {
+        match self.array {
+            Some(_) => Ok(size_of::<f32>()),
+            None => Ok(usize::from(self.dataset.rasterband(index)?.band_type().bytes())),
+        }
+    }
+
+    /// All numbers of an array in `window`, bands last, and their number;
+    /// `None` for rasters. Read at once, because the bands of a pixel lie
+    /// together in its file.
+    pub fn cube(&self, window: Window) -> gdal::errors::Result<Option<(Vec<f32>, usize)>> {
+        let Some((array, axes)) = self.array else { return Ok(None) };
+        let mut numbers = vec![0.0; window.rows * window.columns * axes.bands];
+        let root = self.dataset.root_group()?;
+        root.open_md_array(array, CslStringList::new())?.read_into_slice(
+            &mut numbers,
+            vec![window.row as u64, window.column as u64, 0],
+            vec![window.rows, window.columns, axes.bands],
+        )?;
+        Ok(Some((numbers, axes.bands)))
+    }
+
+    /// Refuses files whose smallest readable piece does not fit in memory.
+    fn check_blocks(&mut self) -> Result<()> {
+        let count = self.dataset.raster_count();
+        let (block, stored) = library::call(Fault::Input, &self.path, || {
+            let band = self.dataset.rasterband(1)?;
+            Ok((band.block_size(), band.band_type().bytes() as usize))
+        })?;
+        self.block = (block.1.max(1), block.0.max(1));
+        let (rows, columns) = self.block;
+        let by_pixel = self.dataset.metadata_item("INTERLEAVE", "IMAGE_STRUCTURE");
+        let together = by_pixel.is_some_and(|interleave| interleave == "PIXEL");
+        let bands = if together { count } else { 1 };
+        let bytes = rows.saturating_mul(columns).saturating_mul(stored.saturating_mul(bands));
+        if bytes <= LIMIT {
+            return Ok(());
+        }
+        let what = format!(
+            "is stored in blocks of {rows} x {columns} pixels, {} MiB each, more than {} MiB",
+            bytes >> 20,
+            LIMIT >> 20
+        );
+        Err(Error::input(&self.path, what)
+            .hint("`gdal_translate -co TILED=YES` makes them smaller"))
+    }
+
+    /// The width of a pixel in units of the map, or the inverse of the number
+    /// of columns where there is no map: the smaller, the finer.
+    pub fn pixel(&self) -> f64 {
+        match &self.georeference {
+            Some(georeference) => georeference.transform[1].abs(),
+            None => 1.0 / self.columns.max(1) as f64,
+        }
+    }
+
+    /// Lays this file under the grid of `other`, by the map where both have
+    /// one, else by their sizes: both then show the same area.
+    ///
+    /// Returns whether the two grids differ.
+    ///
+    /// # Errors
+    ///
+    /// If the maps are not of one projection, or turned against each other.
+    pub fn lay_under(&mut self, other: &Part) -> Result<bool> {
+        let lines =
+            |own: usize, other: usize| Lines { start: 0.0, step: own as f64 / other as f64 };
+        let fit = match (&self.georeference, &other.georeference) {
+            (Some(own), Some(grid)) => fit(own, grid).ok_or_else(|| {
+                let what = format!("is of another map projection than {}", other.path);
+                Error::input(&self.path, what).hint("`gdalwarp` brings both to one projection")
+            })?,
+            _ => Fit {
+                rows: lines(self.rows, other.rows),
+                columns: lines(self.columns, other.columns),
+            },
+        };
+        let own = Lines { start: 0.0, step: 1.0 };
+        let same_size = (self.rows, self.columns) == (other.rows, other.columns);
+        let same = same_size && fit == Fit { rows: own, columns: own };
+        self.fit = (!same).then_some(fit);
+        Ok(!same)
+    }
+
+    /// The stored numbers of band `index` in `window` of the grid, row by row:
+    /// of the pixel that lies under the middle of each, NaN where there is
+    /// none.
+    pub fn stored(&self, index: usize, window: Window) -> gdal::errors::Result<Vec<f64>> {
+        self.under(&self.dataset.rasterband(index)?, window)
+    }
+
+    /// The mask of band `index` there, likewise: 0 where there is no reading.
+    pub fn mask(&self, index: usize, window: Window) -> gdal::errors::Result<Vec<f64>> {
+        self.under(&self.dataset.rasterband(index)?.open_mask_band()?, window)
+    }
+
+    fn under(&self, band: &RasterBand, window: Window) -> gdal::errors::Result<Vec<f64>> {
+        let Some(fit) = self.fit else { return window.stored(band) };
+        let rows = fit.rows.under(window.row, window.rows, self.rows);
+        let columns = fit.columns.under(window.column, window.columns, self.columns);
+        let mut stored = vec![f64::NAN; window.rows * window.columns];
+        let (Some((top, height)), Some((left, width))) = (span(&rows), span(&columns)) else {
+            return Ok(stored);
+        };
+        let own = Window { row: top, column: left, rows: height, columns: width }.stored(band)?;
+        for (line, row) in stored.chunks_exact_mut(window.columns).zip(&rows) {
+            let Some(row) = row else { continue };
+            let source = &own[(row - top) * width..][..width];
+            for (cell, column) in line.iter_mut().zip(&columns) {
+                if let Some(column) = column {
+                    *cell = source[column - left];
+                }
+            }
+        }
+        Ok(stored)
+    }
+}
+
+impl Lines {
+    /// Lines of the file, which has `limit`, under `count` lines of the grid
+    /// from `first`.
+    fn under(self, first: usize, count: usize, limit: usize) -> Vec<Option<usize>> {
+        (first..first + count)
+            .map(|line| {
+                // Borders that fall on a middle must not waver by rounding.
+                let at = (self.start + (line as f64 + 0.5) * self.step + 1e-6).floor();
+                (at >= 0.0 && at < limit as f64).then_some(at as usize)
+            })
+            .collect()
+    }
+}
+
+/// The first of `lines`, and how many lie from it to the last.
+fn span(lines: &[Option<usize>]) -> Option<(usize, usize)> {
+    let known = || lines.iter().flatten();
+    let first = *known().min()?;
+    Some((first, known().max()? - first + 1))
+}
+
+/// How the pixels of `own` lie under those of `grid`, if both are of one
+/// projection and not turned.
+fn fit(own: &GeoReference, grid: &GeoReference) -> Option<Fit> {
+    let (a, b) = (&own.transform, &grid.transform);
+    let upright = [a[2], a[4], b[2], b[4]].iter().all(|&turn| turn == 0.0);
+    if !upright || own.crs_wkt != grid.crs_wkt {
+        return None;
+    }
+    let lines = |at: usize, step: usize| Lines {
+        start: (b[at] - a[at]) / a[step],
+        step: b[step] / a[step],
+    };
+    Some(Fit { rows: lines(3, 5), columns: lines(0, 1) })
+}
+
+/// Where `dataset` lies: its transform and coordinate reference system, if it
+/// has both. A transform that folds the plane is none.
+fn georeference(dataset: &Dataset, path: &str) -> Option<GeoReference> {
+    let read = || Ok((dataset.geo_transform()?, dataset.projection()));
+    let (transform, crs_wkt) = library::call(Fault::Input, path, read).ok()?;
+    let area = transform[1] * transform[5] - transform[2] * transform[4];
+    let sound = transform.iter().all(|t| t.is_finite()) && area.is_finite() && area != 0.0;
+    (sound && !crs_wkt.is_empty()).then_some(GeoReference { transform, crs_wkt })
+}
+
+/// Opens the file at `path` as one of arrays.
+fn arrays(path: &str) -> Result<Dataset> {
+    library::call(Fault::Input, path, || {
+        let open_flags =
+            GdalOpenFlags::GDAL_OF_MULTIDIM_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
+        let options = DatasetOptions { open_flags, ..DatasetOptions::default() };
+        let dataset = Dataset::open_ex(path, options)?;
+        library::forgive();
+        Ok(dataset)
+    })
+}
+
+/// The axes of the array called `name` in the file at `path`; `None` where
+/// there is no such array, or not of three axes.
+pub(super) fn axes(path: &str, name: &str) -> Result<Option<Axes>> {
+    let dataset = arrays(path)?;
+    library::call(Fault::Input, path, || {
+        let root = dataset.root_group()?;
+        if !root.array_names(CslStringList::new()).iter().any(|known| known == name) {
+            return Ok(None);
+        }
+        let array = root.open_md_array(name, CslStringList::new())?;
+        let sizes: Vec<usize> = array.dimensions()?.iter().map(|axis| axis.size()).collect();
+        let &[rows, columns, bands] = &sizes[..] else { return Ok(None) };
+        Ok(Some(Axes { rows, columns, bands, nodata: array.no_data_value_as_double() }))
+    })
+}
+
+/// The numbers of the array of one axis called `name` in `group` of the file
+/// at `path`, if it has that.
+pub(super) fn list(path: &str, group: &str, name: &str) -> Result<Option<Vec<f64>>> {
+    let dataset = arrays(path)?;
+    library::call(Fault::Input, path, || {
+        let root = dataset.root_group()?;
+        let options = CslStringList::new;
+        if !root.group_names(options()).iter().any(|known| known == group) {
+            return Ok(None);
+        }
+        let group = root.open_group(group, options())?;
+        if !group.array_names(options()).iter().any(|known| known == name) {
+            return Ok(None);
+        }
+        let array = group.open_md_array(name, options())?;
+        let sizes: Vec<usize> = array.dimensions()?.iter().map(|axis| axis.size()).collect();
+        let &[length] = &sizes[..] else { return Ok(None) };
+        if length > LIMIT / size_of::<f64>() {
+            return Ok(None);
+        }
+        let mut numbers = vec![0.0; length];
+        array.read_into_slice(&mut numbers, vec![0], vec![length])?;
+        Ok(Some(numbers))
+    })
+}
+
+/// A part of a grid.
+#[derive(Clone, Copy)]
+pub(super) struct Window {
+    pub row: usize,
+    pub column: usize,
+    pub rows: usize,
+    pub columns: usize,
+}
+
+impl Window {
+    /// The stored numbers of `band` here, row by row.
+    fn stored(self, band: &RasterBand) -> gdal::errors::Result<Vec<f64>> {
+        let corner = (self.column.try_into()?, self.row.try_into()?);
+        let size = (self.columns, self.rows);
+        let mut stored = vec![0.0; self.rows * self.columns];
+        band.read_into_slice(corner, size, size, &mut stored, None)?;
+        Ok(stored)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(x: f64, y: f64, pixel: f64) -> GeoReference {
+        GeoReference { transform: [x, pixel, 0.0, y, 0.0, -pixel], crs_wkt: "UTM".into() }
+    }
+
+    #[test]
+    fn coarse_pixels_lie_under_several_fine_ones() {
+        let fit = fit(&map(300.0, 600.0, 60.0), &map(300.0, 600.0, 10.0)).unwrap();
+        let rows = fit.rows.under(4, 9, 2);
+        let under = [0, 0, 1, 1, 1, 1, 1, 1].map(Some);
+        assert_eq!((&rows[..8], rows[8]), (&under[..], None));
+        assert_eq!(span(&rows), Some((0, 2)));
+    }
+
+    #[test]
+    fn a_grid_that_begins_elsewhere_is_shifted() {
+        let fit = fit(&map(20.0, 600.0, 10.0), &map(0.0, 605.0, 10.0)).unwrap();
+        assert_eq!(fit.columns.under(0, 4, 9), [None, None, Some(0), Some(1)]);
+        // Where borders meet middles, the later line counts.
+        assert_eq!(fit.rows.under(0, 3, 9), [Some(0), Some(1), Some(2)]);
+        assert_eq!(span(&[None, None]), None);
+        let mut turned = map(0.0, 0.0, 10.0);
+        turned.transform[2] = 1.0;
+        assert_eq!(super::fit(&turned, &map(0.0, 0.0, 10.0)), None);
+    }
+}
