@@ -21,7 +21,7 @@ mod video;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -241,6 +241,17 @@ fn open_path(
             Some(_) => error,
         }),
     }
+}
+
+/// The sources in the folder at `path` where they are more than a file each:
+/// the product that it is, or its captures by one file of each; `None` for an
+/// ordinary folder.
+pub(crate) fn sources_in(path: &Path) -> Option<Vec<PathBuf>> {
+    #[cfg(feature = "gdal")]
+    if path.is_dir() && raster::Raster::is_product(path) {
+        return Some(vec![path.to_owned()]);
+    }
+    (path.is_dir() && Rig::is_one(path)).then(|| Rig::captures(path))
 }
 
 /// Whether `path` is no file, but a name that GDAL understands, such as

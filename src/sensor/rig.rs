@@ -50,6 +50,12 @@ impl Rig {
         }
     }
 
+    /// One file of each capture in the folder at `path`, in natural order.
+    pub(super) fn captures(path: &Path) -> Vec<PathBuf> {
+        let first = |(_, files): Capture| files.into_iter().next();
+        captures(path, None).into_iter().filter_map(first).collect()
+    }
+
     /// Opens all captures in the folder at `path`, in natural order of their
     /// names, or the capture that the file at `path` belongs to.
     ///
@@ -59,20 +65,13 @@ impl Rig {
     /// or it has another number of bands than `profile`.
     pub fn open(path: impl AsRef<Path>, profile: Option<&Profile>) -> Result<Self> {
         let path = path.as_ref();
-        let folder = match path.is_dir() {
-            true => path,
-            false => path.parent().unwrap_or(Path::new(".")),
-        };
-        let only = if path.is_dir() { None } else { stem(path) };
-        let mut groups: BTreeMap<_, Capture> = BTreeMap::new();
-        for file in tiffs(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }) {
-            let Some(name) = stem(&file) else { continue };
-            if only.as_ref().is_none_or(|only| *only == name) {
-                let group = groups.entry(natural(Path::new(&name)));
-                group.or_insert_with(|| (name, Vec::new())).1.push(file);
+        let captures: VecDeque<Capture> = match path.is_dir() {
+            true => captures(path, None).into(),
+            false => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                captures(folder.unwrap_or(Path::new(".")), stem(path).as_deref()).into()
             }
-        }
-        let captures: VecDeque<Capture> = groups.into_values().collect();
+        };
         let frames = captures.len();
         let first = captures.front().ok_or_else(|| Error::input(path, "holds no capture"))?;
         let taken = take(first, profile)?;
@@ -130,6 +129,19 @@ impl Sensor for Rig {
     fn source(&self) -> &Source {
         &self.source
     }
+}
+
+/// The captures in `folder`, or the one whose files' names begin with `only`.
+fn captures(folder: &Path, only: Option<&str>) -> Vec<Capture> {
+    let mut groups: BTreeMap<_, Capture> = BTreeMap::new();
+    for file in tiffs(folder) {
+        let Some(name) = stem(&file) else { continue };
+        if only.is_none_or(|only| only == name) {
+            let group = groups.entry(natural(Path::new(&name)));
+            group.or_insert_with(|| (name, Vec::new())).1.push(file);
+        }
+    }
+    groups.into_values().collect()
 }
 
 /// The TIFF files in `folder` that may belong to a capture, in natural order.
