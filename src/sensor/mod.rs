@@ -145,7 +145,8 @@ pub struct Options {
 ///
 /// - `simulated` or `simulated:SEED`: the simulated thermal camera;
 /// - a Sentinel-2, Landsat or EnMAP product, by its folder or its metadata
-///   file (Sentinel-2 by its zip file, too): see [`raster::Raster::open`];
+///   file (Sentinel-2 by its zip file, too), or a file of EMIT, MODIS or
+///   PRISMA: see [`raster::Raster::open`];
 /// - the files of a camera of several lenses, by one of them or their folder:
 ///   one frame for each capture: see [`Rig`];
 /// - any other folder: its pictures and TIFF files in natural order, one

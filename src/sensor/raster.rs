@@ -55,8 +55,8 @@ impl Raster {
     ///
     /// Products are known by the folder or the metadata file that holds them
     /// together: Sentinel-2 SAFE, also as a zip file, Landsat Collection 2 with
-    /// its MTL file, and EnMAP with its XML file. MODIS and EMIT keep theirs
-    /// in one file. Bands stand in order of wavelength on the grid of the
+    /// its MTL file, and EnMAP with its XML file. MODIS, EMIT and PRISMA keep
+    /// theirs in one file. Bands stand in order of wavelength on the grid of the
     /// finest one; coarser bands repeat their pixels there.
     ///
     /// Bands are named and measured by the file, and by `profile` where the
@@ -102,7 +102,7 @@ impl Raster {
         let mut parts: Vec<Part> = Vec::new();
         for layer in &mut layers {
             let Piece { path, array, .. } = &product.pieces[layer.part];
-            let known = parts.iter().position(|part| part.path == *path);
+            let known = parts.iter().position(|part| part.is(path, array.as_ref()));
             layer.part = known.unwrap_or(parts.len());
             if known.is_none() {
                 parts.push(match array {
@@ -110,6 +110,9 @@ impl Raster {
                     None => Part::open(path)?,
                 });
             }
+        }
+        if parts.is_empty() {
+            return Err(Error::input(&product.path, "has no bands of its own"));
         }
         let finest = (0..parts.len())
             .min_by(|&a, &b| parts[a].pixel().total_cmp(&parts[b].pixel()))
@@ -130,6 +133,7 @@ impl Raster {
             }
         };
         let (grid, others) = parts.split_at_mut(1);
+        grid[0].georeference = grid[0].georeference.take().or(product.georeference.clone());
         let mut repeated = false;
         for part in others {
             repeated |= part.lay_under(&grid[0])?;
@@ -175,6 +179,7 @@ impl Raster {
             let stored = layers.iter().map(|layer| parts[layer.part].stored_bytes(layer.index));
             stored.sum::<gdal::errors::Result<usize>>()
         })?;
+        let stored_bytes = stored_bytes + parts.iter().map(Part::cube_bytes).sum::<usize>();
         Ok(Self { parts, path, source, layers, shared_mask: None, stored_bytes, delivered: false })
     }
 

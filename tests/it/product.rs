@@ -535,3 +535,70 @@ fn inspect_names_the_instrument() {
         assert!(found.iter().all(|band| band["min"].as_f64() < band["max"].as_f64()), "{text}");
     }
 }
+
+#[test]
+fn a_prisma_product_joins_its_two_spectrometers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("PRS_L2D_STD_20201214060713_20201214060717_0001.he5");
+    let attribute = |name: &str, values: &[f64]| {
+        let values: String = values.iter().map(|v| format!("<Value>{v}</Value>")).collect();
+        format!("<Attribute name=\"{name}\"><DataType>Float64</DataType>{values}</Attribute>")
+    };
+    let cube = |name: &str, bands: &str, count: usize| {
+        let numbers: Vec<String> = (0..2 * count * 3).map(|n| (100 * n).to_string()).collect();
+        format!(
+            "<Array name=\"{name}\"><DataType>UInt16</DataType><DimensionRef ref=\"/y\"/>\
+             <DimensionRef ref=\"/{bands}\"/><DimensionRef ref=\"/x\"/><InlineValues>{}\
+             </InlineValues></Array>",
+            numbers.join(" ")
+        )
+    };
+    let text = [
+        "<VRTDataset><Group name=\"/\"><Dimension name=\"y\" size=\"2\"/><Dimension name=\"v\" \
+         size=\"2\"/><Dimension name=\"s\" size=\"3\"/><Dimension name=\"x\" size=\"3\"/>"
+            .to_owned(),
+        attribute("List_Cw_Vnir", &[980.0, 560.0]),
+        attribute("List_Fwhm_Vnir", &[11.0, 10.0]),
+        attribute("List_Cw_Swir", &[2400.0, 0.0, 970.0]),
+        attribute("List_Fwhm_Swir", &[9.0, 0.0, 12.0]),
+        attribute("L2ScaleVnirMin", &[0.0]),
+        attribute("L2ScaleVnirMax", &[0.65535]),
+        attribute("L2ScaleSwirMin", &[0.1]),
+        attribute("L2ScaleSwirMax", &[1.4107]),
+        attribute("Epsg_Code", &[32633.0]),
+        attribute("Product_ULcorner_easting", &[300_015.0]),
+        attribute("Product_ULcorner_northing", &[5_000_985.0]),
+        "<Group name=\"HDFEOS\"><Group name=\"SWATHS\"><Group name=\"PRS_L2D_HCO\">\
+         <Group name=\"Data Fields\">"
+            .to_owned(),
+        cube("VNIR_Cube", "v", 2),
+        cube("SWIR_Cube", "s", 3),
+        "</Group></Group></Group></Group></Group></VRTDataset>".to_owned(),
+    ]
+    .concat();
+    fs::write(&path, &text).unwrap();
+    let raster = Raster::open(&path, None).unwrap();
+    assert_eq!(raster.source().model.as_deref(), Some("PRISMA L2D"));
+    let bands = raster.source().bands.clone();
+    let spectrum: Vec<f32> = bands.iter().map(|b| b.wavelength_um.unwrap()).collect();
+    assert_eq!(spectrum, [0.56, 0.97, 0.98, 2.4]);
+    assert_eq!((bands[1].name.as_str(), bands[1].unit), ("Swir 3", Unit::Reflectance));
+    let place = raster.georeference().unwrap();
+    assert_eq!(place.transform, [300_000.0, 30.0, 0.0, 5_001_000.0, 0.0, -30.0]);
+    for (row, column, rows, columns) in [(0, 0, 2, 3), (1, 1, 1, 2)] {
+        let frame = raster.read(row, column, rows, columns).unwrap();
+        for ((band, r, c), &value) in frame.data.indexed_iter() {
+            // Which of how many bands of its cube, and the scale of that.
+            let (at, count, scale, offset) =
+                [(1, 2, 1e-5, 0.0), (2, 3, 2e-5, 0.1), (0, 2, 1e-5, 0.0), (0, 3, 2e-5, 0.1)][band];
+            let stored = 100 * (((row + r) * count + at) * 3 + column + c);
+            let expected = if stored == 0 { f64::NAN } else { stored as f64 * scale + offset };
+            let same = (f64::from(value) - expected).abs() < 1e-6;
+            assert!(same || (value.is_nan() && expected.is_nan()), "{band} {r} {c}: {value}");
+        }
+    }
+    let first = path.with_file_name("PRS_L1_STD_OFFL_20201214060713.he5");
+    fs::rename(&path, &first).unwrap();
+    let error = Raster::open(&first, None).unwrap_err();
+    assert!(error.to_string().contains("whose calibration is unknown"), "{error}");
+}

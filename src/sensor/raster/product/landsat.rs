@@ -116,7 +116,7 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
         said.push(format!("no file {}", absent.join(", ")));
     }
     let model = format!("{spacecraft} {sensor} {level}");
-    Ok(Some(Product { path: path.to_owned(), model, pieces, mask, said }))
+    Ok(Some(Product { path: path.to_owned(), model, pieces, mask, georeference: None, said }))
 }
 
 /// How the numbers of one product are scaled.

@@ -1,0 +1,108 @@
+//! PRISMA Level-2B, 2C and 2D (ASI, PRISMA Products Specification Document,
+//! issue 2.3): HDF5 files with one cube for each spectrometer, rows of bands
+//! of columns, whose scale and wavelengths are attributes of the file.
+
+use gdal::spatial_ref::SpatialRef;
+
+use super::super::bands::Law;
+use super::super::library;
+use super::super::part::{self, ArrayName, Order};
+use super::{Piece, Product, lacks};
+use crate::error::{Error, Fault, Result};
+use crate::frame::{Band, GeoReference, Unit};
+
+/// The highest stored number, which stands for the upper end of the scale.
+const HIGHEST: f64 = 65535.0;
+
+/// Whether the file called `name` may be one.
+pub(super) fn is_metadata(name: &str) -> bool {
+    name.starts_with("PRS_L") && name.ends_with(".he5")
+}
+
+/// The product in the file at `file`.
+pub(super) fn product(path: &str, file: &str) -> Result<Option<Product>> {
+    let level = super::file_name(file).get(5..7).unwrap_or_default();
+    // Radiance is stated for a micrometre.
+    let (unit, factor) = match level {
+        "2C" | "2D" => (Unit::Reflectance, 1.0),
+        "2B" => (Unit::Radiance, 1e-3),
+        _ => {
+            let what = format!("is of level {level}, whose calibration is unknown here");
+            return Err(Error::new(Fault::Unsupported, path, what)
+                .hint("levels 2B, 2C and 2D of the same scene are read"));
+        }
+    };
+    let mut pieces = Vec::new();
+    for spectrometer in ["Vnir", "Swir"] {
+        let array = ArrayName {
+            path: format!(
+                "HDFEOS/SWATHS/PRS_L{level}_HCO/Data Fields/{}_Cube",
+                spectrometer.to_uppercase()
+            ),
+            order: Order::BandsBetween,
+        };
+        let Some(axes) = part::axes(file, &array)? else { continue };
+        let list = |name: String| part::attribute(file, &name);
+        let wavelengths = list(format!("List_Cw_{spectrometer}"))?;
+        let widths = list(format!("List_Fwhm_{spectrometer}"))?;
+        let end = |end: &str| {
+            let name = format!("L2Scale{spectrometer}{end}");
+            let value = part::attribute(file, &name)?.first().copied();
+            value.filter(|v| v.is_finite()).ok_or_else(|| lacks(file, &name))
+        };
+        let (low, high) = (end("Min")?, end("Max")?);
+        for (at, &centre) in wavelengths.iter().take(axes.bands).enumerate() {
+            // Bands that the spectrometer does not have lie at 0.
+            if centre <= 0.0 || centre.is_nan() {
+                continue;
+            }
+            pieces.push(Piece {
+                path: file.to_owned(),
+                array: Some(array.clone()),
+                index: at + 1,
+                band: Band {
+                    wavelength_um: Some((centre / 1000.0) as f32),
+                    fwhm_um: widths.get(at).map(|width| (width / 1000.0) as f32),
+                    scale: factor * (high - low) / HIGHEST,
+                    offset: factor * low,
+                    ..Band::new(format!("{spectrometer} {}", at + 1), unit)
+                },
+                missing: vec![0.0],
+                law: Law::Linear,
+            });
+        }
+    }
+    if pieces.is_empty() {
+        return Err(lacks(file, "bands"));
+    }
+    let wavelength = |piece: &Piece| piece.band.wavelength_um.unwrap_or_default();
+    pieces.sort_by(|a, b| wavelength(a).total_cmp(&wavelength(b)));
+    let georeference = if level == "2D" { place(file)? } else { None };
+    let mut said = vec!["scale of its attributes applied".to_owned()];
+    if georeference.is_none() {
+        said.push("as the instrument swept it, not on a map".to_owned());
+    }
+    let model = format!("PRISMA L{level}");
+    let path = path.to_owned();
+    Ok(Some(Product { path, model, pieces, mask: None, georeference, said }))
+}
+
+/// Where a geocoded product lies: its corners are the middles of its pixels,
+/// which have 30 m.
+fn place(file: &str) -> Result<Option<GeoReference>> {
+    let number = |name| Ok(part::attribute(file, name)?.first().copied());
+    let (Some(epsg), Some(east), Some(north)) = (
+        number("Epsg_Code")?,
+        number("Product_ULcorner_easting")?,
+        number("Product_ULcorner_northing")?,
+    ) else {
+        return Ok(None);
+    };
+    let wkt = library::call(Fault::Input, file, || {
+        SpatialRef::from_epsg(epsg as u32).and_then(|reference| reference.to_wkt())
+    });
+    Ok(wkt.ok().map(|crs_wkt| GeoReference {
+        transform: [east - 15.0, 30.0, 0.0, north + 15.0, 0.0, -30.0],
+        crs_wkt,
+    }))
+}
