@@ -17,7 +17,7 @@ use ndarray::{Array2, Array3, Axis};
 use self::align::Placement;
 use self::lens::Lens;
 use super::folder::{TIFFS, ends_in, natural};
-use super::{Sensor, Source, count, reconcile};
+use super::{LIMIT, Sensor, Source, count, reconcile};
 use crate::error::{Error, Result};
 use crate::frame::{Band, Frame};
 use crate::profile::Profile;
@@ -186,6 +186,16 @@ fn take(capture: &Capture, profile: Option<&Profile>) -> Result<Taken> {
         .ok_or_else(|| Error::input(&capture.0, "holds no band"))?;
     let target = lenses[reference].picture()?;
     let (rows, columns) = target.dim();
+    let bytes = lenses.len().saturating_mul(target.len()).saturating_mul(size_of::<f32>());
+    if bytes > LIMIT {
+        let what = format!(
+            "{} of {rows} x {columns} pixels take {} MiB, more than the {} MiB read at once",
+            count(lenses.len(), "band"),
+            bytes >> 20,
+            LIMIT >> 20
+        );
+        return Err(Error::input(&capture.0, what).hint("it is no capture: open single files"));
+    }
     let mut data = Array3::from_elem((lenses.len(), rows, columns), f32::NAN);
     let (mut moved, mut apart) = (Vec::new(), Vec::new());
     for (at, lens) in lenses.iter().enumerate() {
@@ -207,18 +217,30 @@ fn take(capture: &Capture, profile: Option<&Profile>) -> Result<Taken> {
             None => apart.push(bands[at].name.clone()),
         }
     }
+    let said = tell(&lenses, reference, &bands[reference].name, &moved, &apart);
+    Ok(Taken { frame: Frame::new(data, bands, 0.0), model: lenses[reference].model.clone(), said })
+}
+
+/// What was done to a capture, for people: bands that were `moved` to the lens
+/// called `name`, and bands that stand `apart`.
+fn tell(
+    lenses: &[Lens],
+    reference: usize,
+    name: &str,
+    moved: &[String],
+    apart: &[String],
+) -> Vec<String> {
     let mut said = vec![lenses[reference].said().to_owned()];
     if lenses.iter().any(Lens::is_uneven) {
         said.push("vignetting not corrected: it is stated in a form unknown here".to_owned());
     }
     if !moved.is_empty() {
-        let name = &bands[reference].name;
         said.push(format!("aligned to {name} by (rows, columns): {}", moved.join("; ")));
     }
     if !apart.is_empty() {
         said.push(format!("not alike enough to be aligned: {}", apart.join(", ")));
     }
-    Ok(Taken { frame: Frame::new(data, bands, 0.0), model: lenses[reference].model.clone(), said })
+    said
 }
 
 /// The bands of `lenses` as `profile` names them; what the files say of

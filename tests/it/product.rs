@@ -213,6 +213,23 @@ fn zip(archive: &Path, root: &Path, folder: &Path) {
 }
 
 #[test]
+fn a_product_is_a_scene_that_is_heard_and_mapped() {
+    let Some(data) = data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let product = safe(&data.join("formats"), folder.path(), "2a");
+    let sounds = folder.path().join("sounds");
+    let mut convert = crate::cli::program();
+    convert.arg("convert").arg(&product).arg("-o").arg(&sounds).assert().success();
+    let files: Vec<PathBuf> =
+        fs::read_dir(&sounds).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let ends = |ending: &str| files.iter().find(|file| file.extension().unwrap() == ending);
+    assert!(ends("wav").is_some(), "{files:?}");
+    // The tile begins at 17.87 degrees east, 55.007 degrees north.
+    let map = fs::read_to_string(ends("geojson").unwrap()).unwrap();
+    assert!(map.contains("17.87") && map.contains("55.00"), "{map}");
+}
+
+#[test]
 fn the_offset_is_the_one_that_the_product_states() {
     let Some(data) = data() else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -32,46 +32,8 @@ pub(super) fn product(path: &str, file: &str) -> Result<Option<Product>> {
                 .hint("levels 2B, 2C and 2D of the same scene are read"));
         }
     };
-    let mut pieces = Vec::new();
-    for spectrometer in ["Vnir", "Swir"] {
-        let array = ArrayName {
-            path: format!(
-                "HDFEOS/SWATHS/PRS_L{level}_HCO/Data Fields/{}_Cube",
-                spectrometer.to_uppercase()
-            ),
-            order: Order::BandsBetween,
-        };
-        let Some(axes) = part::axes(file, &array)? else { continue };
-        let list = |name: String| part::attribute(file, &name);
-        let wavelengths = list(format!("List_Cw_{spectrometer}"))?;
-        let widths = list(format!("List_Fwhm_{spectrometer}"))?;
-        let end = |end: &str| {
-            let name = format!("L2Scale{spectrometer}{end}");
-            let value = part::attribute(file, &name)?.first().copied();
-            value.filter(|v| v.is_finite()).ok_or_else(|| lacks(file, &name))
-        };
-        let (low, high) = (end("Min")?, end("Max")?);
-        for (at, &centre) in wavelengths.iter().take(axes.bands).enumerate() {
-            // Bands that the spectrometer does not have lie at 0.
-            if centre <= 0.0 || centre.is_nan() {
-                continue;
-            }
-            pieces.push(Piece {
-                path: file.to_owned(),
-                array: Some(array.clone()),
-                index: at + 1,
-                band: Band {
-                    wavelength_um: Some((centre / 1000.0) as f32),
-                    fwhm_um: widths.get(at).map(|width| (width / 1000.0) as f32),
-                    scale: factor * (high - low) / HIGHEST,
-                    offset: factor * low,
-                    ..Band::new(format!("{spectrometer} {}", at + 1), unit)
-                },
-                missing: vec![0.0],
-                law: Law::Linear,
-            });
-        }
-    }
+    let mut pieces = cube(file, level, "Vnir", unit, factor)?;
+    pieces.extend(cube(file, level, "Swir", unit, factor)?);
     if pieces.is_empty() {
         return Err(lacks(file, "bands"));
     }
@@ -85,6 +47,46 @@ pub(super) fn product(path: &str, file: &str) -> Result<Option<Product>> {
     let model = format!("PRISMA L{level}");
     let path = path.to_owned();
     Ok(Some(Product { path, model, pieces, mask: None, georeference, said }))
+}
+
+/// The bands of one spectrometer, none where the file lacks its cube; `factor`
+/// leads from the unit of the file to `unit`.
+fn cube(
+    file: &str,
+    level: &str,
+    spectrometer: &str,
+    unit: Unit,
+    factor: f64,
+) -> Result<Vec<Piece>> {
+    let name = spectrometer.to_uppercase();
+    let path = format!("HDFEOS/SWATHS/PRS_L{level}_HCO/Data Fields/{name}_Cube");
+    let array = ArrayName { path, order: Order::BandsBetween };
+    let Some(axes) = part::axes(file, &array)? else { return Ok(Vec::new()) };
+    let wavelengths = part::attribute(file, &format!("List_Cw_{spectrometer}"))?;
+    let widths = part::attribute(file, &format!("List_Fwhm_{spectrometer}"))?;
+    let end = |end: &str| {
+        let name = format!("L2Scale{spectrometer}{end}");
+        let value = part::attribute(file, &name)?.first().copied();
+        value.filter(|v| v.is_finite()).ok_or_else(|| lacks(file, &name))
+    };
+    let (low, high) = (end("Min")?, end("Max")?);
+    let piece = |at: usize, centre: f64| Piece {
+        path: file.to_owned(),
+        array: Some(array.clone()),
+        index: at + 1,
+        band: Band {
+            wavelength_um: Some((centre / 1000.0) as f32),
+            fwhm_um: widths.get(at).map(|width| (width / 1000.0) as f32),
+            scale: factor * (high - low) / HIGHEST,
+            offset: factor * low,
+            ..Band::new(format!("{spectrometer} {}", at + 1), unit)
+        },
+        missing: vec![0.0],
+        law: Law::Linear,
+    };
+    // Bands that the spectrometer does not have lie at 0.
+    let known = wavelengths.iter().take(axes.bands).enumerate().filter(|(_, nm)| **nm > 0.0);
+    Ok(known.map(|(at, &centre)| piece(at, centre)).collect())
 }
 
 /// Where a geocoded product lies: its corners are the middles of its pixels,
