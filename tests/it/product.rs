@@ -619,3 +619,54 @@ fn a_prisma_product_joins_its_two_spectrometers() {
     let error = Raster::open(&first, None).unwrap_err();
     assert!(error.to_string().contains("whose calibration is unknown"), "{error}");
 }
+
+#[test]
+fn metadata_that_is_cut_or_garbled_is_an_error_or_a_picture() {
+    let Some(data) = data() else { return };
+    let formats = data.join("formats");
+    let folder = tempfile::tempdir().unwrap();
+    let product = safe(&formats, folder.path(), "1c");
+    let landsat = folder.path().join("landsat");
+    fs::create_dir(&landsat).unwrap();
+    for entry in fs::read_dir(formats.join("landsat")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "TIF") {
+            fs::copy(&path, landsat.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let (mut opened, mut refused) = (0, 0);
+    for (metadata, source) in [
+        (product.join("MTD_MSIL1C.xml"), product.join("MTD_MSIL1C.xml")),
+        (
+            landsat.join(format!("{LANDSAT}_MTL.json")),
+            formats.join(format!("landsat/{LANDSAT}_MTL.json")),
+        ),
+        (
+            landsat.join(format!("{LANDSAT}_MTL.xml")),
+            formats.join(format!("landsat/{LANDSAT}_MTL.xml")),
+        ),
+    ] {
+        let whole = fs::read(source).unwrap();
+        for step in 0..60 {
+            let at = whole.len() * step / 60;
+            let mut garbled = whole.clone();
+            garbled[at..(at + 40).min(whole.len())].reverse();
+            for bytes in [&whole[..at], &garbled] {
+                fs::write(&metadata, bytes).unwrap();
+                let read = Raster::open(&metadata, None).and_then(|r| r.read(0, 0, 8, 8));
+                match read {
+                    Ok(frame) => {
+                        assert!(frame.data.iter().all(|value| !value.is_infinite()));
+                        opened += 1;
+                    }
+                    Err(error) => {
+                        assert!(error.to_string().contains(": "), "{error}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        fs::remove_file(metadata).unwrap();
+    }
+    assert!(opened > 50 && refused > 50, "{opened} opened, {refused} refused");
+}
