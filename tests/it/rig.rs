@@ -251,3 +251,27 @@ fn captures_are_trained_on_and_heard() {
 fn seconds_of(path: &Path) -> f64 {
     fs::metadata(path).unwrap().len() as f64 / 2.0 / 48_000.0
 }
+
+#[test]
+fn captures_with_damaged_tags_are_errors_or_pictures() {
+    let Some(camera) = camera() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("IMG_0001_1.tif");
+    let whole = fs::read(camera.join("IMG_0001_1.tif")).unwrap();
+    // Tags, EXIF and XMP lie behind the picture.
+    let tags = 8 + 2 * 960 * 1280;
+    for step in 0..40 {
+        let at = tags + (whole.len() - tags) * step / 40;
+        let mut garbled = whole.clone();
+        for (offset, byte) in garbled[at..].iter_mut().take(60).enumerate() {
+            *byte = byte.wrapping_mul(31).wrapping_add(offset as u8);
+        }
+        for bytes in [&whole[..at], &garbled] {
+            fs::write(&path, bytes).unwrap();
+            let opened = open(&path.to_string_lossy(), None, &Options::default());
+            if let Ok(Some(Ok(frame))) = opened.map(|mut sensor| sensor.next()) {
+                assert!(frame.data.iter().all(|value| !value.is_infinite()), "{at}");
+            }
+        }
+    }
+}
