@@ -1,7 +1,7 @@
 //! Training frames: splits, ranges, pictures.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ndarray::{Array3, s};
 
@@ -258,7 +258,8 @@ pub(crate) fn percentiles<'a>(
         .collect()
 }
 
-/// Folders become the files in them, sorted, so that each file has its group.
+/// Folders become the files in them, sorted, so that each has its group;
+/// products and captures in them stay whole.
 fn expand(paths: &[String]) -> Result<Vec<String>> {
     let mut sources = Vec::new();
     for path in paths {
@@ -266,18 +267,28 @@ fn expand(paths: &[String]) -> Result<Vec<String>> {
             sources.push(path.clone());
             continue;
         }
-        let entries = std::fs::read_dir(path).map_err(|e| Error::input(path, e))?;
-        let mut files: Vec<String> = entries
-            .filter_map(std::result::Result::ok)
-            .map(|entry| entry.path())
-            .filter(|path| path.is_file())
-            .filter(|path| !path.file_name().unwrap_or_default().to_string_lossy().starts_with('.'))
-            .map(|path| path.display().to_string())
-            .collect();
-        files.sort();
-        sources.extend(files);
+        let inside = match sensor::sources_in(Path::new(path)) {
+            Some(sources) => sources,
+            None => files_in(path)?,
+        };
+        sources.extend(inside.iter().map(|source| source.display().to_string()));
     }
     Ok(sources)
+}
+
+/// The files in an ordinary folder, and the products that are folders in it.
+fn files_in(path: &str) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(path).map_err(|e| Error::input(path, e))?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(std::result::Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.is_file() || sensor::sources_in(path).is_some_and(|s| s == [path.clone()])
+        })
+        .filter(|path| !path.file_name().unwrap_or_default().to_string_lossy().starts_with('.'))
+        .collect();
+    files.sort();
+    Ok(files)
 }
 
 /// Frames of one source with a reading in them, evenly spaced if it is long.

@@ -50,6 +50,7 @@ const SHELF: &[(&str, &str, Option<&[u8]>)] = &[
     ("modis-09ga", include_str!("../sensors/modis-09ga.toml"), None),
     ("enmap", include_str!("../sensors/enmap.toml"), None),
     ("emit", include_str!("../sensors/emit.toml"), None),
+    ("prisma-l2", include_str!("../sensors/prisma-l2.toml"), None),
 ];
 
 /// Whether a source delivers whole pictures or a scene to be tiled.
@@ -343,6 +344,6 @@ mod tests {
             .map(|rest| rest.split("```").next().unwrap())
             .map(|text| Profile::parse(text, Path::new("CONTRIBUTING.md")).unwrap().name)
             .collect();
-        assert_eq!(names, ["my-thermal", "prisma-l2d"]);
+        assert_eq!(names, ["my-thermal", "desis-l2a"]);
     }
 }

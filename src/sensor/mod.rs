@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -168,7 +168,8 @@ pub struct Options {
 /// - `simulated` or `simulated:SEED`: the simulated thermal camera;
 /// - a number, `/dev/videoN`, or the name of a camera's profile: a camera;
 /// - a Sentinel-2, Landsat or EnMAP product, by its folder or its metadata
-///   file (Sentinel-2 by its zip file, too): see [`raster::Raster::open`];
+///   file (Sentinel-2 by its zip file, too), or a file of EMIT, MODIS or
+///   PRISMA: see [`raster::Raster::open`];
 /// - the files of a camera of several lenses, by one of them or their folder:
 ///   one frame for each capture: see [`Rig`];
 /// - any other folder: its pictures and TIFF files in natural order, one
@@ -265,6 +266,17 @@ fn open_path(
             Some(_) => error,
         }),
     }
+}
+
+/// The sources in the folder at `path` where they are more than a file each:
+/// the product that it is, or its captures by one file of each; `None` for an
+/// ordinary folder.
+pub(crate) fn sources_in(path: &Path) -> Option<Vec<PathBuf>> {
+    #[cfg(feature = "gdal")]
+    if path.is_dir() && raster::Raster::is_product(path) {
+        return Some(vec![path.to_owned()]);
+    }
+    (path.is_dir() && Rig::is_one(path)).then(|| Rig::captures(path))
 }
 
 /// Whether `path` is no file, but a name that GDAL understands, such as

@@ -55,8 +55,8 @@ impl Raster {
     ///
     /// Products are known by the folder or the metadata file that holds them
     /// together: Sentinel-2 SAFE, also as a zip file, Landsat Collection 2 with
-    /// its MTL file, and EnMAP with its XML file. MODIS and EMIT keep theirs
-    /// in one file. Bands stand in order of wavelength on the grid of the
+    /// its MTL file, and EnMAP with its XML file. MODIS, EMIT and PRISMA keep
+    /// theirs in one file. Bands stand in order of wavelength on the grid of the
     /// finest one; coarser bands repeat their pixels there.
     ///
     /// Bands are named and measured by the file, and by `profile` where the
@@ -99,29 +99,7 @@ impl Raster {
     /// Opens the files of `product` and lays them under one grid.
     fn of_product(product: &Product, profile: Option<&Profile>) -> Result<Self> {
         let (mut layers, left_out) = bands::of_product(product, profile)?;
-        let mut parts: Vec<Part> = Vec::new();
-        for layer in &mut layers {
-            let Piece { path, array, .. } = &product.pieces[layer.part];
-            let known = parts.iter().position(|part| part.path == *path);
-            layer.part = known.unwrap_or(parts.len());
-            if known.is_none() {
-                parts.push(match array {
-                    Some(array) => Part::open_array(path, array)?,
-                    None => Part::open(path)?,
-                });
-            }
-        }
-        let finest = (0..parts.len())
-            .min_by(|&a, &b| parts[a].pixel().total_cmp(&parts[b].pixel()))
-            .unwrap_or(0);
-        parts.swap(0, finest);
-        for layer in &mut layers {
-            layer.part = match layer.part {
-                0 => finest,
-                part if part == finest => 0,
-                part => part,
-            };
-        }
+        let mut parts = gather(product, &mut layers)?;
         let mask = match &product.mask {
             None => None,
             Some((path, bits)) => {
@@ -130,6 +108,7 @@ impl Raster {
             }
         };
         let (grid, others) = parts.split_at_mut(1);
+        grid[0].georeference = grid[0].georeference.take().or(product.georeference.clone());
         let mut repeated = false;
         for part in others {
             repeated |= part.lay_under(&grid[0])?;
@@ -175,6 +154,7 @@ impl Raster {
             let stored = layers.iter().map(|layer| parts[layer.part].stored_bytes(layer.index));
             stored.sum::<gdal::errors::Result<usize>>()
         })?;
+        let stored_bytes = stored_bytes + parts.iter().map(Part::cube_bytes).sum::<usize>();
         Ok(Self { parts, path, source, layers, shared_mask: None, stored_bytes, delivered: false })
     }
 
@@ -344,6 +324,39 @@ fn pieces(start: usize, length: usize, step: usize) -> impl Iterator<Item = (usi
     std::iter::successors(Some(start), move |&from| Some(cut(from)))
         .take_while(move |&from| from < end)
         .map(move |from| (from, cut(from) - from))
+}
+
+/// Opens the files of `product` that `layers` lie in, the one of the finest
+/// pixels first, and gives each layer the number of its file in place of that
+/// of its piece.
+fn gather(product: &Product, layers: &mut [Layer]) -> Result<Vec<Part>> {
+    let mut parts: Vec<Part> = Vec::new();
+    for layer in layers.iter_mut() {
+        let Piece { path, array, .. } = &product.pieces[layer.part];
+        let known = parts.iter().position(|part| part.is(path, array.as_ref()));
+        layer.part = known.unwrap_or(parts.len());
+        if known.is_none() {
+            parts.push(match array {
+                Some(array) => Part::open_array(path, array)?,
+                None => Part::open(path)?,
+            });
+        }
+    }
+    if parts.is_empty() {
+        return Err(Error::input(&product.path, "has no bands of its own"));
+    }
+    let finest = (0..parts.len())
+        .min_by(|&a, &b| parts[a].pixel().total_cmp(&parts[b].pixel()))
+        .unwrap_or(0);
+    parts.swap(0, finest);
+    for layer in layers.iter_mut() {
+        layer.part = match layer.part {
+            0 => finest,
+            part if part == finest => 0,
+            part => part,
+        };
+    }
+    Ok(parts)
 }
 
 /// Refuses what opens, but is no picture.

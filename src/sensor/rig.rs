@@ -17,7 +17,7 @@ use ndarray::{Array2, Array3, Axis};
 use self::align::Placement;
 use self::lens::Lens;
 use super::folder::{TIFFS, ends_in, natural};
-use super::{Sensor, Source, count, reconcile};
+use super::{LIMIT, Sensor, Source, count, reconcile};
 use crate::error::{Error, Result};
 use crate::frame::{Band, Frame};
 use crate::profile::Profile;
@@ -50,6 +50,12 @@ impl Rig {
         }
     }
 
+    /// One file of each capture in the folder at `path`, in natural order.
+    pub(super) fn captures(path: &Path) -> Vec<PathBuf> {
+        let first = |(_, files): Capture| files.into_iter().next();
+        captures(path, None).into_iter().filter_map(first).collect()
+    }
+
     /// Opens all captures in the folder at `path`, in natural order of their
     /// names, or the capture that the file at `path` belongs to.
     ///
@@ -59,20 +65,13 @@ impl Rig {
     /// or it has another number of bands than `profile`.
     pub fn open(path: impl AsRef<Path>, profile: Option<&Profile>) -> Result<Self> {
         let path = path.as_ref();
-        let folder = match path.is_dir() {
-            true => path,
-            false => path.parent().unwrap_or(Path::new(".")),
-        };
-        let only = if path.is_dir() { None } else { stem(path) };
-        let mut groups: BTreeMap<_, Capture> = BTreeMap::new();
-        for file in tiffs(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }) {
-            let Some(name) = stem(&file) else { continue };
-            if only.as_ref().is_none_or(|only| *only == name) {
-                let group = groups.entry(natural(Path::new(&name)));
-                group.or_insert_with(|| (name, Vec::new())).1.push(file);
+        let captures: VecDeque<Capture> = match path.is_dir() {
+            true => captures(path, None).into(),
+            false => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                captures(folder.unwrap_or(Path::new(".")), stem(path).as_deref()).into()
             }
-        }
-        let captures: VecDeque<Capture> = groups.into_values().collect();
+        };
         let frames = captures.len();
         let first = captures.front().ok_or_else(|| Error::input(path, "holds no capture"))?;
         let taken = take(first, profile)?;
@@ -132,6 +131,19 @@ impl Sensor for Rig {
     }
 }
 
+/// The captures in `folder`, or the one whose files' names begin with `only`.
+fn captures(folder: &Path, only: Option<&str>) -> Vec<Capture> {
+    let mut groups: BTreeMap<_, Capture> = BTreeMap::new();
+    for file in tiffs(folder) {
+        let Some(name) = stem(&file) else { continue };
+        if only.is_none_or(|only| only == name) {
+            let group = groups.entry(natural(Path::new(&name)));
+            group.or_insert_with(|| (name, Vec::new())).1.push(file);
+        }
+    }
+    groups.into_values().collect()
+}
+
 /// The TIFF files in `folder` that may belong to a capture, in natural order.
 fn tiffs(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -174,6 +186,16 @@ fn take(capture: &Capture, profile: Option<&Profile>) -> Result<Taken> {
         .ok_or_else(|| Error::input(&capture.0, "holds no band"))?;
     let target = lenses[reference].picture()?;
     let (rows, columns) = target.dim();
+    let bytes = lenses.len().saturating_mul(target.len()).saturating_mul(size_of::<f32>());
+    if bytes > LIMIT {
+        let what = format!(
+            "{} of {rows} x {columns} pixels take {} MiB, more than the {} MiB read at once",
+            count(lenses.len(), "band"),
+            bytes >> 20,
+            LIMIT >> 20
+        );
+        return Err(Error::input(&capture.0, what).hint("it is no capture: open single files"));
+    }
     let mut data = Array3::from_elem((lenses.len(), rows, columns), f32::NAN);
     let (mut moved, mut apart) = (Vec::new(), Vec::new());
     for (at, lens) in lenses.iter().enumerate() {
@@ -195,18 +217,30 @@ fn take(capture: &Capture, profile: Option<&Profile>) -> Result<Taken> {
             None => apart.push(bands[at].name.clone()),
         }
     }
+    let said = tell(&lenses, reference, &bands[reference].name, &moved, &apart);
+    Ok(Taken { frame: Frame::new(data, bands, 0.0), model: lenses[reference].model.clone(), said })
+}
+
+/// What was done to a capture, for people: bands that were `moved` to the lens
+/// called `name`, and bands that stand `apart`.
+fn tell(
+    lenses: &[Lens],
+    reference: usize,
+    name: &str,
+    moved: &[String],
+    apart: &[String],
+) -> Vec<String> {
     let mut said = vec![lenses[reference].said().to_owned()];
     if lenses.iter().any(Lens::is_uneven) {
         said.push("vignetting not corrected: it is stated in a form unknown here".to_owned());
     }
     if !moved.is_empty() {
-        let name = &bands[reference].name;
         said.push(format!("aligned to {name} by (rows, columns): {}", moved.join("; ")));
     }
     if !apart.is_empty() {
         said.push(format!("not alike enough to be aligned: {}", apart.join(", ")));
     }
-    Ok(Taken { frame: Frame::new(data, bands, 0.0), model: lenses[reference].model.clone(), said })
+    said
 }
 
 /// The bands of `lenses` as `profile` names them; what the files say of

@@ -213,6 +213,23 @@ fn zip(archive: &Path, root: &Path, folder: &Path) {
 }
 
 #[test]
+fn a_product_is_a_scene_that_is_heard_and_mapped() {
+    let Some(data) = data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let product = safe(&data.join("formats"), folder.path(), "2a");
+    let sounds = folder.path().join("sounds");
+    let mut convert = crate::cli::program();
+    convert.arg("convert").arg(&product).arg("-o").arg(&sounds).assert().success();
+    let files: Vec<PathBuf> =
+        fs::read_dir(&sounds).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let ends = |ending: &str| files.iter().find(|file| file.extension().unwrap() == ending);
+    assert!(ends("wav").is_some(), "{files:?}");
+    // The tile begins at 17.87 degrees east, 55.007 degrees north.
+    let map = fs::read_to_string(ends("geojson").unwrap()).unwrap();
+    assert!(map.contains("17.87") && map.contains("55.00"), "{map}");
+}
+
+#[test]
 fn the_offset_is_the_one_that_the_product_states() {
     let Some(data) = data() else { return };
     let folder = tempfile::tempdir().unwrap();
@@ -534,4 +551,122 @@ fn inspect_names_the_instrument() {
         assert_eq!((found.len(), found[0]["unit"].as_str()), (bands, Some(unit)));
         assert!(found.iter().all(|band| band["min"].as_f64() < band["max"].as_f64()), "{text}");
     }
+}
+
+#[test]
+fn a_prisma_product_joins_its_two_spectrometers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("PRS_L2D_STD_20201214060713_20201214060717_0001.he5");
+    let attribute = |name: &str, values: &[f64]| {
+        let values: String = values.iter().map(|v| format!("<Value>{v}</Value>")).collect();
+        format!("<Attribute name=\"{name}\"><DataType>Float64</DataType>{values}</Attribute>")
+    };
+    let cube = |name: &str, bands: &str, count: usize| {
+        let numbers: Vec<String> = (0..2 * count * 3).map(|n| (100 * n).to_string()).collect();
+        format!(
+            "<Array name=\"{name}\"><DataType>UInt16</DataType><DimensionRef ref=\"/y\"/>\
+             <DimensionRef ref=\"/{bands}\"/><DimensionRef ref=\"/x\"/><InlineValues>{}\
+             </InlineValues></Array>",
+            numbers.join(" ")
+        )
+    };
+    let text = [
+        "<VRTDataset><Group name=\"/\"><Dimension name=\"y\" size=\"2\"/><Dimension name=\"v\" \
+         size=\"2\"/><Dimension name=\"s\" size=\"3\"/><Dimension name=\"x\" size=\"3\"/>"
+            .to_owned(),
+        attribute("List_Cw_Vnir", &[980.0, 560.0]),
+        attribute("List_Fwhm_Vnir", &[11.0, 10.0]),
+        attribute("List_Cw_Swir", &[2400.0, 0.0, 970.0]),
+        attribute("List_Fwhm_Swir", &[9.0, 0.0, 12.0]),
+        attribute("L2ScaleVnirMin", &[0.0]),
+        attribute("L2ScaleVnirMax", &[0.65535]),
+        attribute("L2ScaleSwirMin", &[0.1]),
+        attribute("L2ScaleSwirMax", &[1.4107]),
+        attribute("Epsg_Code", &[32633.0]),
+        attribute("Product_ULcorner_easting", &[300_015.0]),
+        attribute("Product_ULcorner_northing", &[5_000_985.0]),
+        "<Group name=\"HDFEOS\"><Group name=\"SWATHS\"><Group name=\"PRS_L2D_HCO\">\
+         <Group name=\"Data Fields\">"
+            .to_owned(),
+        cube("VNIR_Cube", "v", 2),
+        cube("SWIR_Cube", "s", 3),
+        "</Group></Group></Group></Group></Group></VRTDataset>".to_owned(),
+    ]
+    .concat();
+    fs::write(&path, &text).unwrap();
+    let raster = Raster::open(&path, None).unwrap();
+    assert_eq!(raster.source().model.as_deref(), Some("PRISMA L2D"));
+    let bands = raster.source().bands.clone();
+    let spectrum: Vec<f32> = bands.iter().map(|b| b.wavelength_um.unwrap()).collect();
+    assert_eq!(spectrum, [0.56, 0.97, 0.98, 2.4]);
+    assert_eq!((bands[1].name.as_str(), bands[1].unit), ("Swir 3", Unit::Reflectance));
+    let place = raster.georeference().unwrap();
+    assert_eq!(place.transform, [300_000.0, 30.0, 0.0, 5_001_000.0, 0.0, -30.0]);
+    for (row, column, rows, columns) in [(0, 0, 2, 3), (1, 1, 1, 2)] {
+        let frame = raster.read(row, column, rows, columns).unwrap();
+        for ((band, r, c), &value) in frame.data.indexed_iter() {
+            // Which of how many bands of its cube, and the scale of that.
+            let (at, count, scale, offset) =
+                [(1, 2, 1e-5, 0.0), (2, 3, 2e-5, 0.1), (0, 2, 1e-5, 0.0), (0, 3, 2e-5, 0.1)][band];
+            let stored = 100 * (((row + r) * count + at) * 3 + column + c);
+            let expected = if stored == 0 { f64::NAN } else { stored as f64 * scale + offset };
+            let same = (f64::from(value) - expected).abs() < 1e-6;
+            assert!(same || (value.is_nan() && expected.is_nan()), "{band} {r} {c}: {value}");
+        }
+    }
+    let first = path.with_file_name("PRS_L1_STD_OFFL_20201214060713.he5");
+    fs::rename(&path, &first).unwrap();
+    let error = Raster::open(&first, None).unwrap_err();
+    assert!(error.to_string().contains("whose calibration is unknown"), "{error}");
+}
+
+#[test]
+fn metadata_that_is_cut_or_garbled_is_an_error_or_a_picture() {
+    let Some(data) = data() else { return };
+    let formats = data.join("formats");
+    let folder = tempfile::tempdir().unwrap();
+    let product = safe(&formats, folder.path(), "1c");
+    let landsat = folder.path().join("landsat");
+    fs::create_dir(&landsat).unwrap();
+    for entry in fs::read_dir(formats.join("landsat")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "TIF") {
+            fs::copy(&path, landsat.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let (mut opened, mut refused) = (0, 0);
+    for (metadata, source) in [
+        (product.join("MTD_MSIL1C.xml"), product.join("MTD_MSIL1C.xml")),
+        (
+            landsat.join(format!("{LANDSAT}_MTL.json")),
+            formats.join(format!("landsat/{LANDSAT}_MTL.json")),
+        ),
+        (
+            landsat.join(format!("{LANDSAT}_MTL.xml")),
+            formats.join(format!("landsat/{LANDSAT}_MTL.xml")),
+        ),
+    ] {
+        let whole = fs::read(source).unwrap();
+        for step in 0..60 {
+            let at = whole.len() * step / 60;
+            let mut garbled = whole.clone();
+            garbled[at..(at + 40).min(whole.len())].reverse();
+            for bytes in [&whole[..at], &garbled] {
+                fs::write(&metadata, bytes).unwrap();
+                let read = Raster::open(&metadata, None).and_then(|r| r.read(0, 0, 8, 8));
+                match read {
+                    Ok(frame) => {
+                        assert!(frame.data.iter().all(|value| !value.is_infinite()));
+                        opened += 1;
+                    }
+                    Err(error) => {
+                        assert!(error.to_string().contains(": "), "{error}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        fs::remove_file(metadata).unwrap();
+    }
+    assert!(opened > 50 && refused > 50, "{opened} opened, {refused} refused");
 }

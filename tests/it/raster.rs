@@ -106,6 +106,79 @@ fn real_stacks_agree_with_a_second_reader() {
     }
 }
 
+/// What rasterio, with a GDAL of its own, makes of `files`: one table each.
+/// Where it is not installed, a line says that the test was skipped.
+fn rasterio(files: &[PathBuf]) -> Option<Vec<serde_json::Value>> {
+    let python = PathBuf::from(std::env::var_os("WYSIWYH_ORACLES")?).join("bin/python");
+    let run = |arguments: &[&str]| {
+        std::process::Command::new(&python).args(arguments).args(files).output().ok()
+    };
+    if !run(&["-c", "import rasterio"]).is_some_and(|output| output.status.success()) {
+        eprintln!("skipped, there is no rasterio in WYSIWYH_ORACLES");
+        return None;
+    }
+    let output = run(&[concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/second_reader.py")])?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+#[test]
+fn every_band_agrees_with_rasterio() {
+    let Some(formats) = formats() else { return };
+    let table = expected(&formats);
+    let named = ["stacks", "generated_tiff_matrix"];
+    let mut files: Vec<PathBuf> = named
+        .iter()
+        .flat_map(|group| table[group].as_object().unwrap().keys())
+        .map(|name| formats.join(name))
+        .collect();
+    files.extend(
+        [
+            "plantcv/corn-kernel-hyperspectral.raw",
+            "rio-tiler/cog_scale.tif",
+            "georust-gdal/offset_scaled_tinymarble.tif",
+            "landsat/LC08_L2SP_008059_20191201_20200825_02_T1_ST_B10.TIF",
+            "gdal-autotest/gdrivers/data/envi/uint16_envi_bigendian.dat",
+            "gdal-autotest/gdrivers/data/envi/envi_rgbsmall_bil.img",
+            "gdal-autotest/gdrivers/data/envi/envi_rgbsmall_bip.img",
+        ]
+        .map(|name| formats.join(name)),
+    );
+    let Some(others) = rasterio(&files) else { return };
+    assert_eq!(others.len(), files.len());
+    for (file, other) in files.iter().zip(&others) {
+        let name = file.display();
+        let frame = whole(file, None);
+        let size = (frame.rows() as u64, frame.columns() as u64);
+        assert_eq!(
+            (other["height"].as_u64(), other["width"].as_u64()),
+            (Some(size.0), Some(size.1))
+        );
+        let bands = other["bands"].as_array().unwrap().iter();
+        let bands: Vec<_> =
+            bands.filter(|band| band["bad"] != true && band["alpha"] != true).collect();
+        assert_eq!(frame.bands.len(), bands.len(), "{name}");
+        for ((band, plane), other) in frame.bands.iter().zip(frame.data.outer_iter()).zip(bands) {
+            let figure = |key: &str| other[key].as_f64().unwrap();
+            let valid = || plane.iter().filter(|v| !v.is_nan()).map(|&v| f64::from(v));
+            assert_eq!(valid().count() as f64, figure("count"), "{name} {}", band.name);
+            assert_eq!((band.scale, band.offset), (figure("scale"), figure("offset")), "{name}");
+            let sum = figure("sum") * band.scale + figure("count") * band.offset;
+            let close = (valid().sum::<f64>() - sum).abs() <= 1e-6 * sum.abs().max(1e-3);
+            assert!(close, "{name} {}: {} not {sum}", band.name, valid().sum::<f64>());
+            let nanometres =
+                |key: &str| Some(other[key].as_str()?.parse::<f32>().unwrap() / 1000.0);
+            for (own, other) in
+                [(band.wavelength_um, nanometres("wavelength")), (band.fwhm_um, nanometres("fwhm"))]
+            {
+                let Some(other) = other else { continue };
+                assert!((own.unwrap() - other).abs() < 1e-6, "{name} {}", band.name);
+            }
+        }
+    }
+}
+
 #[test]
 fn an_enmap_tile_says_its_wavelengths_and_leaves_bad_bands_out() {
     let Some(formats) = formats() else { return };

@@ -47,7 +47,7 @@ impl Drop for Server {
 
 /// What `inspect` says of `source`, with S3 at this port.
 fn inspect(source: &str, port: u16) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_wysiwyh"))
+    let output = crate::cli::program()
         .args(["inspect", "--json", source])
         .env_remove("http_proxy")
         .env("no_proxy", "127.0.0.1")

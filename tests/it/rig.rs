@@ -186,6 +186,24 @@ fn captures_follow_each_other_and_others_are_told_apart() {
 }
 
 #[test]
+fn a_thermal_lens_gives_degrees() {
+    let Some(camera) = camera() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = fs::read(camera.join("IMG_0001_5.tif")).unwrap();
+    let name = b"<Camera:BandName>Red edge";
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
+    bytes[at + name.len() - 8..at + name.len()].copy_from_slice(b"LWIR    ");
+    let path = folder.path().join("IMG_0001_6.tif");
+    fs::write(&path, bytes).unwrap();
+    let (sensor, frames) = all(&path);
+    assert!(sensor.source().description.contains("temperature as stored"));
+    let band = &frames[0].bands[0];
+    assert_eq!((band.name.as_str(), band.unit), ("LWIR", Unit::Celsius));
+    // 32112 hundredths of a kelvin, the number in the middle.
+    assert!((frames[0].data[(0, 480, 640)] - 47.97).abs() < 1e-4);
+}
+
+#[test]
 fn a_sequoia_gives_counts_at_its_wavelength() {
     let Some(data) = data() else { return };
     let path = data.join("formats/parrot-sequoia/IMG_180413_080658_0000_NIR.TIF");
@@ -200,5 +218,60 @@ fn a_sequoia_gives_counts_at_its_wavelength() {
     if let Some(profile) = profile {
         let opened = open(&path.to_string_lossy(), Some(&profile), &Options::default());
         assert!(opened.map(|_| ()).unwrap_err().to_string().contains("lists 5"));
+    }
+}
+
+#[test]
+fn captures_are_trained_on_and_heard() {
+    let Some(camera) = camera() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let captures = folder.path().join("flight");
+    fs::create_dir(&captures).unwrap();
+    for capture in 1..=3 {
+        for band in 1..=5 {
+            let copy = captures.join(format!("IMG_000{capture}_{band}.tif"));
+            fs::copy(camera.join(format!("IMG_0001_{band}.tif")), copy).unwrap();
+        }
+    }
+    let model = folder.path().join("rededge.safetensors");
+    let mut train = crate::cli::program();
+    train.arg("train").arg(&captures).args(["--sensor", "micasense-rededge", "-o"]).arg(&model);
+    // Each capture is one example, though it has five files.
+    let said = String::from_utf8(train.assert().success().get_output().stdout.clone()).unwrap();
+    assert!(!said.contains("15 "), "{said}");
+    let sounds = folder.path().join("sounds");
+    let mut convert = crate::cli::program();
+    convert.arg("convert").arg(&captures).arg("-o").arg(&sounds).arg("--model").arg(&model);
+    convert.assert().success();
+    let seconds = seconds_of(&sounds.join("flight.wav"));
+    assert!((0.3..0.6).contains(&seconds), "{seconds} s");
+}
+
+/// Length of a WAV file of 16-bit samples in one channel at 48 kHz.
+fn seconds_of(path: &Path) -> f64 {
+    fs::metadata(path).unwrap().len() as f64 / 2.0 / 48_000.0
+}
+
+#[test]
+fn captures_with_damaged_tags_are_errors_or_pictures() {
+    let Some(camera) = camera() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("IMG_0001_1.tif");
+    let whole = fs::read(camera.join("IMG_0001_1.tif")).unwrap();
+    // Tags, EXIF and XMP lie behind the picture.
+    let tags = 8 + 2 * 960 * 1280;
+    for step in 0..40 {
+        let at = tags + (whole.len() - tags) * step / 40;
+        let mut garbled = whole.clone();
+        for (offset, byte) in garbled[at..].iter_mut().take(60).enumerate() {
+            *byte = byte.wrapping_mul(31).wrapping_add(offset as u8);
+        }
+        for bytes in [&whole[..at], &garbled] {
+            fs::write(&path, bytes).unwrap();
+            let opened = open(&path.to_string_lossy(), None, &Options::default());
+            if let Ok(Some(Ok(frame))) = opened.map(|mut sensor| sensor.next()) {
+                assert!(frame.data.iter().all(|value| !value.is_infinite()), "{at}");
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! One file of a raster, and how its pixels lie under the raster's grid.
 
 use gdal::cpl::CslStringList;
-use gdal::raster::RasterBand;
+use gdal::raster::{Group, RasterBand};
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
 
 use super::library;
@@ -22,7 +22,24 @@ pub(super) struct Part {
     /// Where the file's pixels lie under the grid; `None`: they are its own.
     fit: Option<Fit>,
     /// The array that is read, and its axes, where it is no raster.
-    array: Option<(&'static str, Axes)>,
+    array: Option<(ArrayName, Axes)>,
+}
+
+/// An array in a file of arrays: its groups and its name, joined by slashes,
+/// and the order of its axes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ArrayName {
+    pub path: String,
+    pub order: Order,
+}
+
+/// The order of the axes of an array.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Order {
+    /// `[row, column, band]`
+    BandsLast,
+    /// `[row, band, column]`
+    BandsBetween,
 }
 
 /// The sizes of an array of rows, columns and bands.
@@ -92,46 +109,75 @@ impl Part {
     /// # Errors
     ///
     /// If the file is damaged, or has no such array.
-    pub fn open_array(path: &str, array: &'static str) -> Result<Self> {
-        let axes = axes(path, array)?
-            .ok_or_else(|| Error::input(path, format!("has no array {array} of three axes")))?;
+    pub fn open_array(path: &str, array: &ArrayName) -> Result<Self> {
+        let axes = axes(path, array)?.ok_or_else(|| {
+            Error::input(path, format!("has no array {} of three axes", array.path))
+        })?;
+        let bytes = 2 * size_of::<f32>().saturating_mul(axes.bands);
+        if bytes > LIMIT {
+            let what = format!("has {} bands of {} MiB a pixel", axes.bands, bytes >> 20);
+            return Err(Error::input(path, what).hint("the file is damaged: fetch it again"));
+        }
         Ok(Self {
             dataset: arrays(path)?,
             path: path.to_owned(),
             rows: axes.rows,
             columns: axes.columns,
-            block: (1, axes.columns.max(1)),
+            block: (1, 1),
             georeference: None,
             fit: None,
-            array: Some((array, axes)),
+            array: Some((array.clone(), axes)),
         })
     }
 
-    /// Bytes of a number of band `index` as stored.
+    /// Whether this is the file at `path`, and that array of it.
+    pub fn is(&self, path: &str, array: Option<&ArrayName>) -> bool {
+        self.path == path && self.array.as_ref().map(|(own, _)| own) == array
+    }
+
+    /// Bytes of a number of band `index` as stored; none for an array, whose
+    /// bands are read together: see [`Part::cube_bytes`].
     ///
     /// # Errors
     ///
     /// If there is no such band.
     pub fn stored_bytes(&self, index: usize) -> gdal::errors::Result<usize> {
         match self.array {
-            Some(_) => Ok(size_of::<f32>()),
+            Some(_) => Ok(0),
             None => Ok(usize::from(self.dataset.rasterband(index)?.band_type().bytes())),
         }
+    }
+
+    /// Bytes that a pixel of an array takes while it is read, over all bands:
+    /// as stored, and in order.
+    pub fn cube_bytes(&self) -> usize {
+        self.array.as_ref().map_or(0, |(_, axes)| 2 * size_of::<f32>() * axes.bands)
     }
 
     /// All numbers of an array in `window`, bands last, and their number;
     /// `None` for rasters. Read at once, because the bands of a pixel lie
     /// together in its file.
     pub fn cube(&self, window: Window) -> gdal::errors::Result<Option<(Vec<f32>, usize)>> {
-        let Some((array, axes)) = self.array else { return Ok(None) };
-        let mut numbers = vec![0.0; window.rows * window.columns * axes.bands];
-        let root = self.dataset.root_group()?;
-        root.open_md_array(array, CslStringList::new())?.read_into_slice(
-            &mut numbers,
-            vec![window.row as u64, window.column as u64, 0],
-            vec![window.rows, window.columns, axes.bands],
-        )?;
-        Ok(Some((numbers, axes.bands)))
+        let Some((name, axes)) = &self.array else { return Ok(None) };
+        let (rows, columns, bands) = (window.rows, window.columns, axes.bands);
+        let mut numbers = vec![0.0f32; rows * columns * bands];
+        let Some((group, array)) = group(&self.dataset, &name.path)? else { return Ok(None) };
+        let array = group.open_md_array(array, CslStringList::new())?;
+        let (row, column) = (window.row as u64, window.column as u64);
+        if name.order == Order::BandsLast {
+            array.read_into_slice(
+                &mut numbers,
+                vec![row, column, 0],
+                vec![rows, columns, bands],
+            )?;
+            return Ok(Some((numbers, bands)));
+        }
+        array.read_into_slice(&mut numbers, vec![row, 0, column], vec![rows, bands, columns])?;
+        let at = |pixel: usize, band: usize| {
+            ((pixel / columns) * bands + band) * columns + pixel % columns
+        };
+        let turned = (0..rows * columns).flat_map(|p| (0..bands).map(move |b| (p, b)));
+        Ok(Some((turned.map(|(pixel, band)| numbers[at(pixel, band)]).collect(), bands)))
     }
 
     /// Refuses files whose smallest readable piece does not fit in memory.
@@ -288,37 +334,49 @@ fn arrays(path: &str) -> Result<Dataset> {
     })
 }
 
-/// The axes of the array called `name` in the file at `path`; `None` where
-/// there is no such array, or not of three axes.
-pub(super) fn axes(path: &str, name: &str) -> Result<Option<Axes>> {
-    let dataset = arrays(path)?;
-    library::call(Fault::Input, path, || {
-        let root = dataset.root_group()?;
-        if !root.array_names(CslStringList::new()).iter().any(|known| known == name) {
+/// The group that the array at `path` is in, and its name there; `None` where
+/// there is no such array.
+fn group<'a>(
+    dataset: &'a Dataset,
+    path: &'a str,
+) -> gdal::errors::Result<Option<(Group<'a>, &'a str)>> {
+    let options = CslStringList::new;
+    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut group = dataset.root_group()?;
+    for folder in folders.split('/').filter(|folder| !folder.is_empty()) {
+        if !group.group_names(options()).iter().any(|known| known == folder) {
             return Ok(None);
         }
-        let array = root.open_md_array(name, CslStringList::new())?;
+        group = group.open_group(folder, options())?;
+    }
+    let known = group.array_names(options()).iter().any(|known| known == name);
+    Ok(known.then_some((group, name)))
+}
+
+/// The axes of the array called `name` in the file at `path`; `None` where
+/// there is no such array, or not of three axes.
+pub(super) fn axes(path: &str, name: &ArrayName) -> Result<Option<Axes>> {
+    let dataset = arrays(path)?;
+    library::call(Fault::Input, path, || {
+        let Some((group, array)) = group(&dataset, &name.path)? else { return Ok(None) };
+        let array = group.open_md_array(array, CslStringList::new())?;
         let sizes: Vec<usize> = array.dimensions()?.iter().map(|axis| axis.size()).collect();
-        let &[rows, columns, bands] = &sizes[..] else { return Ok(None) };
+        let (rows, columns, bands) = match (&sizes[..], name.order) {
+            (&[rows, columns, bands], Order::BandsLast) => (rows, columns, bands),
+            (&[rows, bands, columns], Order::BandsBetween) => (rows, columns, bands),
+            _ => return Ok(None),
+        };
         Ok(Some(Axes { rows, columns, bands, nodata: array.no_data_value_as_double() }))
     })
 }
 
-/// The numbers of the array of one axis called `name` in `group` of the file
-/// at `path`, if it has that.
-pub(super) fn list(path: &str, group: &str, name: &str) -> Result<Option<Vec<f64>>> {
+/// The numbers of the array of one axis called `name` in the file at `path`,
+/// if it has that.
+pub(super) fn list(path: &str, name: &str) -> Result<Option<Vec<f64>>> {
     let dataset = arrays(path)?;
     library::call(Fault::Input, path, || {
-        let root = dataset.root_group()?;
-        let options = CslStringList::new;
-        if !root.group_names(options()).iter().any(|known| known == group) {
-            return Ok(None);
-        }
-        let group = root.open_group(group, options())?;
-        if !group.array_names(options()).iter().any(|known| known == name) {
-            return Ok(None);
-        }
-        let array = group.open_md_array(name, options())?;
+        let Some((group, array)) = group(&dataset, name)? else { return Ok(None) };
+        let array = group.open_md_array(array, CslStringList::new())?;
         let sizes: Vec<usize> = array.dimensions()?.iter().map(|axis| axis.size()).collect();
         let &[length] = &sizes[..] else { return Ok(None) };
         if length > LIMIT / size_of::<f64>() {
@@ -327,6 +385,17 @@ pub(super) fn list(path: &str, group: &str, name: &str) -> Result<Option<Vec<f64
         let mut numbers = vec![0.0; length];
         array.read_into_slice(&mut numbers, vec![0], vec![length])?;
         Ok(Some(numbers))
+    })
+}
+
+/// The numbers in the attribute called `name` of the file at `path`; none
+/// where it has no such attribute.
+pub(super) fn attribute(path: &str, name: &str) -> Result<Vec<f64>> {
+    let dataset = arrays(path)?;
+    library::call(Fault::Input, path, || {
+        let found = dataset.root_group()?.attribute(name);
+        library::forgive();
+        Ok(found.map(|attribute| attribute.read_as_f64_array()).unwrap_or_default())
     })
 }
 

@@ -5,6 +5,7 @@ mod emit;
 mod enmap;
 mod landsat;
 mod modis;
+mod prisma;
 pub(super) mod sentinel2;
 
 use std::fs::File;
@@ -15,8 +16,9 @@ use gdal::{Dataset, Metadata};
 
 use super::bands::Law;
 use super::library;
+use super::part::ArrayName;
 use crate::error::{Error, Fault, Result};
-use crate::frame::Band;
+use crate::frame::{Band, GeoReference};
 use crate::sensor::count;
 
 /// The longest metadata file that is read, in bytes; real ones have less
@@ -34,6 +36,8 @@ pub(super) struct Product {
     pub pieces: Vec<Piece>,
     /// A file whose pixels have no reading where any of these bits is set.
     pub mask: Option<(String, u32)>,
+    /// Where it lies, if its files do not say so themselves.
+    pub georeference: Option<GeoReference>,
     /// What people are told of it: what was applied, what is missing.
     pub said: Vec<String>,
 }
@@ -44,8 +48,8 @@ pub(super) struct Piece {
     /// The file that it lies in.
     pub path: String,
     /// The array of that file which holds it, where the file is one of arrays
-    /// with the bands last, instead of rasters.
-    pub array: Option<&'static str>,
+    /// instead of rasters.
+    pub array: Option<ArrayName>,
     /// Its number there, from 1.
     pub index: usize,
     /// What the metadata says of it.
@@ -67,12 +71,13 @@ impl Product {
     pub fn find(path: &str) -> Result<Option<Self>> {
         let path = path.strip_suffix('/').unwrap_or(path);
         let places = places(path);
-        let kinds: [Kind; 5] = [
+        let kinds: [Kind; 6] = [
             (sentinel2::is_metadata, sentinel2::product),
             (landsat::is_metadata, landsat::product),
             (enmap::is_metadata, enmap::product),
             (emit::is_metadata, emit::product),
             (modis::is_metadata, modis::product),
+            (prisma::is_metadata, prisma::product),
         ];
         for (is_metadata, read) in kinds {
             if let Some(metadata) = only(path, &places, is_metadata)?

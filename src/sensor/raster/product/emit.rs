@@ -5,7 +5,7 @@
 //! lines for bands. Read by its array, a file is the same for all of them.
 
 use super::super::bands::Law;
-use super::super::part::{self, Axes};
+use super::super::part::{self, ArrayName, Axes, Order};
 use super::{Piece, Product, file_name};
 use crate::error::Result;
 use crate::frame::{Band, Unit};
@@ -24,8 +24,9 @@ pub(super) fn is_metadata(name: &str) -> bool {
 /// The cube in the file at `metadata`, if it holds one.
 pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
     for (array, level, unit, scale) in ARRAYS {
-        let Some(axes) = part::axes(metadata, array)? else { continue };
-        return cube(path, metadata, array, &axes, (level, unit, scale)).map(Some);
+        let array = ArrayName { path: array.to_owned(), order: Order::BandsLast };
+        let Some(axes) = part::axes(metadata, &array)? else { continue };
+        return cube(path, metadata, &array, &axes, (level, unit, scale)).map(Some);
     }
     Ok(None)
 }
@@ -33,12 +34,11 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
 fn cube(
     path: &str,
     file: &str,
-    array: &'static str,
+    array: &ArrayName,
     axes: &Axes,
     (level, unit, scale): (&str, Unit, f64),
 ) -> Result<Product> {
-    let group = "sensor_band_parameters";
-    let list = |name: &str| part::list(file, group, name);
+    let list = |name: &str| part::list(file, &format!("sensor_band_parameters/{name}"));
     let (wavelengths, widths) = (list("wavelengths")?, list("fwhm")?);
     let good = list("good_wavelengths")?;
     let bad = |band: usize| good.as_ref().is_some_and(|good| good.get(band) == Some(&0.0));
@@ -50,7 +50,7 @@ fn cube(
         .filter(|&band| all_bad || !bad(band))
         .map(|band| Piece {
             path: file.to_owned(),
-            array: Some(array),
+            array: Some(array.clone()),
             index: band + 1,
             band: Band {
                 wavelength_um: micrometres(&wavelengths, band),
@@ -72,5 +72,5 @@ fn cube(
     }
     said.push("as the instrument swept it, not on a map".to_owned());
     let model = format!("EMIT {level}");
-    Ok(Product { path: path.to_owned(), model, pieces, mask: None, said })
+    Ok(Product { path: path.to_owned(), model, pieces, mask: None, georeference: None, said })
 }

@@ -4,7 +4,8 @@
 //! reflectance at the top of the atmosphere, which the height of the sun
 //! enters, and brightness temperature (USGS, Landsat 8-9 Collection 2 Level 2
 //! Science Product Guide; Landsat 8-9 Data Users Handbook, section 5). All
-//! constants are those of the MTL file.
+//! constants are those of the MTL file. A band that is opened by its own file
+//! stays what that file says: counts.
 
 use std::collections::HashMap;
 
@@ -116,7 +117,7 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
         said.push(format!("no file {}", absent.join(", ")));
     }
     let model = format!("{spacecraft} {sensor} {level}");
-    Ok(Some(Product { path: path.to_owned(), model, pieces, mask, said }))
+    Ok(Some(Product { path: path.to_owned(), model, pieces, mask, georeference: None, said }))
 }
 
 /// How the numbers of one product are scaled.

@@ -43,9 +43,9 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
     let granules = elements(&xml, "Granule").count().max(elements(&xml, "Granules").count());
     if granules > 1 {
         let what = format!("holds {}, as products before 2016 do", count(granules, "granule"));
-        return Err(Error::input(path, what).hint(
-            "name one picture, for example `wysiwyh inspect GRANULE/../IMG_DATA/..B04.jp2`",
-        ));
+        return Err(
+            Error::input(path, what).hint("name one of its pictures, in GRANULE/*/IMG_DATA")
+        );
     }
     let quantification = quantification(&xml).ok_or_else(|| lacks(metadata, "quantification"))?;
     let level = content(&xml, "PRODUCT_TYPE").and_then(|kind| kind.strip_prefix("S2MSI"));
@@ -91,7 +91,7 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
         said.push(format!("no file of {}", absent.join(", ")));
     }
     let model = format!("{spacecraft} MSIL{level}");
-    Ok(Some(Product { path: path.to_owned(), model, pieces, mask: None, said }))
+    Ok(Some(Product { path: path.to_owned(), model, pieces, mask: None, georeference: None, said }))
 }
 
 /// The number that stored numbers are divided by.
