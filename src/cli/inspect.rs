@@ -7,9 +7,10 @@ use clap::Args;
 use serde::Serialize;
 use wysiwyh::Result;
 use wysiwyh::convert::Slots;
-use wysiwyh::frame::{Band, GeoReference};
+use wysiwyh::frame::{Band, Exposure, GeoReference};
 use wysiwyh::inspect::{self, Inspection, Statistics};
 use wysiwyh::profile::Profile;
+use wysiwyh::sensor::camera::Losses;
 use wysiwyh::sensor::{self, Options};
 use wysiwyh::spectrum::Preset;
 use wysiwyh::synth::SLOT_S;
@@ -32,7 +33,7 @@ const TRIED: usize = 100;
 #[command(after_help = "\
 Reads:    a raster, a picture, a TIFF of one page or many, a folder of pictures,
           a video, a radiometric file of FLIR's, a CPTV recording, a camera by its
-          number, device or profile, or `simulated`
+          number, device, profile or as gige:ADDRESS, or `simulated`
 Writes:   a table, or JSON with --json; with --npy the frames as read,
           [frame, band, row, column] f32, NaN = no reading
 Units:    values in the band's unit (degC, K, reflectance, counts), wavelengths
@@ -155,6 +156,8 @@ struct Document<'a> {
     period_s: Option<f64>,
     georeference: Option<&'a GeoReference>,
     bands: Vec<BandEntry<'a>>,
+    exposure: Option<Exposure>,
+    losses: Option<Losses>,
     sound: Option<Hearing>,
 }
 
@@ -188,6 +191,8 @@ fn document<'a>(
                 missing: found.pixels - statistics.count.min(found.pixels),
             })
             .collect(),
+        exposure: found.exposure,
+        losses: found.losses,
         sound,
     }
 }
@@ -215,11 +220,20 @@ fn text(found: &Inspection, profile: Option<&Profile>, sound: Option<Hearing>) -
     let mut cells = vec![heading.to_vec()];
     cells.extend(found.bands().map(|(band, statistics)| row(found.pixels, band, statistics)));
     lines.push(table(&cells));
+    lines.extend(found.exposure.map(exposed));
+    lines.extend(found.losses.and_then(|losses| losses.sentence()));
     lines.push(match sound {
         Some(sound) => describe(&sound),
         None => "sound: no model ships for it; `wysiwyh train` makes one".to_owned(),
     });
     lines.join("\n")
+}
+
+/// How the last frame was exposed.
+fn exposed(Exposure { time_us, gain }: Exposure) -> String {
+    let time = time_us.map(|time_us| format!("exposed for {:.3} ms", time_us / 1e3));
+    let gain = gain.map(|gain| format!("gain {gain}"));
+    time.into_iter().chain(gain).collect::<Vec<_>>().join(", ")
 }
 
 fn row(pixels: u64, band: &Band, statistics: &Statistics) -> Vec<String> {

@@ -9,6 +9,7 @@ pub mod camera;
 mod cptv;
 mod flir;
 mod folder;
+mod gige;
 mod jpeg;
 mod pixels;
 #[cfg(feature = "gdal")]
@@ -163,6 +164,8 @@ pub struct Options {
 ///
 /// - `simulated` or `simulated:SEED`: the simulated thermal camera;
 /// - a number, `/dev/videoN`, or the name of a camera's profile: a camera;
+/// - `gige:ADDRESS`: the GigE Vision or USB3 Vision camera of this IP address,
+///   name or serial number, or the only one that answers where there is none;
 /// - a folder: its pictures and TIFF files in natural order, one sequence;
 /// - a picture (JPEG, PNG, BMP, WebP, PNM): one frame;
 /// - a JPEG file with FLIR's temperatures inside, or a file FFF or SEQ: frames

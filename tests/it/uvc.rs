@@ -327,6 +327,7 @@ fn counts_are_not_called_temperatures() {
 #[test]
 fn probe_lists_cameras_and_the_profiles_that_fit() {
     let Some(fake) = Fake::new() else { return };
+    let _network = crate::network::network();
     assert!(fake.said(&["sensors", "probe"]).contains("No camera is attached"));
     assert_eq!(fake.said(&["sensors", "probe", "--json"]).trim(), "[]");
     let realtek = ("0bda:5830", "USB Camera: USB Camera");
