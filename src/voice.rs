@@ -63,6 +63,10 @@ impl Voice {
     ) -> Result<Box<dyn Sensor>> {
         let profile = match &self.sensor {
             Some(name) => &Profile::find(name)?,
+            // A model made for one camera speaks for any that has its bands.
+            None if sensor::camera::is_one(source) => {
+                &sensor::camera::recognise(source, Some(model.profile()))?
+            }
             None => model.profile(),
         };
         let chip = (profile.source == Kind::Scene).then(|| model.grid()[0]);
@@ -134,7 +138,7 @@ pub fn recognise(source: &str, seed: u64) -> Result<Profile> {
         return Profile::find("simulated-lwir");
     }
     if sensor::camera::is_one(source) {
-        return sensor::camera::recognise(source);
+        return sensor::camera::recognise(source, None);
     }
     let shelf = Profile::shelf()?;
     if let Some(profile) = shelf.iter().find(|profile| named(&profile.matching, source)) {

@@ -93,19 +93,23 @@ pub(super) fn of_profile(source: &str) -> Option<Profile> {
     named.then(|| Profile::find(source).ok()).flatten().filter(|found| found.camera.is_some())
 }
 
-/// The profile of the shelf that fits the camera `source`.
+/// The profile by which the camera `source` is read: `preferred`, if it fits,
+/// else that of the shelf which fits best.
 ///
 /// # Errors
 ///
 /// If there is no such camera, it cannot be asked, or no profile fits it.
-pub fn recognise(source: &str) -> Result<Profile> {
+pub fn recognise(source: &str, preferred: Option<&Profile>) -> Result<Profile> {
     if let Some(address) = gige::address(source) {
-        return gige::recognise(source, address);
+        return gige::recognise(source, address, preferred);
     }
     #[cfg(all(target_os = "linux", feature = "uvc"))]
-    return uvc::recognise(source);
+    return uvc::recognise(source, preferred);
     #[cfg(not(all(target_os = "linux", feature = "uvc")))]
-    Err(unsupported(source))
+    {
+        let _ = preferred;
+        Err(unsupported(source))
+    }
 }
 
 /// Opens the camera `source`, with the bands of `profile`.

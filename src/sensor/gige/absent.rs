@@ -15,7 +15,7 @@ pub fn attached() -> Vec<Attached> {
 /// # Errors
 ///
 /// Always.
-pub fn recognise(source: &str, _address: &str) -> Result<Profile> {
+pub fn recognise(source: &str, _: &str, _: Option<&Profile>) -> Result<Profile> {
     Err(unsupported(source))
 }
 

@@ -83,13 +83,16 @@ pub fn open(name: &str, address: &str, profile: Option<&Profile>) -> Result<Box<
     Ok(Box::new(gige))
 }
 
-/// The profile of the shelf that fits the camera at `address`, by the name
-/// that its model has.
+/// The profile by which the camera at `address` is read: `preferred`, if that
+/// is about such cameras, else that of the shelf which knows its model.
 ///
 /// # Errors
 ///
 /// If there is no such camera, it cannot be asked, or no profile fits it.
-pub fn recognise(name: &str, address: &str) -> Result<Profile> {
+pub fn recognise(name: &str, address: &str, preferred: Option<&Profile>) -> Result<Profile> {
+    if let Some(profile) = preferred.filter(|profile| profile.genicam.is_some()) {
+        return Ok(profile.clone());
+    }
     let model = search::ask(name, &search::find(name, address)?)?.model;
     search::fitting(&model).ok_or_else(|| {
         let what = format!("no sensor on the shelf is known as {model}");
