@@ -8,6 +8,11 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/wysiwyh/target
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 RUST := $(shell sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
 ORACLES := $(HOME)/.cache/wysiwyh/oracles
+# GigE Vision cameras, where their library is installed. The shell asks, and not
+# make, which would ask before setup.sh has installed it. Every command takes
+# the same features: another choice of them rebuilds much of the tree.
+GIGE := $$(pkg-config --exists 'aravis-0.8 >= 0.8.25' && echo gige)
+FEATURES ?= --features "$(GIGE)"
 
 help:
 	@echo 'make demo     build, hear a simulated thermal camera, and write the session to out/demo'
@@ -22,29 +27,29 @@ help:
 
 demo:
 	@bash setup.sh demo
-	cargo build --locked
+	cargo build --locked $(FEATURES)
 	'$(CARGO_TARGET_DIR)/debug/wysiwyh' demo -o out/demo
 
 install:
 	@bash setup.sh demo
-	cargo install --locked --debug --path .
+	cargo install --locked --debug --path . $(FEATURES)
 
 test: lint
 	@if [ -d '$(ORACLES)' ]; then export WYSIWYH_ORACLES='$(ORACLES)'; fi; \
-	cargo test --locked
+	cargo test --locked $(FEATURES)
 
 lint:
 	@bash setup.sh test
 	cargo fmt --check
 	@# Later compilers warn of more than this code has met: there, warnings are shown only.
 	@if rustc --version | grep -qF 'rustc $(RUST).'; then deny='-D warnings'; fi; set -ex; \
-	cargo clippy --locked --all-targets --test soak -- $$deny; \
-	RUSTDOCFLAGS="$$deny" cargo doc --locked --no-deps
+	cargo clippy --locked $(FEATURES) --all-targets --test soak -- $$deny; \
+	RUSTDOCFLAGS="$$deny" cargo doc --locked $(FEATURES) --no-deps
 
 SECONDS ?= 300
 soak:
 	@bash setup.sh test
-	WYSIWYH_SOAK_S='$(SECONDS)' cargo test --locked --test soak -- --nocapture --test-threads=1
+	WYSIWYH_SOAK_S='$(SECONDS)' cargo test --locked $(FEATURES) --test soak -- --nocapture --test-threads=1
 
 # As the record in each model says: `wysiwyh sensors show NAME`.
 MODELS ?= sensors
@@ -52,7 +57,7 @@ TRAIN = '$(CARGO_TARGET_DIR)/debug/wysiwyh' train
 models:
 	@bash setup.sh demo
 	@: "$${WYSIWYH_DATA:?is the folder with hituav/ and sentinel2/, see datasets/}"
-	cargo build --locked
+	cargo build --locked $(FEATURES)
 	$(TRAIN) "$$WYSIWYH_DATA/hituav" --sensor hituav-lwir --seed 1 \
 		-o '$(MODELS)/hituav-lwir.safetensors'
 	$(TRAIN) "$$WYSIWYH_DATA/sentinel2" \
@@ -63,7 +68,7 @@ models:
 
 features:
 	@bash setup.sh test
-	for feature in '' gdal sound uvc rerun gpu; do \
+	for feature in '' gdal sound uvc rerun gpu $(GIGE); do \
 		CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)-features' cargo clippy --locked --all-targets \
 			--no-default-features --features "$$feature" -- -D warnings || exit 1; \
 	done

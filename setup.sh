@@ -26,7 +26,8 @@ debian() {
     local needed=(ca-certificates curl gcc libc6-dev make pkg-config libgdal-dev
         libasound2-dev libasound2-plugins libvulkan1 mesa-vulkan-drivers ffmpeg)
     if [ "$purpose" = test ]; then
-        needed+=(gdal-bin sox xauth xvfb python3 python3-venv)
+        needed+=(gdal-bin sox xauth xvfb python3 python3-venv libaravis-dev
+            libusb-1.0-0-dev aravis-tools)
         # The tests play into a sound server of their own. A desktop has one
         # already, and PipeWire's does not tolerate another.
         has pipewire-pulse || needed+=(pulseaudio pulseaudio-utils)
@@ -65,7 +66,7 @@ elsewhere() {
   Arch:   pacman -S gcc make curl pkgconf gdal alsa-lib vulkan-icd-loader vulkan-swrast ffmpeg
   macOS:  brew install pkgconf gdal ffmpeg"
     [ "$purpose" != test ] ||
-        say "tests that need sox, Xvfb, PulseAudio or gdalinfo say so where those are missing"
+        say "tests that need sox, Xvfb, PulseAudio, gdalinfo or Aravis say so where those are missing"
 }
 
 gdal() {

@@ -135,6 +135,17 @@ impl GeoReference {
     }
 }
 
+/// How a camera exposed a picture, as far as it says. Counts grow with both,
+/// so that only counts of equal exposure compare.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Exposure {
+    /// How long light was gathered, in microseconds.
+    pub time_us: Option<f64>,
+    /// Amplification in the camera's own measure: decibels where it follows
+    /// the convention of GenICam, else steps.
+    pub gain: Option<f64>,
+}
+
 /// One picture: values in physical units, and what is known about them.
 #[derive(Clone, Debug)]
 pub struct Frame {
@@ -149,6 +160,8 @@ pub struct Frame {
     /// Row and column of the picture's upper left pixel in the scene that it
     /// was cut from; (0, 0) for whole pictures.
     pub position: (usize, usize),
+    /// How it was exposed, where a camera says so.
+    pub exposure: Option<Exposure>,
 }
 
 /// The part of a letterboxed grid that carries the picture.
@@ -188,7 +201,7 @@ impl Frame {
     /// A picture that is not placed on the Earth, taken at `time_s`.
     pub fn new(data: Array3<f32>, bands: Arc<[Band]>, time_s: f64) -> Self {
         debug_assert_eq!(data.len_of(Axis(0)), bands.len());
-        Self { data, bands, time_s, georeference: None, position: (0, 0) }
+        Self { data, bands, time_s, georeference: None, position: (0, 0), exposure: None }
     }
 
     /// Number of rows.

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use crate::error::{Error, Fault, Result};
-use crate::frame::{Band, Frame, GeoReference};
+use crate::frame::{Band, Exposure, Frame, GeoReference};
 use crate::npy::FrameArray;
+use crate::sensor::camera::Losses;
 use crate::sensor::{Sensor, Source};
 use crate::staging::StagedFile;
 
@@ -61,6 +62,10 @@ pub struct Inspection {
     pub statistics: Vec<Statistics>,
     /// Pixels per band, readings or not.
     pub pixels: u64,
+    /// How the last frame was exposed, where a camera says so.
+    pub exposure: Option<Exposure>,
+    /// What was lost between a camera and here.
+    pub losses: Option<Losses>,
 }
 
 impl Inspection {
@@ -78,7 +83,7 @@ impl Inspection {
 /// If a frame cannot be read, the file cannot be written, the frames written
 /// to it differ in size, or `stop` becomes true.
 pub fn run(
-    sensor: Box<dyn Sensor>,
+    mut sensor: Box<dyn Sensor>,
     npy: Option<&Path>,
     stop: &AtomicBool,
     tell: &mut dyn FnMut(usize),
@@ -91,9 +96,11 @@ pub fn run(
         georeference: scene.as_ref().and_then(|scene| scene.georeference.clone()),
         statistics: vec![Statistics::default(); source.bands.len()],
         pixels: scene.as_ref().map_or(0, |scene| (scene.rows * scene.columns) as u64),
+        exposure: None,
+        losses: None,
         source,
     };
-    for (number, frame) in sensor.enumerate() {
+    for (number, frame) in sensor.by_ref().enumerate() {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::new(Fault::Interrupted, "inspect", "stopped"));
         }
@@ -108,9 +115,11 @@ pub fn run(
             inspection.pixels += (frame.rows() * frame.columns()) as u64;
             inspection.georeference = inspection.georeference.or(frame.georeference);
         }
+        inspection.exposure = frame.exposure;
         inspection.frames = if scene.is_none() { number + 1 } else { 1 };
         tell(number + 1);
     }
+    inspection.losses = sensor.losses();
     if let Some(staged) = staged {
         staged.finish()?;
     }

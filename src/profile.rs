@@ -5,6 +5,7 @@
 //! (`$XDG_CONFIG_HOME/wysiwyh/sensors`), comes first.
 
 mod camera;
+mod genicam;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Unit};
 
 pub use camera::{Camera, FourCc, Sign, Telemetry};
+pub use genicam::GenICam;
 
 /// The embedded shelf: profile name, profile, and the trained model that
 /// ships with it.
@@ -38,6 +40,10 @@ const SHELF: &[(&str, &str, Option<&[u8]>)] = &[
     ("nir-webcam", include_str!("../sensors/nir-webcam.toml"), None),
     ("micasense-rededge", include_str!("../sensors/micasense-rededge.toml"), None),
     ("micasense-altum", include_str!("../sensors/micasense-altum.toml"), None),
+    ("flir-ax5", include_str!("../sensors/flir-ax5.toml"), None),
+    ("flir-a-series", include_str!("../sensors/flir-a-series.toml"), None),
+    ("imx487-uv", include_str!("../sensors/imx487-uv.toml"), None),
+    ("swir-imx990", include_str!("../sensors/swir-imx990.toml"), None),
     (
         "sentinel2-l2a",
         include_str!("../sensors/sentinel2-l2a.toml"),
@@ -168,6 +174,9 @@ pub struct Profile {
     /// How its pictures come over a cable, for cameras that are read live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub camera: Option<Camera>,
+    /// How it is set up, where it is a GigE Vision or USB3 Vision camera.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genicam: Option<GenICam>,
 }
 
 /// 60 Hz is the lowest that small speakers and headphones still render;
@@ -197,7 +206,8 @@ impl Profile {
             let what = format!("frequencies_hz is {low}..{high}, outside 20..20000");
             return Err(Error::input(origin, what));
         }
-        if let Some(fault) = profile.camera.as_ref().and_then(Camera::fault) {
+        let camera = profile.camera.as_ref().and_then(Camera::fault);
+        if let Some(fault) = camera.or(profile.genicam.as_ref().and_then(GenICam::fault)) {
             return Err(Error::input(origin, fault).hint("see CONTRIBUTING.md, \"A new sensor\""));
         }
         Ok(profile)

@@ -65,7 +65,12 @@ impl Voice {
             (Some(name), Some(path)) => (Profile::find(name)?, Some(Model::load(path)?)),
             (None, Some(path)) => {
                 let model = Model::load(path)?;
-                (model.profile().clone(), Some(model))
+                // A model made for one camera speaks for any that has its bands.
+                let profile = match sensor::camera::is_one(source) {
+                    true => sensor::camera::recognise(source, Some(model.profile()))?,
+                    false => model.profile().clone(),
+                };
+                (profile, Some(model))
             }
             (Some(name), None) => with_shipped(Profile::find(name)?)?,
             (None, None) => with_shipped(recognise(source, self.seed)?)?,
@@ -194,7 +199,7 @@ pub fn recognise(source: &str, seed: u64) -> Result<Profile> {
         return Profile::find("simulated-lwir");
     }
     if sensor::camera::is_one(source) {
-        return sensor::camera::recognise(source);
+        return sensor::camera::recognise(source, None);
     }
     let shelf = Profile::shelf()?;
     if let Some(profile) = shelf.iter().find(|profile| named(&profile.matching, source)) {

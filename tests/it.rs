@@ -10,11 +10,17 @@ mod cli;
 mod cptv;
 #[path = "it/flir.rs"]
 mod flir;
+#[cfg(feature = "gige")]
+#[path = "it/gige.rs"]
+mod gige;
 #[path = "it/inspect.rs"]
 mod inspect;
 #[cfg(feature = "gdal")]
 #[path = "it/map.rs"]
 mod map;
+#[cfg(any(feature = "gige", all(target_os = "linux", feature = "uvc")))]
+#[path = "fake/network.rs"]
+mod network;
 #[cfg(feature = "gdal")]
 #[path = "it/product.rs"]
 mod product;

@@ -15,6 +15,10 @@ use wysiwyh::random::Random;
 use wysiwyh::receiver::Receiver;
 use wysiwyh::sink;
 
+#[cfg(feature = "gige")]
+#[path = "fake/network.rs"]
+mod network;
+
 /// A call that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What a call may take of memory, in KiB.
@@ -232,4 +236,33 @@ fn kills_leave_whole_files_only() {
         }
         let _ = fs::remove_dir_all(&out);
     });
+}
+
+#[cfg(feature = "gige")]
+#[test]
+fn a_camera_sends_no_wrong_picture() {
+    use ndarray::Axis;
+    use wysiwyh::{Profile, sensor};
+
+    let Some(_fake) = network::Fake::new(&[]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let profile = network::profile(folder.path(), 160, 128);
+    let profile = Profile::find(profile.to_str().unwrap()).unwrap();
+    let options = sensor::Options::default();
+    let mut camera = sensor::open("gige:127.0.0.1", Some(&profile), &options).unwrap();
+    let (seconds, began) = (number("WYSIWYH_SOAK_S", 300), Instant::now());
+    // The first picture is read ahead.
+    camera.next();
+    let (mut last, mut pictures, mut between) = (camera.next().unwrap().unwrap(), 2, 0);
+    while began.elapsed() < Duration::from_secs(seconds) {
+        let frame = camera.next().unwrap().unwrap();
+        let pair = [&last, &frame].map(|frame| frame.data.index_axis(Axis(0), 0));
+        let step = network::step(pair[0], pair[1]);
+        between += step - 1;
+        (last, pictures) = (frame, pictures + 1);
+    }
+    let losses = camera.losses().unwrap();
+    // A picture may have been lost before the second one.
+    assert!(losses.broken + losses.missed >= between as u64, "{losses:?}");
+    eprintln!("camera: {pictures} pictures in {seconds} s, every pixel right, {losses:?}");
 }

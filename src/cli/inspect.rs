@@ -7,9 +7,10 @@ use clap::Args;
 use serde::Serialize;
 use wysiwyh::Result;
 use wysiwyh::convert::Slots;
-use wysiwyh::frame::{Band, GeoReference};
+use wysiwyh::frame::{Band, Exposure, GeoReference};
 use wysiwyh::inspect::{self, Inspection, Statistics};
 use wysiwyh::profile::Profile;
+use wysiwyh::sensor::camera::Losses;
 use wysiwyh::sensor::{self, Options};
 use wysiwyh::spectrum::Preset;
 use wysiwyh::synth::SLOT_S;
@@ -32,8 +33,8 @@ const TRIED: usize = 100;
 #[command(after_help = "\
 Reads:    a raster, a satellite product by its folder, a picture, a TIFF of one
           page or many, a folder of pictures, a video, a radiometric file of
-          FLIR's, a CPTV recording, a camera by its number, device or profile,
-          or `simulated`
+          FLIR's, a CPTV recording, a camera by its number, device, profile or as
+          gige:ADDRESS, or `simulated`
 Writes:   a table, or JSON with --json; with --npy the frames as read,
           [frame, band, row, column] f32, NaN = no reading
 Units:    values in the band's unit (degC, K, reflectance, counts), wavelengths
@@ -159,6 +160,8 @@ struct Document<'a> {
     period_s: Option<f64>,
     georeference: Option<&'a GeoReference>,
     bands: Vec<BandEntry<'a>>,
+    exposure: Option<Exposure>,
+    losses: Option<Losses>,
     sound: Option<Hearing>,
 }
 
@@ -193,6 +196,8 @@ fn document<'a>(
                 missing: found.pixels - statistics.count.min(found.pixels),
             })
             .collect(),
+        exposure: found.exposure,
+        losses: found.losses,
         sound,
     }
 }
@@ -220,12 +225,21 @@ fn text(found: &Inspection, profile: Option<&Profile>, sound: Option<Result<Hear
     let mut cells = vec![heading.to_vec()];
     cells.extend(found.bands().map(|(band, statistics)| row(found.pixels, band, statistics)));
     lines.push(table(&cells));
+    lines.extend(found.exposure.map(exposed));
+    lines.extend(found.losses.and_then(|losses| losses.sentence()));
     lines.push(match sound {
         Some(Ok(sound)) => describe(&sound),
         Some(Err(error)) => format!("sound: none: {error}"),
         None => "sound: none, as long as the sensor is unknown".to_owned(),
     });
     lines.join("\n")
+}
+
+/// How the last frame was exposed.
+fn exposed(Exposure { time_us, gain }: Exposure) -> String {
+    let time = time_us.map(|time_us| format!("exposed for {:.3} ms", time_us / 1e3));
+    let gain = gain.map(|gain| format!("gain {gain}"));
+    time.into_iter().chain(gain).collect::<Vec<_>>().join(", ")
 }
 
 fn row(pixels: u64, band: &Band, statistics: &Statistics) -> Vec<String> {

@@ -16,7 +16,7 @@ use super::{STOP, SpeakerArguments, VoiceArguments, preset};
 /// request also to files. Ctrl-C ends it and closes the files.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Reads:    a camera: its number, /dev/videoN or its profile, such as lepton3, heard
+Reads:    a camera: its number, /dev/videoN, its profile, such as lepton3, or gige:ADDRESS, heard
           until Ctrl-C, and waited for when it is unplugged; simulated:SEED; a video, a FLIR SEQ or a CPTV recording, at its own rate;
           a folder of pictures, a TIFF of many pages or a large scene in tiles,
           one sound frame each
@@ -84,8 +84,8 @@ fn sentence(summary: &Summary) -> String {
     if *silent > 0 {
         text += &format!(" {silent} sound frames faded or were silent while the camera was away.");
     }
-    if let Some(losses) = losses {
-        text += &lost(losses);
+    if let Some(lost) = losses.as_ref().and_then(Losses::sentence) {
+        text += &format!(" {lost}");
     }
     match speaker {
         Some(heard) => {
@@ -109,16 +109,4 @@ fn sentence(summary: &Summary) -> String {
         text += &format!(" The recorder was behind and left out {pictures_dropped} pictures.");
     }
     text
-}
-
-/// What a camera lost, where it lost anything.
-fn lost(losses: &Losses) -> String {
-    let Losses { broken, missed, repeated } = losses;
-    let kinds = [(broken, "were damaged"), (missed, "never came"), (repeated, "came twice")];
-    let told = kinds.iter().filter(|(count, _)| **count > 0);
-    let told: Vec<String> = told.map(|(count, what)| format!("{count} {what}")).collect();
-    if told.is_empty() {
-        return String::new();
-    }
-    format!(" Of the camera's pictures {}, and were left out.", told.join(", "))
 }

@@ -9,6 +9,7 @@ pub mod camera;
 mod cptv;
 mod flir;
 mod folder;
+mod gige;
 mod jpeg;
 mod markup;
 mod pixels;
@@ -167,6 +168,8 @@ pub struct Options {
 ///
 /// - `simulated` or `simulated:SEED`: the simulated thermal camera;
 /// - a number, `/dev/videoN`, or the name of a camera's profile: a camera;
+/// - `gige:ADDRESS`: the GigE Vision or USB3 Vision camera of this IP address,
+///   name or serial number, or the only one that answers where there is none;
 /// - a Sentinel-2, Landsat or EnMAP product, by its folder or its metadata
 ///   file (Sentinel-2 by its zip file, too), or a file of EMIT, MODIS or
 ///   PRISMA: see [`raster::Raster::open`];

@@ -201,6 +201,27 @@ fn a_lepton_is_heard_and_what_comes_back_is_as_warm() {
 }
 
 #[test]
+fn a_model_made_for_another_camera_speaks_where_the_bands_agree() {
+    let Some(fake) = Fake::new() else { return };
+    fake.plug(0, &lepton("rate 30\n"));
+    fake.plug(1, &Camera { usb: "09cb:4007", name: "Boson", ..boson() });
+    let (model, wav) = (fake.path("p2pro.safetensors"), fake.path("a.wav"));
+    let rooms: Vec<String> = (1..=5).map(|seed| format!("simulated:{seed}")).collect();
+    let train = ["train", "--sensor", "p2pro", "--values", "8", "-o", &model];
+    program().args(train).args(&rooms).assert().success();
+    let live = |source| ["live", source, "--model", &model, "--no-speaker", "--frames", "5", "-o"];
+    fake.said(&[&live("0")[..], &[&wav]].concat());
+    assert_eq!(whole(Path::new(&wav)), 5);
+    refused(&fake.run(&[&live("1")[..], &[&wav]].concat()), 2, "counts");
+}
+
+/// A Boson that looks at something of one temperature.
+fn boson() -> Camera<'static> {
+    let frames = (0..2 * 256 * 320u32).flat_map(|at| (at as u16 / 7).to_le_bytes()).collect();
+    Camera { usb: "", name: "", modes: "Y16_ 320 256 640\n", frames, script: "" }
+}
+
+#[test]
 fn an_unplugged_camera_is_waited_for() {
     let Some(fake) = Fake::new() else { return };
     fake.plug(0, &lepton("rate 20\ngone 1500 3000\n"));
@@ -327,6 +348,7 @@ fn counts_are_not_called_temperatures() {
 #[test]
 fn probe_lists_cameras_and_the_profiles_that_fit() {
     let Some(fake) = Fake::new() else { return };
+    let _network = crate::network::network();
     assert!(fake.said(&["sensors", "probe"]).contains("No camera is attached"));
     assert_eq!(fake.said(&["sensors", "probe", "--json"]).trim(), "[]");
     let realtek = ("0bda:5830", "USB Camera: USB Camera");

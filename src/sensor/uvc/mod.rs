@@ -329,13 +329,13 @@ fn identify(source: &str, device: &Device) -> Result<Profile> {
     })
 }
 
-/// The profile that fits the camera `source`.
-///
-/// # Errors
-///
-/// If there is no such camera, it cannot be asked, or no profile fits it.
-pub(super) fn recognise(source: &str) -> Result<Profile> {
-    identify(source, &find(source)?)
+/// See [`camera::recognise`].
+pub(super) fn recognise(source: &str, preferred: Option<&Profile>) -> Result<Profile> {
+    let device = find(source)?;
+    match preferred.filter(|profile| fit(profile, &device).is_some()) {
+        Some(profile) => Ok(profile.clone()),
+        None => identify(source, &device),
+    }
 }
 
 /// Every camera that is attached.
