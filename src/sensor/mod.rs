@@ -9,6 +9,7 @@ mod cptv;
 mod flir;
 mod folder;
 mod jpeg;
+mod pixels;
 #[cfg(feature = "gdal")]
 pub mod raster;
 mod simulated;
@@ -35,6 +36,7 @@ use self::jpeg::Thermal;
 pub use cptv::Cptv;
 pub use flir::Flir;
 pub use folder::Folder;
+pub use pixels::Packing;
 pub use simulated::Simulated;
 pub use stack::Stack;
 pub use tiles::Tiles;
