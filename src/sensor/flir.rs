@@ -1,6 +1,7 @@
 //! Temperatures from FLIR's cameras: radiometric JPEG files, and the files
-//! FFF and SEQ that its programs and cameras write.
+//! FFF, SEQ and CSQ that its programs and cameras write.
 
+mod jpegls;
 mod radiometry;
 mod records;
 
@@ -76,7 +77,7 @@ impl Flir {
             source: Source {
                 description: describe(path, &first, places.len() + 1),
                 driver: Some(DRIVER.to_owned()),
-                model: None,
+                model: first.model.clone(),
                 bands,
                 rows: first.rows,
                 columns: first.columns,

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
+use super::jpegls;
 use super::radiometry::{Air, Planck, Radiometry};
 use crate::error::{Error, Fault, Result};
 use crate::sensor::LIMIT;
@@ -247,9 +248,8 @@ fn pixels(record: &[u8], order: Order, path: &Path) -> Result<(usize, usize, Vec
     let counts = if data.starts_with(PNG) {
         png(data, rows, columns, path)?
     } else if data.starts_with(JPEG_LS) {
-        let what = "stores its pixels as JPEG-LS, which is not read here";
-        return Err(Error::new(Fault::Unsupported, path.display(), what)
-            .hint("export it in FLIR's own program, as a SEQ file or as TIFF files"));
+        jpegls::decode(data, rows, columns)
+            .map_err(|what| damaged(format!("its JPEG-LS pixels are damaged: {what}")))?
     } else {
         let bytes = data.get(..pixels * 2).ok_or_else(|| {
             damaged(format!(
