@@ -157,7 +157,10 @@ fn check(voice: &Voice, scene: &str, chosen: Option<&Model>) -> Result<Model> {
         Some(model) => model.clone(),
         None => voice.model_for(scene)?,
     };
-    voice.open(scene, &model, None)?;
+    // What a pipe shows, it shows once.
+    if sensor::is_repeatable(scene) {
+        voice.open(scene, &model, None)?;
+    }
     voice.sonifier(model.clone())?;
     Ok(model)
 }
@@ -403,7 +406,7 @@ fn stems(scenes: &[String]) -> Vec<String> {
 /// The stem of a scene's name; of a folder, its whole name. Signs that some
 /// system forbids in names become `-`.
 fn stem(scene: &str) -> String {
-    let path = Path::new(scene);
+    let path = Path::new(if scene == "-" { "stdin" } else { scene });
     let whole = fs::canonicalize(path).ok().filter(|path| path.is_dir());
     let name = match &whole {
         Some(folder) => folder.file_name(),

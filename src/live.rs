@@ -32,6 +32,9 @@ use crate::voice::Voice;
 /// to encode a frame, and some to spare for a busy machine.
 const LEAD_S: f64 = 0.08;
 
+/// How long a reader has to end once nobody listens any more.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// How long the slot clock sleeps at a time.
 const REST: Duration = Duration::from_millis(20);
 
@@ -108,8 +111,11 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
     };
     let played = play(settings.slots, &source, &newest, &mut sonifier, &mut outputs, stop);
     newest.close();
-    // A thread that panicked has said so itself.
-    let _ = thread.join();
+    // A source may keep its reader waiting for ever, as a silent pipe does: that
+    // one is left behind. A thread that panicked has said so itself.
+    if newest.has_ended(PATIENCE) {
+        let _ = thread.join();
+    }
     let finished = outputs.finish(&mut sonifier);
     played?;
     Ok(Summary { dropped: newest.lock().dropped, ..finished? })
@@ -316,6 +322,14 @@ impl Newest {
         state.ended = true;
         state.failure = failure.or(state.failure.take());
         self.changed.notify_all();
+    }
+
+    /// Waits for the end of the frames, but no longer than `patience`; whether
+    /// it came.
+    fn has_ended(&self, patience: Duration) -> bool {
+        let waiting = |state: &mut State| !state.ended;
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, waiting);
+        waited.unwrap_or_else(PoisonError::into_inner).0.ended
     }
 
     /// No more frames are wanted.

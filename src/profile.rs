@@ -25,6 +25,7 @@ const SHELF: &[(&str, &str, Option<&[u8]>)] = &[
         Some(include_bytes!("../sensors/hituav-lwir.safetensors")),
     ),
     ("generic-rjpeg", include_str!("../sensors/generic-rjpeg.toml"), None),
+    ("cptv-lepton3", include_str!("../sensors/cptv-lepton3.toml"), None),
     (
         "sentinel2-l2a",
         include_str!("../sensors/sentinel2-l2a.toml"),

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};
 use crate::model::Model;
 use crate::profile::{Kind, Match, Polarity, Profile};
-use crate::sensor::{self, Sensor, Source};
+use crate::sensor::{self, Object, Options, Sensor, Source};
 use crate::sonifier::Sonifier;
 use crate::spectrum::{Mapping, Preset};
 
@@ -31,6 +31,9 @@ pub struct Voice {
     pub polarity: Option<Polarity>,
     /// Seeds the phases and the simulated camera.
     pub seed: u64,
+    /// How sources are read; what is to do with chips, seed and length follows
+    /// from the rest.
+    pub reading: Options,
 }
 
 impl Voice {
@@ -45,7 +48,9 @@ impl Voice {
         match (&self.model, &self.sensor) {
             (Some(path), _) => Model::load(path),
             (None, Some(name)) => shipped(&Profile::find(name)?),
-            (None, None) => shipped(&recognise(source, self.seed)?),
+            (None, None) => {
+                shipped(&recognise(source, &Options { seed: self.seed, ..self.reading.clone() })?)
+            }
         }
     }
 
@@ -66,7 +71,7 @@ impl Voice {
             None => model.profile(),
         };
         let chip = (profile.source == Kind::Scene).then(|| model.grid()[0]);
-        let options = sensor::Options { chip, seed: self.seed, frames };
+        let options = Options { chip, seed: self.seed, frames, ..self.reading.clone() };
         let sensor = sensor::open(source, Some(profile), &options)?;
         model.accepts(&sensor.source().bands)?;
         Ok(sensor)
@@ -128,8 +133,13 @@ fn substitute(profile: &Profile) -> Option<String> {
 ///
 /// # Errors
 ///
-/// If the source cannot be opened, or no profile or more than one fits it.
-pub fn recognise(source: &str, seed: u64) -> Result<Profile> {
+/// If the source cannot be opened, is raw pixels, or no profile or more than
+/// one fits it.
+pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
+    if options.raw.is_some() {
+        return Err(Error::usage("--raw", "pixels do not say which instrument they are of")
+            .hint("name it: --sensor NAME (`wysiwyh sensors list`), or --model FILE"));
+    }
     if sensor::is_simulated(source) {
         return Profile::find("simulated-lwir");
     }
@@ -137,7 +147,10 @@ pub fn recognise(source: &str, seed: u64) -> Result<Profile> {
     if let Some(profile) = shelf.iter().find(|profile| named(&profile.matching, source)) {
         return Ok(profile.clone());
     }
-    let options = sensor::Options { chip: None, seed, frames: Some(1) };
+    // What is known of the object tells nothing of the instrument, and a source
+    // that takes no such knowledge is refused when it is opened to be heard.
+    let options =
+        Options { chip: None, frames: Some(1), object: Object::default(), ..options.clone() };
     let sensor = sensor::open(source, None, &options)?;
     let found = sensor.source();
     let mut fitting: Vec<_> = shelf.into_iter().filter(|p| fits(&p.matching, found)).collect();

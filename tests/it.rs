@@ -18,6 +18,8 @@ mod map;
 #[cfg(feature = "gdal")]
 #[path = "it/raster.rs"]
 mod raster;
+#[path = "it/raw.rs"]
+mod raw;
 #[cfg(feature = "rerun")]
 #[path = "it/recorder.rs"]
 mod recorder;

@@ -13,7 +13,7 @@ use wysiwyh::spectrum::Preset;
 use wysiwyh::{Error, Result};
 
 use super::report::Report;
-use super::{STOP, VoiceArguments, preset};
+use super::{ReadingArguments, STDIN, STOP, VoiceArguments, preset};
 
 /// Turns scenes into sound files: pictures whole, one tenth of a second each;
 /// large scenes in tiles along a winding path, with a map of the sound.
@@ -30,13 +30,15 @@ Example:  wysiwyh convert scenes/*.tif -o sounds --sensor sentinel2-l2a
 Exit status 3 if some of the scenes failed; the others are converted.")]
 pub struct Arguments {
     /// Scenes, each one a sound
-    #[arg(required = true, value_name = "SCENE")]
+    #[arg(required_unless_present = "raw", value_name = "SCENE")]
     scenes: Vec<String>,
     /// Folder for the files; made if it is missing
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
     #[command(flatten)]
     voice: VoiceArguments,
+    #[command(flatten)]
+    reading: ReadingArguments,
     /// `data`: what a receiver reads back; `listen`: what people hear apart
     #[arg(long, value_parser = preset(), default_value = "data")]
     preset: Preset,
@@ -63,7 +65,10 @@ fn format() -> impl TypedValueParser<Value = Format> {
 }
 
 impl Arguments {
-    pub fn run(self, report: &Report) -> Result<ExitCode> {
+    pub fn run(mut self, report: &Report) -> Result<ExitCode> {
+        if self.scenes.is_empty() {
+            self.scenes.push(STDIN.to_owned());
+        }
         let (crashing, scenes): (Vec<_>, Vec<_>) =
             self.scenes.into_iter().partition(|scene| crashes(scene));
         for scene in &crashing {
@@ -73,7 +78,7 @@ impl Arguments {
         let job = Job {
             scenes,
             folder: self.output,
-            voice: self.voice.voice(self.preset),
+            voice: self.voice.voice(self.preset, self.reading.options()?),
             format: self.format,
             rrd: self.rrd,
             npy: self.npy,

@@ -7,6 +7,7 @@ use clap::Args;
 use wysiwyh::model::Model;
 use wysiwyh::{Result, dataset, evaluate};
 
+use super::ReadingArguments;
 use super::report::Report;
 
 /// Measures what a model's sound still holds: pictures are sent through
@@ -29,6 +30,8 @@ pub struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    reading: ReadingArguments,
 }
 
 impl Arguments {
@@ -37,7 +40,7 @@ impl Arguments {
         let path = Path::new(&self.model);
         let is_file = path.is_file() || path.extension().is_some() || path.components().count() > 1;
         let model = if is_file { Model::load(path)? } else { Model::shipped(&self.model)? };
-        let (frames, trained_on) = dataset::unseen(&self.data, &model)?;
+        let (frames, trained_on) = dataset::unseen(&self.data, &model, &self.reading.options()?)?;
         if trained_on > 0 {
             report
                 .note(format_args!("{trained_on} groups skipped: the model was trained on them."));

@@ -15,8 +15,8 @@ use wysiwyh::spectrum::Preset;
 use wysiwyh::synth::SLOT_S;
 use wysiwyh::voice::{self, Voice};
 
-use super::STOP;
 use super::report::{Report, table};
+use super::{ReadingArguments, STDIN, STOP};
 
 /// Scenes with more values than this are read in tiles of no more, so that
 /// memory stays small.
@@ -31,7 +31,8 @@ const TRIED: usize = 100;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    a raster, a picture, a TIFF of one page or many, a folder of pictures,
-          a video, a radiometric file of FLIR's, a CPTV recording, or `simulated`
+          a video, a radiometric file of FLIR's, a CPTV recording, or `simulated`;
+          with --raw, pixels without a header
 Writes:   a table, or JSON with --json; with --npy the frames as read,
           [frame, band, row, column] f32, NaN = no reading
 Units:    values in the band's unit (degC, K, reflectance, counts), wavelengths
@@ -39,7 +40,8 @@ Units:    values in the band's unit (degC, K, reflectance, counts), wavelengths
 Example:  wysiwyh inspect stack.tif --sensor sentinel2-l2a")]
 pub struct Arguments {
     /// What to look into
-    source: String,
+    #[arg(required_unless_present = "raw")]
+    source: Option<String>,
     /// Sensor profile for what the file does not say [default: recognised]
     #[arg(long, value_name = "NAME")]
     sensor: Option<String>,
@@ -52,31 +54,36 @@ pub struct Arguments {
     /// Stop after so many frames [default: 200 for `simulated`, else all]
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
+    #[command(flatten)]
+    reading: ReadingArguments,
 }
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
+        let reading = self.reading.options()?;
+        let name = self.source.unwrap_or_else(|| STDIN.to_owned());
         let profile = match &self.sensor {
             Some(name) => Some(Profile::find(name)?),
             // A source that no profile knows can be inspected all the same.
-            None => voice::recognise(&self.source, 0).ok(),
+            None => voice::recognise(&name, &reading).ok(),
         };
-        let frames = sensor::limit(&self.source, self.frames);
-        let whole = Options { chip: None, seed: 0, frames };
-        let mut sensor = sensor::open(&self.source, profile.as_ref(), &whole)?;
+        let frames = sensor::limit(&name, self.frames);
+        let whole = Options { frames, ..reading.clone() };
+        let mut sensor = sensor::open(&name, profile.as_ref(), &whole)?;
         let source = sensor.source();
         let bands = source.bands.len();
         let values = bands.saturating_mul(source.rows).saturating_mul(source.columns);
-        if self.npy.is_none() && values > WHOLE_VALUES {
+        if self.npy.is_none() && values > WHOLE_VALUES && reading.raw.is_none() {
             let tile = (WHOLE_VALUES / bands).isqrt().clamp(1, TILE);
             let tiled = Options { chip: Some(tile), ..whole };
-            sensor = sensor::open(&self.source, profile.as_ref(), &tiled)?;
+            sensor = sensor::open(&name, profile.as_ref(), &tiled)?;
         }
-        let mut progress = report.progress(&self.source, sensor.source().frames);
+        let mut progress = report.progress(&name, sensor.source().frames);
         let found =
             inspect::run(sensor, self.npy.as_deref(), &STOP, &mut |done| progress.set(done))?;
         drop(progress);
-        let sound = profile.as_ref().and_then(|profile| hear(&self.source, profile, frames).ok());
+        let again = profile.as_ref().filter(|_| sensor::is_repeatable(&name));
+        let sound = again.and_then(|profile| hear(&name, profile, frames, reading).ok());
         match self.json {
             true => report.json(&document(&found, profile.as_ref(), sound))?,
             false => report.print(text(&found, profile.as_ref(), sound))?,
@@ -97,7 +104,12 @@ struct Hearing {
 }
 
 /// Tries the first sound frames with the model that ships for `profile`.
-fn hear(source: &str, profile: &Profile, frames: Option<usize>) -> Result<Hearing> {
+fn hear(
+    source: &str,
+    profile: &Profile,
+    frames: Option<usize>,
+    reading: Options,
+) -> Result<Hearing> {
     let voice = Voice {
         model: None,
         sensor: Some(profile.name.clone()),
@@ -105,6 +117,7 @@ fn hear(source: &str, profile: &Profile, frames: Option<usize>) -> Result<Hearin
         span: None,
         polarity: None,
         seed: 0,
+        reading,
     };
     let model = voice.model_for(source)?;
     let sensor = voice.open(source, &model, frames)?;
@@ -147,6 +160,8 @@ struct BandEntry<'a> {
 #[derive(Serialize)]
 struct Document<'a> {
     source: &'a str,
+    /// What the source says of the instrument.
+    model: Option<&'a str>,
     profile: Option<&'a str>,
     frames: usize,
     rows: usize,
@@ -173,6 +188,7 @@ fn document<'a>(
     let (rows, columns) = size(found);
     Document {
         source: &found.source.description,
+        model: found.source.model.as_deref(),
         profile: profile.map(|profile| profile.name.as_str()),
         frames: found.frames,
         rows,
@@ -206,6 +222,7 @@ fn text(found: &Inspection, profile: Option<&Profile>, sound: Option<Hearing>) -
         found.source.description.clone(),
         format!("{frames} of {rows} rows x {columns} columns{pace}{map}"),
     ];
+    lines.extend(found.source.model.iter().map(|model| format!("instrument: {model}")));
     lines.push(match profile {
         Some(profile) => format!("sensor: {}, {}", profile.name, profile.title),
         None => "sensor: not recognised; name it with --sensor NAME".to_owned(),

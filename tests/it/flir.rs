@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageBuffer, Luma};
 use wysiwyh::random::Random;
-use wysiwyh::sensor::{Flir, Options, Sensor, open};
+use wysiwyh::sensor::{Flir, Object, Options, Sensor, open};
 use wysiwyh::voice::recognise;
 use wysiwyh::{Fault, Frame, Profile, Result};
 
-use crate::cli::{picture, program, text};
+use crate::cli::{picture, program, refused, text};
 
 /// Every frame of `source`, or what is wrong with it.
 fn read(source: &Path) -> Result<Vec<Frame>> {
@@ -70,7 +70,7 @@ fn a_sequence_keeps_its_frames_and_times() {
 /// short in its second frame.
 fn sequence(path: &Path, known: &serde_json::Value) {
     let (model, known) = (known["model"].as_str().unwrap(), known["frames"].as_array().unwrap());
-    let sensor = Flir::open(path, None).unwrap();
+    let sensor = Flir::open(path, None, Object::default()).unwrap();
     let source = sensor.source().clone();
     assert_eq!(source.model.as_deref(), Some(model));
     assert!(source.description.contains(model), "{}", source.description);
@@ -92,7 +92,7 @@ fn sequence(path: &Path, known: &serde_json::Value) {
     let whole = fs::read(path).unwrap();
     let second = known[1]["offset"].as_u64().unwrap();
     fs::write(&cut, &whole[..second as usize + 200_000]).unwrap();
-    let mut frames = Flir::open(&cut, None).unwrap();
+    let mut frames = Flir::open(&cut, None, Object::default()).unwrap();
     assert_eq!(frames.source().frames, None);
     assert!(frames.next().unwrap().is_ok());
     let error = frames.next().unwrap().unwrap_err().to_string();
@@ -118,6 +118,52 @@ fn what_cannot_be_read_is_refused_with_the_reason() {
 }
 
 #[test]
+fn what_the_user_knows_of_the_object_takes_the_place_of_what_the_file_states() {
+    let folder = tempfile::tempdir().unwrap();
+    let stated = fff(false, false, Storage::Raw);
+    let known = Object { emissivity: Some(0.7), distance_m: Some(30.0), reflected_c: Some(-40.0) };
+    // The same, as a camera that was set so would have written it.
+    let mut set = stated.clone();
+    let camera = stated.windows(4).position(|four| four == 0.95f32.to_le_bytes()).unwrap();
+    for (at, value) in [0.7f32, 30.0, 233.15].into_iter().enumerate() {
+        set[camera + 4 * at..camera + 4 * at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    let path = file(folder.path(), "a.fff", &stated);
+    let options = Options { object: known, ..Options::default() };
+    let source = folder.path().to_string_lossy().into_owned();
+    let [first, whole] = [&*path.to_string_lossy(), &source]
+        .map(|source| open(source, None, &options).unwrap().next().unwrap().unwrap());
+    let expected = read(&file(folder.path(), "b.fff", &set)).unwrap().remove(0);
+    let plain = read(&path).unwrap().remove(0);
+    assert_eq!(first.data, whole.data);
+    for ((found, expected), plain) in first.data.iter().zip(&expected.data).zip(&plain.data) {
+        assert!((found - expected).abs() < 1e-3, "{found}, not {expected}");
+        assert!((found - plain).abs() > 1.0, "{found} is {plain}");
+    }
+
+    let mut inspect = program();
+    inspect.arg("inspect").arg(&path).args(["--emissivity", "0.7", "--distance", "30"]);
+    let said = text(&inspect.output().unwrap().stdout);
+    assert!(said.contains("emissivity 0.70 (given), distance 30.0 m (given)"), "{said}");
+    assert!(!said.contains("degC (given)"), "{said}");
+
+    picture(&folder.path().join("c.png"));
+    let png = folder.path().join("c.png").to_string_lossy().into_owned();
+    for (source, flag, value) in [
+        ("simulated", "--emissivity", "0.9"),
+        (&png, "--distance", "2"),
+        (&png, "--reflected", "-5"),
+    ] {
+        let output = program().args(["inspect", source, flag, value]).output().unwrap();
+        refused(&output, 2, flag);
+    }
+    for wrong in ["0", "1.1", "x"] {
+        let output = program().args(["inspect", source.as_str(), "--emissivity", wrong]).output();
+        assert_eq!(output.unwrap().status.code(), Some(2));
+    }
+}
+
+#[test]
 fn a_folder_of_radiometric_pictures_is_a_sequence_of_temperatures() {
     let Some(data) = crate::data() else { return };
     let folder = tempfile::tempdir().unwrap();
@@ -135,7 +181,7 @@ fn a_folder_of_radiometric_pictures_is_a_sequence_of_temperatures() {
     let frames: Vec<Frame> = sensor.collect::<Result<_>>().unwrap();
     let means: Vec<f64> = frames.iter().map(|frame| span(frame)[1].round()).collect();
     assert_eq!(means, [21.0, 11.0, 22.0, 22.0]);
-    assert_eq!(recognise(&source, 0).unwrap().name, "generic-rjpeg");
+    assert_eq!(recognise(&source, &Options::default()).unwrap().name, "generic-rjpeg");
 }
 
 #[test]
@@ -307,11 +353,12 @@ fn a_kelvin_profile_gets_kelvin_and_one_of_counts_is_refused() {
     bands[0].unit = wysiwyh::frame::Unit::Kelvin;
     (bands[0].scale, bands[0].offset) = (0.01, 100.0);
     profile.bands = wysiwyh::profile::Bands::Listed(bands);
-    let kelvin = Flir::open(&path, Some(&profile)).unwrap().next().unwrap().unwrap();
+    let kelvin =
+        Flir::open(&path, Some(&profile), Object::default()).unwrap().next().unwrap().unwrap();
     let difference = kelvin.data[(0, 1, 1)] - celsius.data[(0, 1, 1)];
     assert!((difference - 273.15).abs() < 1e-3, "{difference}");
     let counts = Profile::find("hituav-lwir").unwrap();
-    let error = Flir::open(&path, Some(&counts)).map(|_| ()).unwrap_err();
+    let error = Flir::open(&path, Some(&counts), Object::default()).map(|_| ()).unwrap_err();
     assert_eq!(error.fault, Fault::Usage);
     assert!(error.to_string().contains("temperatures"), "{error}");
 }
@@ -320,7 +367,8 @@ fn a_kelvin_profile_gets_kelvin_and_one_of_counts_is_refused() {
 fn what_the_camera_says_cannot_steer_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path(), "a.fff", &fff(true, false, Storage::Raw));
-    let description = Flir::open(&path, None).unwrap().source().description.clone();
+    let description =
+        Flir::open(&path, None, Object::default()).unwrap().source().description.clone();
     assert!(description.contains("Camera 7"), "{description:?}");
 }
 
