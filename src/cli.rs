@@ -7,6 +7,8 @@ mod evaluate;
 mod inspect;
 mod listen;
 mod live;
+#[cfg(feature = "gdal")]
+pub mod probe;
 pub mod report;
 mod sensors;
 mod train;
@@ -56,6 +58,8 @@ pub enum Verb {
     Evaluate(evaluate::Arguments),
     View(view::Arguments),
     Demo(demo::Arguments),
+    #[cfg(feature = "gdal")]
+    Probe(probe::Arguments),
 }
 
 /// Which model speaks, and how; shared by the verbs that make sound.

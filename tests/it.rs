@@ -8,6 +8,8 @@ use std::path::PathBuf;
 mod cli;
 #[path = "it/cptv.rs"]
 mod cptv;
+#[path = "it/damage.rs"]
+mod damage;
 #[path = "it/flir.rs"]
 mod flir;
 #[path = "it/inspect.rs"]
@@ -15,6 +17,8 @@ mod inspect;
 #[cfg(feature = "gdal")]
 #[path = "it/map.rs"]
 mod map;
+#[path = "it/mutation.rs"]
+mod mutation;
 #[cfg(feature = "gdal")]
 #[path = "it/raster.rs"]
 mod raster;

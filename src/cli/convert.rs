@@ -1,16 +1,14 @@
 //! `convert`: scenes to sound files and maps.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use wysiwyh::Result;
 use wysiwyh::convert::{self, Event, Job, Summary};
 use wysiwyh::sink::Format;
 use wysiwyh::spectrum::Preset;
-use wysiwyh::{Error, Result};
 
 use super::report::Report;
 use super::{ReadingArguments, STDIN, STOP, VoiceArguments, preset};
@@ -69,14 +67,8 @@ impl Arguments {
         if self.scenes.is_empty() {
             self.scenes.push(STDIN.to_owned());
         }
-        let (crashing, scenes): (Vec<_>, Vec<_>) =
-            self.scenes.into_iter().partition(|scene| crashes(scene));
-        for scene in &crashing {
-            let error = Error::input(scene, "crashes the library that reads it");
-            report.error(&error.hint("the file is damaged: fetch it again"));
-        }
         let job = Job {
-            scenes,
+            scenes: self.scenes,
             folder: self.output,
             voice: self.voice.voice(self.preset, self.reading.options()?),
             format: self.format,
@@ -85,7 +77,7 @@ impl Arguments {
             frames: self.frames,
         };
         let mut progress = None;
-        let mut summary = convert::run(&job, &STOP, &mut |event| match event {
+        let summary = convert::run(&job, &STOP, &mut |event| match event {
             Event::Started { scene, frames } => {
                 progress = Some(report.progress(scene, frames));
             }
@@ -104,7 +96,6 @@ impl Arguments {
                 report.error(error);
             }
         })?;
-        summary.failed += crashing.len();
         report.print(sentence(&summary))?;
         Ok(match (summary.converted.len(), summary.failed) {
             (_, 0) => ExitCode::SUCCESS,
@@ -112,28 +103,6 @@ impl Arguments {
             _ => ExitCode::from(3),
         })
     }
-}
-
-/// Whether opening `scene` would end this program: the HDF libraries under
-/// GDAL crash on some damaged files. A process of its own finds out.
-fn crashes(scene: &str) -> bool {
-    // HDF5, HDF4, and the kinds of netCDF that are not HDF5.
-    const HDF: [&[u8]; 3] = [b"\x89HDF", b"\x0e\x03\x13\x01", b"CDF"];
-    let path = Path::new(scene);
-    let mut head = [0; 4];
-    let read = path.is_file() && File::open(path).and_then(|mut f| f.read_exact(&mut head)).is_ok();
-    if !read || !HDF.iter().any(|magic| head.starts_with(magic)) {
-        return false;
-    }
-    let Ok(program) = std::env::current_exe() else { return false };
-    let probe = Command::new(program)
-        .args(["inspect", "--frames", "1", "--", scene])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    // A process that ends by itself has a code.
-    probe.is_ok_and(|status| status.code().is_none())
 }
 
 fn sentence(summary: &Summary) -> String {

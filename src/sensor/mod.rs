@@ -11,6 +11,8 @@ mod folder;
 mod jpeg;
 mod pixels;
 #[cfg(feature = "gdal")]
+mod probe;
+#[cfg(feature = "gdal")]
 pub mod raster;
 mod raw;
 mod simulated;
@@ -39,6 +41,8 @@ pub use cptv::Cptv;
 pub use flir::Flir;
 pub use folder::Folder;
 pub use pixels::Packing;
+#[cfg(feature = "gdal")]
+pub use probe::{answer, probe_with};
 pub use raw::{Raw, RawFormat};
 pub use simulated::Simulated;
 pub use stack::Stack;
@@ -316,6 +320,7 @@ fn tiff(path: &Path, profile: Option<&Profile>, options: &Options) -> Result<Box
 /// Opens anything that GDAL reads.
 #[cfg(feature = "gdal")]
 fn raster(source: &str, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
+    probe::check(source)?;
     let raster = raster::Raster::open(source, profile)?;
     Ok(match options.chip {
         Some(chip) => Box::new(raster.chips(chip)),
