@@ -7,20 +7,25 @@ mod evaluate;
 mod inspect;
 mod listen;
 mod live;
+#[cfg(feature = "gdal")]
+pub mod probe;
 pub mod report;
 mod sensors;
 mod train;
 mod view;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use wysiwyh::profile::Polarity;
+use wysiwyh::sensor::{Object, Options, RawFormat};
 use wysiwyh::sink::guard::{DEFAULT_VOLUME_DB, VOLUMES_DB};
 use wysiwyh::spectrum::Preset;
 use wysiwyh::voice::{Span, Voice};
+use wysiwyh::{Error, Result};
 
 /// What you see is what you hear: heat, infrared and satellite bands as
 /// sound, and the sound as pictures again.
@@ -53,6 +58,8 @@ pub enum Verb {
     Evaluate(evaluate::Arguments),
     View(view::Arguments),
     Demo(demo::Arguments),
+    #[cfg(feature = "gdal")]
+    Probe(probe::Arguments),
 }
 
 /// Which model speaks, and how; shared by the verbs that make sound.
@@ -80,10 +87,75 @@ pub struct VoiceArguments {
 }
 
 impl VoiceArguments {
-    /// The voice, for sound of this `preset`.
-    fn voice(self, preset: Preset) -> Voice {
+    /// The voice, for sound of this `preset` of sources read so.
+    fn voice(self, preset: Preset, reading: Options) -> Voice {
         let Self { model, sensor, span, polarity, seed } = self;
-        Voice { model, sensor, preset, span, polarity, seed }
+        Voice { model, sensor, preset, span, polarity, seed, reading }
+    }
+}
+
+/// What a user knows of a source and it does not say, or says wrongly; shared
+/// by the verbs that open one.
+#[derive(Args, Debug)]
+pub struct ReadingArguments {
+    /// Emissivity of the object, above 0 and at most 1, in place of what a
+    /// file of FLIR's states
+    #[arg(long, value_name = "E", value_parser = emissivity)]
+    emissivity: Option<f64>,
+    /// Distance of the object in metres, likewise
+    #[arg(long, value_name = "METRES", value_parser = distance_m)]
+    distance: Option<f64>,
+    /// Temperature in degC of what the object mirrors, likewise
+    #[arg(long, value_name = "DEGC", allow_hyphen_values = true, value_parser = celsius)]
+    reflected: Option<f64>,
+    /// The source is raw pixels, from a file, a named pipe or `-`, standard
+    /// input: gray8, gray16le, gray16be, y10, y12, y14, mono10p, mono12p,
+    /// mono10packed, mono12packed or f32le; columns x rows, and pictures a
+    /// second, as in gray16le 160x120@9
+    #[arg(long, num_args = 2, value_names = ["FORMAT", "SIZE@RATE"])]
+    raw: Option<Vec<String>>,
+}
+
+impl ReadingArguments {
+    /// How to open a source.
+    fn options(&self) -> Result<Options> {
+        let raw = match self.raw.as_deref() {
+            Some([packing, size]) => {
+                Some(RawFormat::new(packing, size).map_err(|what| Error::usage("--raw", what))?)
+            }
+            _ => None,
+        };
+        let object = Object {
+            emissivity: self.emissivity,
+            distance_m: self.distance,
+            reflected_c: self.reflected,
+        };
+        let tell: fn(&str) = |text| {
+            // Nobody reads it where standard error is closed.
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
+        };
+        Ok(Options { object, raw, stop: Some(&STOP), tell: Some(tell), ..Options::default() })
+    }
+}
+
+fn emissivity(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
+        _ => Err("an emissivity is above 0 and at most 1".to_owned()),
+    }
+}
+
+fn distance_m(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(value) if (0.0..=1e5).contains(&value) => Ok(value),
+        _ => Err("a distance is a number of metres from 0 to 100000".to_owned()),
+    }
+}
+
+fn celsius(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(value) if (-273.0..=5000.0).contains(&value) => Ok(value),
+        _ => Err("a temperature is a number of degC from -273 to 5000".to_owned()),
     }
 }
 
@@ -120,13 +192,16 @@ impl SpeakerArguments {
     }
 }
 
-fn volume_db(text: &str) -> Result<f32, String> {
+fn volume_db(text: &str) -> std::result::Result<f32, String> {
     let [low, high] = VOLUMES_DB;
     match text.parse::<f32>() {
         Ok(volume_db) if (low..=high).contains(&volume_db) => Ok(volume_db),
         _ => Err(format!("a volume is a number of decibels from {low} to {high}")),
     }
 }
+
+/// The name of standard input among sources.
+const STDIN: &str = "-";
 
 /// True once the user wants to stop; every loop looks at it.
 pub static STOP: AtomicBool = AtomicBool::new(false);

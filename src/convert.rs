@@ -122,7 +122,9 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
 
     let mut checked = vec![];
     for (scene, stem) in job.scenes.iter().zip(stems(&job.scenes)) {
-        match job.voice.ready(scene, None) {
+        // What a pipe shows, it shows once.
+        let opened = sensor::is_repeatable(scene).then(|| job.voice.ready(scene, None));
+        match opened.transpose() {
             Ok(_) => checked.push(Checked { scene, stem }),
             Err(error) => fail(error, tell)?,
         }
@@ -384,7 +386,7 @@ fn stems(scenes: &[String]) -> Vec<String> {
 /// The stem of a scene's name; of a folder, its whole name. Signs that some
 /// system forbids in names become `-`.
 fn stem(scene: &str) -> String {
-    let path = Path::new(scene);
+    let path = Path::new(if scene == "-" { "stdin" } else { scene });
     let whole = fs::canonicalize(path).ok().filter(|path| path.is_dir());
     let name = match &whole {
         Some(folder) => folder.file_name(),

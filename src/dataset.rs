@@ -58,19 +58,20 @@ pub struct Dataset {
 impl Dataset {
     /// Reads the sources at `paths` (files, folders of files, `simulated:1`),
     /// and splits their groups: three fifths to train, the rest to choose and
-    /// to report, in an order drawn with `seed`.
+    /// to report, in an order drawn with `seed`. `reading` says how to read
+    /// them, but for chips and length.
     ///
     /// # Errors
     ///
     /// If a source cannot be read, sources differ in bands, or there are
     /// fewer than three groups.
-    pub fn read(paths: &[String], profile: &Profile, seed: u64) -> Result<Self> {
+    pub fn read(paths: &[String], profile: &Profile, seed: u64, reading: &Options) -> Result<Self> {
         let (mut frames, mut windows) = (Vec::new(), Vec::new());
         let mut grid = None;
         let mut random = Random::named(seed, "windows");
         for source in expand(paths)? {
             let group = group(&source, profile);
-            for frame in sample(&source, profile)? {
+            for frame in sample(&source, profile, reading)? {
                 let [rows, columns] = *grid.get_or_insert_with(|| grid_of(&frame, profile));
                 if profile.source == Kind::Frames {
                     windows.extend((0..WINDOWS).map(|_| {
@@ -157,12 +158,13 @@ impl Dataset {
 }
 
 /// The frames at `paths` of groups that `model` was not trained on, on its
-/// grid, and the number of groups that were skipped.
+/// grid, and the number of groups that were skipped; `reading` is that of
+/// [`Dataset::read`].
 ///
 /// # Errors
 ///
 /// If a source cannot be read, is not of the model's kind, or none is left.
-pub fn unseen(paths: &[String], model: &Model) -> Result<(Vec<Frame>, usize)> {
+pub fn unseen(paths: &[String], model: &Model, reading: &Options) -> Result<(Vec<Frame>, usize)> {
     let [rows, columns] = model.grid();
     let (mut frames, mut skipped) = (Vec::new(), BTreeSet::new());
     for source in expand(paths)? {
@@ -171,7 +173,7 @@ pub fn unseen(paths: &[String], model: &Model) -> Result<(Vec<Frame>, usize)> {
             skipped.insert(group);
             continue;
         }
-        for frame in sample(&source, model.profile())? {
+        for frame in sample(&source, model.profile(), reading)? {
             model.accepts(&frame.bands)?;
             frames.push(frame.letterbox(rows, columns));
         }
@@ -292,9 +294,9 @@ fn files_in(path: &str) -> Result<Vec<PathBuf>> {
 }
 
 /// Frames of one source with a reading in them, evenly spaced if it is long.
-fn sample(source: &str, profile: &Profile) -> Result<Vec<Frame>> {
+fn sample(source: &str, profile: &Profile, reading: &Options) -> Result<Vec<Frame>> {
     let chip = (profile.source == Kind::Scene).then_some(GRID);
-    let options = Options { chip, frames: Some(LONGEST), ..Options::default() };
+    let options = Options { chip, frames: Some(LONGEST), ..reading.clone() };
     let frames = sensor::open(source, Some(profile), &options)?;
     let mut kept: Vec<Frame> = Vec::new();
     for frame in frames {

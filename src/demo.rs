@@ -12,6 +12,7 @@ use crate::evaluate::figures::{correlation, psnr_db};
 use crate::live::open_speaker;
 use crate::picture::{self, SheetRow};
 use crate::recorder::{Moment, Origin, Pace, Recorder, Target};
+use crate::sensor::Options;
 use crate::session;
 use crate::sink::{self, Format, Header, Sink, Speaker};
 use crate::sonifier::Sonifier;
@@ -66,6 +67,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
         span: None,
         polarity: None,
         seed: settings.seed,
+        reading: Options::default(),
     };
     let folder = &settings.folder;
     let staging = StagedFolder::open(folder)?;

@@ -41,6 +41,9 @@ use self::capture::{Newest, Taken, capture};
 /// to encode a frame, and some to spare for a busy machine.
 const LEAD_S: f64 = 0.08;
 
+/// How long a reader has to end once nobody listens any more.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// How long the slot clock sleeps at a time.
 const REST: Duration = Duration::from_millis(20);
 
@@ -125,8 +128,11 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
     }
     .play(&source, stop, say);
     newest.close();
-    // A thread that panicked has said so itself.
-    let _ = thread.join();
+    // A source may keep its reader waiting for ever, as a silent pipe does: that
+    // one is left behind. A thread that panicked has said so itself.
+    if newest.has_ended(PATIENCE) {
+        let _ = thread.join();
+    }
     let finished = outputs.finish(&mut sonifier);
     played?;
     let Summary { slots, repeated, silent, speaker, pictures_dropped, .. } = finished?;

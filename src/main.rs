@@ -21,7 +21,13 @@ fn main() -> ExitCode {
 }
 
 fn run(verb: Verb, report: &Report) -> Result<ExitCode> {
+    #[cfg(feature = "gdal")]
+    if let (false, Ok(program)) = (matches!(verb, Verb::Probe(_)), std::env::current_exe()) {
+        wysiwyh::sensor::probe_with(program, cli::probe::VERB);
+    }
     match verb {
+        #[cfg(feature = "gdal")]
+        Verb::Probe(arguments) => arguments.run(report),
         Verb::Sensors(arguments) => arguments.run(report),
         Verb::Inspect(arguments) => arguments.run(report),
         Verb::Train(arguments) => arguments.run(report),

@@ -31,6 +31,7 @@ const SHELF: &[(&str, &str, Option<&[u8]>)] = &[
         Some(include_bytes!("../sensors/hituav-lwir.safetensors")),
     ),
     ("generic-rjpeg", include_str!("../sensors/generic-rjpeg.toml"), None),
+    ("cptv-lepton3", include_str!("../sensors/cptv-lepton3.toml"), None),
     ("lepton3", include_str!("../sensors/lepton3.toml"), None),
     ("lepton2", include_str!("../sensors/lepton2.toml"), None),
     ("boson", include_str!("../sensors/boson.toml"), None),
@@ -100,7 +101,8 @@ pub struct Match {
     pub usb: Vec<String>,
     /// Text contained in [`crate::sensor::Source::model`].
     pub model: Vec<String>,
-    /// Short names of GDAL drivers, or `FLIR` for radiometric files.
+    /// Short names of GDAL drivers, `FLIR` for radiometric files, `CPTV`, or
+    /// `raw`.
     pub driver: Vec<String>,
     /// Number of bands.
     pub bands: Option<usize>,

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};
 use crate::model::{Model, View};
 use crate::profile::{Kind, Match, Polarity, Profile};
-use crate::sensor::{self, Sensor, Source};
+use crate::sensor::{self, Object, Options, Sensor, Source};
 use crate::sonifier::Sonifier;
 use crate::spectrum::{Mapping, Preset};
 
@@ -37,6 +37,9 @@ pub struct Voice {
     pub polarity: Option<Polarity>,
     /// Seeds the phases and the simulated camera.
     pub seed: u64,
+    /// How sources are read; what is to do with chips, seed and length follows
+    /// from the rest.
+    pub reading: Options,
 }
 
 /// A source that is open, and who speaks for it.
@@ -73,11 +76,11 @@ impl Voice {
                 (profile, Some(model))
             }
             (Some(name), None) => with_shipped(Profile::find(name)?)?,
-            (None, None) => with_shipped(recognise(source, self.seed)?)?,
+            (None, None) => with_shipped(recognise(source, &self.options())?)?,
         };
         let side = model.as_ref().map_or(GRID, |model| model.grid()[0]);
         let chip = (profile.source == Kind::Scene).then_some(side);
-        let options = sensor::Options { chip, seed: self.seed, frames };
+        let options = Options { chip, frames, ..self.options() };
         let mut sensor = sensor::open(source, Some(&profile), &options)?;
         let bands = sensor.source().bands.clone();
         if let Some(model) = &model {
@@ -102,6 +105,11 @@ impl Voice {
             None => general(&profile, sensor.source(), &range)?,
         };
         Ok(Ready { sensor, sonifier: self.sonifier(model, range)? })
+    }
+
+    /// How a source is read, its chips and its length left open.
+    fn options(&self) -> Options {
+        Options { seed: self.seed, ..self.reading.clone() }
     }
 
     /// The model of a recording that says nothing about itself, and how it was
@@ -193,8 +201,13 @@ fn general(profile: &Profile, source: &Source, range: &[[f64; 2]]) -> Result<Mod
 ///
 /// # Errors
 ///
-/// If the source cannot be opened, or no profile or more than one fits it.
-pub fn recognise(source: &str, seed: u64) -> Result<Profile> {
+/// If the source cannot be opened, is raw pixels, or no profile or more than
+/// one fits it.
+pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
+    if options.raw.is_some() {
+        return Err(Error::usage("--raw", "pixels do not say which instrument they are of")
+            .hint("name it: --sensor NAME (`wysiwyh sensors list`), or --model FILE"));
+    }
     if sensor::is_simulated(source) {
         return Profile::find("simulated-lwir");
     }
@@ -205,7 +218,10 @@ pub fn recognise(source: &str, seed: u64) -> Result<Profile> {
     if let Some(profile) = shelf.iter().find(|profile| named(&profile.matching, source)) {
         return Ok(profile.clone());
     }
-    let options = sensor::Options { chip: None, seed, frames: Some(1) };
+    // What is known of the object tells nothing of the instrument, and a source
+    // that takes no such knowledge is refused when it is opened to be heard.
+    let options =
+        Options { chip: None, frames: Some(1), object: Object::default(), ..options.clone() };
     let sensor = sensor::open(source, None, &options)?;
     let found = sensor.source();
     let mut fitting: Vec<_> = shelf.into_iter().filter(|p| fits(&p.matching, found)).collect();

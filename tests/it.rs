@@ -8,6 +8,8 @@ use std::path::PathBuf;
 mod cli;
 #[path = "it/cptv.rs"]
 mod cptv;
+#[path = "it/damage.rs"]
+mod damage;
 #[path = "it/flir.rs"]
 mod flir;
 #[cfg(feature = "gige")]
@@ -18,6 +20,8 @@ mod inspect;
 #[cfg(feature = "gdal")]
 #[path = "it/map.rs"]
 mod map;
+#[path = "it/mutation.rs"]
+mod mutation;
 #[cfg(any(feature = "gige", all(target_os = "linux", feature = "uvc")))]
 #[path = "fake/network.rs"]
 mod network;
@@ -27,6 +31,8 @@ mod product;
 #[cfg(feature = "gdal")]
 #[path = "it/raster.rs"]
 mod raster;
+#[path = "it/raw.rs"]
+mod raw;
 #[cfg(feature = "rerun")]
 #[path = "it/recorder.rs"]
 mod recorder;

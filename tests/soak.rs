@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panic")]
 #![cfg(unix)]
 
+#[path = "it/damage.rs"]
+mod damage;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,8 +24,13 @@ mod network;
 
 /// A call that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// So long may a damaged recording take.
+const LONGEST: Duration = Duration::from_secs(10);
 /// What a call may take of memory, in KiB.
 const MEMORY_KIB: u64 = 6_000_000;
+/// What reading a damaged thermal recording may take of it: the largest
+/// picture that is read, twice over.
+const RECORDING_KIB: u64 = 3_000_000;
 /// Larger files are not taken for damage: they tell no more, and are slow.
 const LARGEST: u64 = 2 << 20;
 
@@ -112,40 +120,6 @@ fn originals(own: &Path) -> Vec<Vec<PathBuf>> {
     kinds.into_values().collect()
 }
 
-/// Damages `bytes` as disks, networks and enemies do.
-fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
-    const NUMBERS: [u32; 6] = [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x0001_0000];
-    for _ in 0..1 + random.below(8) {
-        let length = bytes.len();
-        // Heads hold the numbers that matter.
-        let reach = if random.uniform() < 0.7 { length.min(1024) } else { length };
-        let at = random.below(reach);
-        match random.below(6) {
-            0 => bytes[at] ^= 1 << random.below(8),
-            1 => bytes[at] = random.below(256) as u8,
-            2 => {
-                let number = NUMBERS[random.below(NUMBERS.len())];
-                let number = if random.uniform() < 0.5 {
-                    number.to_le_bytes()
-                } else {
-                    number.to_be_bytes()
-                };
-                bytes.iter_mut().skip(at).zip(number).for_each(|(byte, new)| *byte = new);
-            }
-            3 => bytes.truncate(1 + random.below(length)),
-            4 => {
-                let end = (at + random.below(4096)).min(length);
-                bytes[at..end].fill(0);
-            }
-            _ => {
-                let end = (at + random.below(512)).min(length);
-                let again = bytes[at..end].to_vec();
-                bytes.splice(at..at, again);
-            }
-        }
-    }
-}
-
 /// What is done with the damaged copy at `file` of a file that ends in
 /// `ending`.
 fn calls<'a>(file: &'a Path, out: &'a Path, ending: &str) -> Vec<Vec<&'a Path>> {
@@ -176,7 +150,7 @@ fn damaged_files_end_in_a_result_or_in_one_error() {
         let files = &kinds[random.below(kinds.len())];
         let original = &files[random.below(files.len())];
         let mut bytes = fs::read(original).unwrap();
-        damage(&mut bytes, random);
+        damage::damage(&mut bytes, random);
         let ending = ending(original);
         let (file, out) = (folder.path().join(format!("x.{ending}")), folder.path().join("out"));
         fs::write(&file, &bytes).unwrap();
@@ -203,6 +177,32 @@ fn damaged_files_end_in_a_result_or_in_one_error() {
             let _ = fs::remove_dir_all(&out);
         }
     });
+}
+
+/// The most memory that this process has had at once, in KiB; none where the
+/// system does not tell.
+fn peak_kib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[test]
+fn ten_thousand_damaged_recordings_end_in_frames_or_in_an_error() {
+    let Some(data) = std::env::var_os("WYSIWYH_DATA").map(PathBuf::from) else {
+        eprintln!("skipped, WYSIWYH_DATA is unset: there are no recordings to damage");
+        return;
+    };
+    let seed = number("WYSIWYH_SOAK_SEED", 0);
+    let mut started = Instant::now();
+    let frames = damage::recordings(&data, seed..seed + 10_000, |round, name| {
+        let elapsed = started.elapsed();
+        assert!(elapsed < LONGEST, "round {round}: {name} took {elapsed:?}");
+        let peak = peak_kib().unwrap_or(0);
+        assert!(peak < RECORDING_KIB, "round {round}: {name} took {peak} KiB");
+        started = Instant::now();
+    });
+    eprintln!("damaged recordings: 10000 rounds from seed {seed}, {frames} frames");
 }
 
 #[test]

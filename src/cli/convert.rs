@@ -1,19 +1,17 @@
 //! `convert`: scenes to sound files and maps.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use wysiwyh::Result;
 use wysiwyh::convert::{self, Event, Job, Summary};
 use wysiwyh::sink::Format;
 use wysiwyh::spectrum::Preset;
-use wysiwyh::{Error, Result};
 
 use super::report::Report;
-use super::{STOP, VoiceArguments, preset};
+use super::{ReadingArguments, STDIN, STOP, VoiceArguments, preset};
 
 /// Turns scenes into sound files: pictures whole, one tenth of a second each;
 /// large scenes in tiles along a winding path, with a map of the sound.
@@ -30,13 +28,15 @@ Example:  wysiwyh convert scenes/*.tif -o sounds --sensor sentinel2-l2a
 Exit status 3 if some of the scenes failed; the others are converted.")]
 pub struct Arguments {
     /// Scenes, each one a sound
-    #[arg(required = true, value_name = "SCENE")]
+    #[arg(required_unless_present = "raw", value_name = "SCENE")]
     scenes: Vec<String>,
     /// Folder for the files; made if it is missing
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
     #[command(flatten)]
     voice: VoiceArguments,
+    #[command(flatten)]
+    reading: ReadingArguments,
     /// `data`: what a receiver reads back; `listen`: what people hear apart
     #[arg(long, value_parser = preset(), default_value = "data")]
     preset: Preset,
@@ -63,24 +63,21 @@ fn format() -> impl TypedValueParser<Value = Format> {
 }
 
 impl Arguments {
-    pub fn run(self, report: &Report) -> Result<ExitCode> {
-        let (crashing, scenes): (Vec<_>, Vec<_>) =
-            self.scenes.into_iter().partition(|scene| crashes(scene));
-        for scene in &crashing {
-            let error = Error::input(scene, "crashes the library that reads it");
-            report.error(&error.hint("the file is damaged: fetch it again"));
+    pub fn run(mut self, report: &Report) -> Result<ExitCode> {
+        if self.scenes.is_empty() {
+            self.scenes.push(STDIN.to_owned());
         }
         let job = Job {
-            scenes,
+            scenes: self.scenes,
             folder: self.output,
-            voice: self.voice.voice(self.preset),
+            voice: self.voice.voice(self.preset, self.reading.options()?),
             format: self.format,
             rrd: self.rrd,
             npy: self.npy,
             frames: self.frames,
         };
         let mut progress = None;
-        let mut summary = convert::run(&job, &STOP, &mut |event| match event {
+        let summary = convert::run(&job, &STOP, &mut |event| match event {
             Event::Started { scene, frames, introduction } => {
                 if let Some(sentence) = introduction {
                     report.note(format_args!("{scene}: {sentence}"));
@@ -102,7 +99,6 @@ impl Arguments {
                 report.error(error);
             }
         })?;
-        summary.failed += crashing.len();
         report.print(sentence(&summary))?;
         Ok(match (summary.converted.len(), summary.failed) {
             (_, 0) => ExitCode::SUCCESS,
@@ -110,28 +106,6 @@ impl Arguments {
             _ => ExitCode::from(3),
         })
     }
-}
-
-/// Whether opening `scene` would end this program: the HDF libraries under
-/// GDAL crash on some damaged files. A process of its own finds out.
-fn crashes(scene: &str) -> bool {
-    // HDF5, HDF4, and the kinds of netCDF that are not HDF5.
-    const HDF: [&[u8]; 3] = [b"\x89HDF", b"\x0e\x03\x13\x01", b"CDF"];
-    let path = Path::new(scene);
-    let mut head = [0; 4];
-    let read = path.is_file() && File::open(path).and_then(|mut f| f.read_exact(&mut head)).is_ok();
-    if !read || !HDF.iter().any(|magic| head.starts_with(magic)) {
-        return false;
-    }
-    let Ok(program) = std::env::current_exe() else { return false };
-    let probe = Command::new(program)
-        .args(["inspect", "--frames", "1", "--", scene])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    // A process that ends by itself has a code.
-    probe.is_ok_and(|status| status.code().is_none())
 }
 
 fn sentence(summary: &Summary) -> String {

@@ -10,6 +10,7 @@ use wysiwyh::spectrum::Preset;
 use wysiwyh::voice::{Ready, Voice};
 use wysiwyh::{Result, dataset, evaluate};
 
+use super::ReadingArguments;
 use super::report::Report;
 
 /// Measures what a model's sound still holds: pictures are sent through
@@ -33,6 +34,8 @@ pub struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    reading: ReadingArguments,
 }
 
 impl Arguments {
@@ -44,7 +47,7 @@ impl Arguments {
             true => Model::load(path)?,
             false => self.speaker()?,
         };
-        let (frames, trained_on) = dataset::unseen(&self.data, &model)?;
+        let (frames, trained_on) = dataset::unseen(&self.data, &model, &self.reading.options()?)?;
         if trained_on > 0 {
             report
                 .note(format_args!("{trained_on} groups skipped: the model was trained on them."));
@@ -69,6 +72,7 @@ impl Arguments {
             span: None,
             polarity: None,
             seed: 0,
+            reading: self.reading.options()?,
         };
         let Ready { sonifier, .. } = voice.ready(&self.data[0], None)?;
         Ok(sonifier.model().clone())

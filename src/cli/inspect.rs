@@ -16,8 +16,8 @@ use wysiwyh::spectrum::Preset;
 use wysiwyh::synth::SLOT_S;
 use wysiwyh::voice::{self, Ready, Voice};
 
-use super::STOP;
 use super::report::{Report, table};
+use super::{ReadingArguments, STDIN, STOP};
 
 /// Scenes with more values than this are read in tiles of no more, so that
 /// memory stays small.
@@ -34,7 +34,8 @@ const TRIED: usize = 100;
 Reads:    a raster, a satellite product by its folder, a picture, a TIFF of one
           page or many, a folder of pictures, a video, a radiometric file of
           FLIR's, a CPTV recording, a camera by its number, device, profile or as
-          gige:ADDRESS, or `simulated`
+          gige:ADDRESS, or `simulated`;
+          with --raw, pixels without a header
 Writes:   a table, or JSON with --json; with --npy the frames as read,
           [frame, band, row, column] f32, NaN = no reading
 Units:    values in the band's unit (degC, K, reflectance, counts), wavelengths
@@ -42,7 +43,8 @@ Units:    values in the band's unit (degC, K, reflectance, counts), wavelengths
 Example:  wysiwyh inspect stack.tif --sensor sentinel2-l2a")]
 pub struct Arguments {
     /// What to look into
-    source: String,
+    #[arg(required_unless_present = "raw")]
+    source: Option<String>,
     /// Sensor profile for what the file does not say [default: recognised]
     #[arg(long, value_name = "NAME")]
     sensor: Option<String>,
@@ -55,32 +57,37 @@ pub struct Arguments {
     /// Stop after so many frames [default: 200 of a camera, else all]
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
+    #[command(flatten)]
+    reading: ReadingArguments,
 }
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
+        let reading = self.reading.options()?;
+        let name = self.source.unwrap_or_else(|| STDIN.to_owned());
         let profile = match &self.sensor {
             Some(name) => Some(Profile::find(name)?),
             // A source that no profile knows can be inspected all the same.
-            None => voice::recognise(&self.source, 0).ok(),
+            None => voice::recognise(&name, &reading).ok(),
         };
-        let frames = sensor::limit(&self.source, self.frames);
-        let whole = Options { chip: None, seed: 0, frames };
-        let mut sensor = sensor::open(&self.source, profile.as_ref(), &whole)?;
+        let frames = sensor::limit(&name, self.frames);
+        let whole = Options { frames, ..reading.clone() };
+        let mut sensor = sensor::open(&name, profile.as_ref(), &whole)?;
         let source = sensor.source();
         let bands = source.bands.len();
         let values = bands.saturating_mul(source.rows).saturating_mul(source.columns);
-        if self.npy.is_none() && values > WHOLE_VALUES {
+        if self.npy.is_none() && values > WHOLE_VALUES && reading.raw.is_none() {
             let tile = (WHOLE_VALUES / bands).isqrt().clamp(1, TILE);
             let tiled = Options { chip: Some(tile), ..whole };
-            sensor = sensor::open(&self.source, profile.as_ref(), &tiled)?;
+            sensor = sensor::open(&name, profile.as_ref(), &tiled)?;
         }
-        let mut progress = report.progress(&self.source, sensor.source().frames);
+        let mut progress = report.progress(&name, sensor.source().frames);
         let found =
             inspect::run(sensor, self.npy.as_deref(), &STOP, &mut |done| progress.set(done))?;
         drop(progress);
-        let name = self.sensor.as_ref().or(profile.as_ref().map(|profile| &profile.name));
-        let sound = name.map(|name| hear(&self.source, name, frames));
+        let known = self.sensor.as_ref().or(profile.as_ref().map(|profile| &profile.name));
+        let known = known.filter(|_| sensor::is_repeatable(&name));
+        let sound = known.map(|sensor| hear(&name, sensor, frames, reading));
         match self.json {
             true => report.json(&document(&found, profile.as_ref(), sound.and_then(Result::ok)))?,
             false => report.print(text(&found, profile.as_ref(), sound))?,
@@ -103,7 +110,7 @@ struct Hearing {
 }
 
 /// Tries the first sound frames of `source` as one of the sensor `name`.
-fn hear(source: &str, name: &str, frames: Option<usize>) -> Result<Hearing> {
+fn hear(source: &str, name: &str, frames: Option<usize>, reading: Options) -> Result<Hearing> {
     let voice = Voice {
         model: None,
         sensor: Some(name.to_owned()),
@@ -111,6 +118,7 @@ fn hear(source: &str, name: &str, frames: Option<usize>) -> Result<Hearing> {
         span: None,
         polarity: None,
         seed: 0,
+        reading,
     };
     let Ready { sensor, mut sonifier } = voice.ready(source, frames)?;
     let (period_s, total) = (sensor.source().period_s, sensor.source().frames);
@@ -152,6 +160,7 @@ struct BandEntry<'a> {
 #[derive(Serialize)]
 struct Document<'a> {
     source: &'a str,
+    /// What the source says of the instrument.
     model: Option<&'a str>,
     profile: Option<&'a str>,
     frames: usize,
@@ -217,6 +226,7 @@ fn text(found: &Inspection, profile: Option<&Profile>, sound: Option<Result<Hear
         found.source.description.clone(),
         format!("{frames} of {rows} rows x {columns} columns{pace}{map}"),
     ];
+    lines.extend(found.source.model.iter().map(|model| format!("instrument: {model}")));
     lines.push(match profile {
         Some(profile) => format!("sensor: {}, {}", profile.name, profile.title),
         None => "sensor: not recognised; name it with --sensor NAME".to_owned(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use wysiwyh::sensor::Options;
 use wysiwyh::spectrum::Preset;
 use wysiwyh::{Result, listen};
 
@@ -45,7 +46,7 @@ impl Arguments {
         let heard = listen::run(
             &self.audio,
             &self.output,
-            &self.voice.voice(self.preset),
+            &self.voice.voice(self.preset, Options::default()),
             &STOP,
             &mut |done, total| {
                 progress.get_or_insert_with(|| report.progress("decoding", Some(total))).set(done);

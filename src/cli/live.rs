@@ -10,7 +10,7 @@ use wysiwyh::sensor::camera::Losses;
 use wysiwyh::spectrum::Preset;
 
 use super::report::Report;
-use super::{STOP, SpeakerArguments, VoiceArguments, preset};
+use super::{ReadingArguments, STDIN, STOP, SpeakerArguments, VoiceArguments, preset};
 
 /// Plays a source as it comes, ten sound frames a second, to the speaker; on
 /// request also to files. Ctrl-C ends it and closes the files.
@@ -19,7 +19,7 @@ use super::{STOP, SpeakerArguments, VoiceArguments, preset};
 Reads:    a camera: its number, /dev/videoN, its profile, such as lepton3, or gige:ADDRESS, heard
           until Ctrl-C, and waited for when it is unplugged; simulated:SEED; a video, a FLIR SEQ or a CPTV recording, at its own rate;
           a folder of pictures, a TIFF of many pages or a large scene in tiles,
-          one sound frame each
+          one sound frame each; with --raw, pixels from a pipe
 Writes:   FILE (.wav or .flac) and RRD on request; both grow in place, and what a
           killed process leaves can be read
 Units:    volume in dB, latency in milliseconds
@@ -28,10 +28,12 @@ Safety:   sound starts quietly, rises by no more than 10 dB in 100 ms, and is ne
           louder than -10 LUFS; the file is as the sound was made, unprotected")]
 pub struct Arguments {
     /// What to hear
-    #[arg(value_name = "SOURCE")]
-    source: String,
+    #[arg(value_name = "SOURCE", required_unless_present = "raw")]
+    source: Option<String>,
     #[command(flatten)]
     voice: VoiceArguments,
+    #[command(flatten)]
+    reading: ReadingArguments,
     /// `listen`: what people hear apart; `data`: what a receiver reads back
     #[arg(long, value_parser = preset(), default_value = "listen")]
     preset: Preset,
@@ -62,8 +64,8 @@ fn slots(text: &str) -> std::result::Result<u64, String> {
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
         let settings = Settings {
-            source: self.source,
-            voice: self.voice.voice(self.preset),
+            source: self.source.unwrap_or_else(|| STDIN.to_owned()),
+            voice: self.voice.voice(self.preset, self.reading.options()?),
             volume_db: self.speaker.volume_db(),
             sound: self.output,
             rrd: self.rrd,

@@ -14,8 +14,8 @@ use wysiwyh::recorder::{Pace, Recorder, Session, Target};
 use wysiwyh::train::{Budget, Event, Settings, analytic, device, train};
 use wysiwyh::{Error, Profile, Result};
 
-use super::STOP;
 use super::report::{Progress, Report};
+use super::{ReadingArguments, STOP};
 
 /// Computes a model for a sensor in seconds, and scores it on groups
 /// (flights, places, clips) that it has not seen. With --minutes or --steps
@@ -69,6 +69,8 @@ pub struct Arguments {
     /// Record the curves for the Rerun viewer
     #[arg(long, value_name = "FILE")]
     rrd: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadingArguments,
 }
 
 /// Where to train.
@@ -107,7 +109,7 @@ impl Arguments {
         };
         let profile = Profile::find(&self.sensor)?;
         let path = checkpoint(&self.output);
-        let dataset = Dataset::read(&self.data, &profile, self.seed)?;
+        let dataset = Dataset::read(&self.data, &profile, self.seed, &self.reading.options()?)?;
         let recorder = self.recorder(&dataset, &profile)?;
         let (values, seed, width) = (self.values, self.seed, self.width);
         let settings = Settings { values, seed, width, ..Settings::default() };

@@ -174,6 +174,14 @@ impl Newest {
         self.changed.notify_all();
     }
 
+    /// Waits for the end of the frames, but no longer than `patience`; whether
+    /// it came.
+    pub(super) fn has_ended(&self, patience: Duration) -> bool {
+        let waiting = |state: &mut State| !state.ended;
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, waiting);
+        waited.unwrap_or_else(PoisonError::into_inner).0.ended
+    }
+
     /// No more frames are wanted.
     pub(super) fn close(&self) {
         self.lock().closed = true;

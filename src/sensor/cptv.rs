@@ -84,7 +84,7 @@ impl Cptv {
                     head.text(b'E').unwrap_or("camera unnamed".to_owned()),
                 ),
                 driver: Some("CPTV".to_owned()),
-                model: None,
+                model: head.text(b'E'),
                 bands: [].into(),
                 rows: rows as usize,
                 columns: columns as usize,

@@ -1,6 +1,7 @@
 //! Temperatures from FLIR's cameras: radiometric JPEG files, and the files
-//! FFF and SEQ that its programs and cameras write.
+//! FFF, SEQ and CSQ that its programs and cameras write.
 
+mod jpegls;
 mod radiometry;
 mod records;
 
@@ -15,7 +16,7 @@ use ndarray::Array3;
 
 use self::records::{HEADER, Recording};
 use super::jpeg::{self, Thermal};
-use super::{LIMIT, Sensor, Source, count, reconcile};
+use super::{LIMIT, Object, Sensor, Source, count, reconcile};
 use crate::error::{Error, Result};
 use crate::frame::{Band, Frame, Unit};
 use crate::profile::Profile;
@@ -37,6 +38,7 @@ const CELSIUS_ZERO_K: f32 = 273.15;
 #[derive(Debug)]
 pub struct Flir {
     path: PathBuf,
+    object: Object,
     source: Source,
     /// The first frame, which was read when the file was opened.
     ready: Option<Frame>,
@@ -50,18 +52,19 @@ pub struct Flir {
 }
 
 impl Flir {
-    /// Opens the file at `path` and reads its first picture.
+    /// Opens the file at `path` and reads its first picture. What `object`
+    /// knows takes the place of what the file states.
     ///
     /// # Errors
     ///
     /// If it is no file of FLIR's, damaged, stored in a way that is not read
     /// here, or `profile` lists other bands than one of temperatures.
-    pub fn open(path: impl AsRef<Path>, profile: Option<&Profile>) -> Result<Self> {
+    pub fn open(path: impl AsRef<Path>, profile: Option<&Profile>, object: Object) -> Result<Self> {
         let path = path.as_ref();
         let bands = bands(path, profile)?;
         let (first, places, end) = match Thermal::of(path) {
             Some(Thermal::Flir) => {
-                (Recording::read(&jpeg::flir_records(path)?, path)?, VecDeque::new(), None)
+                (Recording::read(&jpeg::flir_records(path)?, path, object)?, VecDeque::new(), None)
             }
             _ => {
                 let mut file = File::open(path).map_err(|e| Error::input(path, e))?;
@@ -69,14 +72,14 @@ impl Flir {
                 let Some(place) = places.pop_front() else {
                     return Err(end.take().unwrap_or_else(|| Error::input(path, "holds no frame")));
                 };
-                (Recording::read(&bytes(&mut file, place, path)?, path)?, places, end)
+                (Recording::read(&bytes(&mut file, place, path)?, path, object)?, places, end)
             }
         };
         let mut flir = Self {
             source: Source {
-                description: describe(path, &first, places.len() + 1),
+                description: describe(path, &first, places.len() + 1, object),
                 driver: Some(DRIVER.to_owned()),
-                model: None,
+                model: first.model.clone(),
                 bands,
                 rows: first.rows,
                 columns: first.columns,
@@ -85,6 +88,7 @@ impl Flir {
                 scene: None,
             },
             path: path.to_owned(),
+            object,
             ready: None,
             first_s: first.time_s,
             rest: places,
@@ -115,7 +119,7 @@ impl Flir {
     /// Reads the records at `place`.
     fn recording(&self, place: Range<u64>) -> Result<Recording> {
         let mut file = File::open(&self.path).map_err(|e| Error::input(&self.path, e))?;
-        Recording::read(&bytes(&mut file, place, &self.path)?, &self.path)
+        Recording::read(&bytes(&mut file, place, &self.path)?, &self.path, self.object)
     }
 
     /// The temperatures of `recording`, in the unit of the band.
@@ -194,20 +198,25 @@ fn bands(path: &Path, profile: Option<&Profile>) -> Result<Arc<[Band]>> {
     Ok(bands.iter().map(|band| Band { scale: 1.0, offset: 0.0, ..band.clone() }).collect())
 }
 
-/// What the file says of itself and of what it was set to.
-fn describe(path: &Path, first: &Recording, frames: usize) -> String {
+/// What the file says of itself and of what it was set to; what the user says
+/// in its place is marked so.
+fn describe(path: &Path, first: &Recording, frames: usize, object: Object) -> String {
+    let given = |value: Option<f64>| if value.is_some() { " (given)" } else { "" };
     let Recording { rows, columns, radiometry, .. } = first;
     let camera = first.model.as_deref().unwrap_or("camera unnamed");
     format!(
-        "{}: {}, {camera}, {columns} x {rows} pixels, emissivity {:.2}, distance {:.1} m, air {:.1} \
-         degC, humidity {:.0} %, reflected {:.1} degC",
+        "{}: {}, {camera}, {columns} x {rows} pixels, emissivity {:.2}{}, distance {:.1} m{}, air \
+         {:.1} degC, humidity {:.0} %, reflected {:.1} degC{}",
         path.display(),
         count(frames, "radiometric picture"),
         radiometry.emissivity,
+        given(object.emissivity),
         radiometry.distance_m,
+        given(object.distance_m),
         radiometry.air_k - f64::from(CELSIUS_ZERO_K),
         100.0 * radiometry.humidity,
         radiometry.reflected_k - f64::from(CELSIUS_ZERO_K),
+        given(object.reflected_c),
     )
 }
 
@@ -218,7 +227,9 @@ fn places(file: &mut File, path: &Path) -> Result<(VecDeque<Range<u64>>, Option<
     let (mut places, mut start) = (VecDeque::new(), 0);
     while start < end {
         match extent(file, start, end) {
-            Ok(Some(next)) if next <= end => places.push_back(start..next),
+            Ok(Some(next)) if next <= end || is_whole(file, start..end, path) => {
+                places.push_back(start..next.min(end));
+            }
             Ok(_) => {
                 let what = format!(
                     "ended after {}: the next one, from byte {start} on, is cut short or damaged",
@@ -231,6 +242,13 @@ fn places(file: &mut File, path: &Path) -> Result<(VecDeque<Range<u64>>, Option<
         start = places.back().map_or(end, |place| place.end);
     }
     Ok((places, None))
+}
+
+/// Whether the picture at `place` can be read though its records claim more
+/// bytes: some programs leave out the filling behind the last one.
+fn is_whole(file: &mut File, place: Range<u64>, path: &Path) -> bool {
+    bytes(file, place, path)
+        .is_ok_and(|bytes| Recording::read(&bytes, path, Object::default()).is_ok())
 }
 
 /// Where the file of records that begins at `start` ends, by its directory;

@@ -11,7 +11,8 @@ use ndarray::{Array3, Axis};
 
 use super::jpeg::{self, Thermal};
 use super::{
-    Content, Flir, LIMIT, Options, Sensor, Source, colours, count, reconcile, stack, tiff,
+    Content, Cptv, Flir, LIMIT, Object, Options, Sensor, Source, colours, count, reconcile, stack,
+    tiff,
 };
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Frame, Unit};
@@ -27,17 +28,21 @@ pub(super) const TIFFS: [&str; 2] = ["tif", "tiff"];
 /// Endings of the files in a folder that are taken for FLIR's.
 const FLIRS: [&str; 3] = ["fff", "seq", "csq"];
 
+/// Endings of the files in a folder that are taken for CPTV's.
+const CPTVS: [&str; 1] = ["cptv"];
+
 /// Pictures of any size, one after another.
 ///
 /// Greyscale is one band; colour is three, at nominal wavelengths; values are
 /// the stored counts, and pixels that are wholly transparent have no reading.
 /// Where the profile lists one band, a colour picture in shades of grey is
-/// that band. TIFF files and FLIR's files in a folder are opened as they are on
-/// their own, and deliver a frame for each of their pages.
+/// that band. TIFF files, FLIR's and CPTV's in a folder are opened as they are
+/// on their own, and deliver each of their frames.
 #[derive(Debug)]
 pub struct Folder {
     files: VecDeque<PathBuf>,
     profile: Option<Profile>,
+    object: Object,
     source: Source,
     /// The file that decided the number of bands.
     first: PathBuf,
@@ -51,13 +56,15 @@ pub struct Folder {
 
 impl Folder {
     /// Opens the pictures in the folder at `path`, but not in folders inside
-    /// it, in natural order of their names: frame9 comes before frame10.
+    /// it, in natural order of their names: frame9 comes before frame10. What
+    /// `object` knows takes the place of what FLIR's files state.
     ///
     /// # Errors
     ///
-    /// If the folder holds no picture, or its first one cannot be read, or
-    /// has another number of bands than `profile`.
-    pub fn open(path: impl AsRef<Path>, profile: Option<&Profile>) -> Result<Self> {
+    /// If the folder holds no picture, or its first one cannot be read, has
+    /// another number of bands than `profile`, or is not FLIR's where `object`
+    /// knows something.
+    pub fn open(path: impl AsRef<Path>, profile: Option<&Profile>, object: Object) -> Result<Self> {
         let path = path.as_ref();
         let mut files = Vec::new();
         let mut folders = 0;
@@ -66,7 +73,9 @@ impl Folder {
             let hidden = file.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
             if file.is_dir() {
                 folders += 1;
-            } else if !hidden && [&PICTURES[..], &TIFFS, &FLIRS].iter().any(|e| ends_in(&file, e)) {
+            } else if !hidden
+                && [&PICTURES[..], &TIFFS, &FLIRS, &CPTVS].iter().any(|e| ends_in(&file, e))
+            {
                 files.push(file);
             }
         }
@@ -81,7 +90,7 @@ impl Folder {
             )));
         }
         files.sort_by_cached_key(|file| natural(file));
-        Self::of_files(path, files.into(), profile)
+        Self::of_files(path, files.into(), profile, object)
     }
 
     /// Opens the single picture at `path`.
@@ -91,15 +100,25 @@ impl Folder {
     /// If it cannot be read, or has another number of bands than `profile`.
     pub fn of_one(path: impl AsRef<Path>, profile: Option<&Profile>) -> Result<Self> {
         let path = path.as_ref();
-        Self::of_files(path, VecDeque::from([path.to_path_buf()]), profile)
+        Self::of_files(path, VecDeque::from([path.to_path_buf()]), profile, Object::default())
     }
 
-    fn of_files(path: &Path, files: VecDeque<PathBuf>, profile: Option<&Profile>) -> Result<Self> {
-        let frames = files.iter().map(|file| frames_in(file)).sum();
+    fn of_files(
+        path: &Path,
+        files: VecDeque<PathBuf>,
+        profile: Option<&Profile>,
+        object: Object,
+    ) -> Result<Self> {
+        let frames: Option<usize> = files.iter().map(|file| frames_in(file)).sum();
+        let pictures = match frames {
+            Some(frames) => count(frames, "picture"),
+            None => count(files.len(), "recording"),
+        };
         let mut folder = Self {
             first: files.front().cloned().unwrap_or_default(),
             files,
             profile: profile.cloned(),
+            object,
             source: Source {
                 description: String::new(),
                 driver: None,
@@ -107,7 +126,7 @@ impl Folder {
                 bands: [].into(),
                 rows: 0,
                 columns: 0,
-                frames: Some(frames),
+                frames,
                 period_s: None,
                 scene: None,
             },
@@ -121,7 +140,7 @@ impl Folder {
             description: format!(
                 "{}: {} of {}, {} x {} pixels",
                 path.display(),
-                count(frames, "picture"),
+                pictures,
                 count(frame.bands.len(), "band"),
                 frame.columns(),
                 frame.rows()
@@ -146,13 +165,23 @@ impl Folder {
             self.pages = None;
             self.current = self.files.pop_front()?;
             let profile = self.profile.as_ref();
-            match Content::of(&self.current) {
+            let content = Content::of(&self.current);
+            if !matches!(content, Ok(Content::Flir))
+                && let Err(error) = self.object.refuse(&self.current.to_string_lossy())
+            {
+                return Some(Err(error));
+            }
+            match content {
                 Err(error) => return Some(Err(error)),
                 Ok(Content::Tiff) => match tiff(&self.current, profile, &Options::default()) {
                     Ok(pages) => self.pages = Some(pages),
                     Err(error) => return Some(Err(error)),
                 },
-                Ok(Content::Flir) => match Flir::open(&self.current, profile) {
+                Ok(Content::Cptv) => match Cptv::open(&self.current, profile) {
+                    Ok(pages) => self.pages = Some(Box::new(pages)),
+                    Err(error) => return Some(Err(error)),
+                },
+                Ok(Content::Flir) => match Flir::open(&self.current, profile, self.object) {
                     Ok(pages) => self.pages = Some(Box::new(pages)),
                     Err(error) => return Some(Err(error)),
                 },
@@ -205,16 +234,20 @@ impl Sensor for Folder {
 }
 
 /// How many frames the file will deliver; 1 where it is unreadable, which
-/// will come to light in its turn.
-fn frames_in(file: &Path) -> usize {
+/// will come to light in its turn, and none where only reading all of it tells.
+fn frames_in(file: &Path) -> Option<usize> {
+    if ends_in(file, &CPTVS) {
+        return None;
+    }
     if ends_in(file, &FLIRS) {
-        return Flir::frames_in(file).unwrap_or(1);
+        return Some(Flir::frames_in(file).unwrap_or(1));
     }
     if !ends_in(file, &TIFFS) {
-        return 1;
+        return Some(1);
     }
-    stack::Outline::of(file)
-        .map_or(1, |outline| if outline.is_sequence() { outline.pages } else { 1 })
+    let pages = stack::Outline::of(file)
+        .map_or(1, |outline| if outline.is_sequence() { outline.pages } else { 1 });
+    Some(pages)
 }
 
 pub(super) fn ends_in(file: &Path, endings: &[&str]) -> bool {
@@ -509,7 +542,8 @@ mod tests {
             image::GrayImage::new(4, 4).save(folder.path().join(name)).unwrap();
         }
         RgbImage::new(4, 4).save(folder.path().join("10.png")).unwrap();
-        let mut frames: Vec<_> = Folder::open(folder.path(), None).unwrap().collect();
+        let mut frames: Vec<_> =
+            Folder::open(folder.path(), None, Object::default()).unwrap().collect();
         let error = frames.pop().unwrap().unwrap_err().to_string();
         assert_eq!(frames.len(), 2);
         assert!(error.contains("10.png: has 3 bands, but"), "{error}");

@@ -3,7 +3,8 @@
 //! [`open`] looks at what a source *is*, not at what it is called, and hands
 //! it to the reader of its family: the simulated camera, a folder of
 //! pictures, the pages of a TIFF file, a video, FLIR's files of temperatures,
-//! CPTV files, or a raster through GDAL; or it is an attached camera.
+//! CPTV files, raw pixels, or a raster through GDAL; or it is an attached
+//! camera.
 
 pub mod camera;
 mod cptv;
@@ -14,7 +15,10 @@ mod jpeg;
 mod markup;
 mod pixels;
 #[cfg(feature = "gdal")]
+mod probe;
+#[cfg(feature = "gdal")]
 pub mod raster;
+mod raw;
 mod rig;
 mod simulated;
 mod stack;
@@ -29,6 +33,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +50,9 @@ pub use cptv::Cptv;
 pub use flir::Flir;
 pub use folder::Folder;
 pub use pixels::Packing;
+#[cfg(feature = "gdal")]
+pub use probe::{answer, probe_with};
+pub use raw::{Raw, RawFormat};
 pub use rig::Rig;
 pub use simulated::Simulated;
 pub use stack::Stack;
@@ -78,7 +86,7 @@ pub struct Source {
     /// One phrase for people: what it is and what it was opened from.
     pub description: String,
     /// The short name of the format, where only some instruments write it:
-    /// GDAL's name of its driver, or `FLIR`.
+    /// GDAL's name of its driver, `FLIR`, `CPTV` or `raw`.
     pub driver: Option<String>,
     /// What the source says of the instrument, where it does: the model of a
     /// camera, or the mission and level of a product.
@@ -153,7 +161,7 @@ pub trait Sensor: Iterator<Item = Result<Frame>> + Send + fmt::Debug {
 }
 
 /// How to open a source.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Tile scenes into square chips of so many pixels; `None`: whole
     /// pictures.
@@ -162,6 +170,53 @@ pub struct Options {
     pub seed: u64,
     /// Stop after so many frames.
     pub frames: Option<usize>,
+    /// What the user knows of the object, in place of what FLIR's files state.
+    pub object: Object,
+    /// The source is raw pixels that lie so; [`raw::STDIN`] is standard input.
+    pub raw: Option<RawFormat>,
+    /// Once true, a source that waits for its writer ends.
+    pub stop: Option<&'static AtomicBool>,
+    /// Told, in a sentence, what is odd about a source that is read all the
+    /// same.
+    pub tell: Option<fn(&str)>,
+}
+
+/// What a user knows of the object in view; what is `None` is as the file
+/// states.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Object {
+    /// Emissivity, above 0 and at most 1.
+    pub emissivity: Option<f64>,
+    /// Distance from the camera in metres.
+    pub distance_m: Option<f64>,
+    /// Apparent temperature of what it mirrors, in degrees Celsius.
+    pub reflected_c: Option<f64>,
+}
+
+impl Object {
+    /// Refuses `source`, whose temperatures are not computed here, if
+    /// anything is known.
+    fn refuse(self, source: &str) -> Result<()> {
+        let flags = [
+            ("--emissivity", self.emissivity),
+            ("--distance", self.distance_m),
+            ("--reflected", self.reflected_c),
+        ];
+        let Some((flag, _)) = flags.into_iter().find(|flag| flag.1.is_some()) else {
+            return Ok(());
+        };
+        let what = format!("{source} holds no calibration from which it could be followed");
+        Err(Error::usage(flag, what).hint(
+            "radiometric files of FLIR's do: JPEG, FFF, SEQ and CSQ; leave it out for others",
+        ))
+    }
+}
+
+/// Whether `source` can be opened again and shows the same: pipes and devices
+/// cannot.
+pub fn is_repeatable(source: &str) -> bool {
+    let kind = std::fs::metadata(source).map(|found| found.is_file() || found.is_dir());
+    source != raw::STDIN && kind.unwrap_or(true)
 }
 
 /// Opens `source`:
@@ -183,6 +238,7 @@ pub struct Options {
 /// - a CPTV file: its frames;
 /// - a TIFF file of several pages: one frame per page;
 /// - a video file: its frames, through the program `ffmpeg`;
+/// - anything, where the options say how raw pixels lie in it: those;
 /// - anything else, and TIFF files of one page or placed on the Earth: a
 ///   raster, through GDAL. Without the feature `gdal`, TIFF files are read
 ///   all the same, but without their place on the Earth.
@@ -194,9 +250,14 @@ pub struct Options {
 /// # Errors
 ///
 /// If the source is missing, empty, damaged, no picture, of a kind that this
-/// build cannot read, or has another number of bands than the profile lists.
+/// build cannot read, has another number of bands than the profile lists, or
+/// is not FLIR's where the options know something of the object.
 pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
+    if is_simulated(source) || options.raw.is_some() {
+        options.object.refuse(source)?;
+    }
     let mut sensor: Box<dyn Sensor> = match source.strip_prefix("simulated") {
+        _ if options.raw.is_some() => Box::new(Raw::open(source, profile, options)?),
         Some("") => Box::new(Simulated::new(options.seed, profile)?),
         Some(seed) if seed.starts_with(':') => {
             let seed = seed[1..].parse().map_err(|_| {
@@ -239,12 +300,16 @@ fn open_path(
 ) -> Result<Box<dyn Sensor>> {
     let path = Path::new(source);
     if named_by_gdal(path) {
+        options.object.refuse(source)?;
         return raster(source, profile, options);
     }
     let metadata = std::fs::metadata(path).map_err(|e| {
         let error =
             Error::input(path, if path.exists() { e.to_string() } else { "not found".into() });
-        error.hint("give a file, a folder, a camera, or `simulated`")
+        error.hint(match source {
+            raw::STDIN => "standard input is read with --raw FORMAT SIZE@RATE",
+            _ => "give a file, a folder, a camera, or `simulated`",
+        })
     })?;
     #[cfg(feature = "gdal")]
     if raster::Raster::is_product(path) {
@@ -254,11 +319,15 @@ fn open_path(
         return Ok(Box::new(Rig::open(path, profile)?));
     }
     if metadata.is_dir() {
-        return Ok(Box::new(Folder::open(path, profile)?));
+        return Ok(Box::new(Folder::open(path, profile, options.object)?));
     }
-    match Content::of(path)? {
+    let content = Content::of(path)?;
+    if content != Content::Flir {
+        options.object.refuse(source)?;
+    }
+    match content {
         Content::Cptv => Ok(Box::new(Cptv::open(path, profile)?)),
-        Content::Flir => Ok(Box::new(Flir::open(path, profile)?)),
+        Content::Flir => Ok(Box::new(Flir::open(path, profile, options.object)?)),
         Content::Picture => Ok(Box::new(Folder::of_one(path, profile)?)),
         Content::Tiff => tiff(path, profile, options),
         Content::Video => Ok(Box::new(Video::open(path, profile)?)),
@@ -304,6 +373,7 @@ fn tiff(path: &Path, profile: Option<&Profile>, options: &Options) -> Result<Box
 /// Opens anything that GDAL reads.
 #[cfg(feature = "gdal")]
 fn raster(source: &str, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
+    probe::check(source)?;
     let raster = raster::Raster::open(source, profile)?;
     Ok(match options.chip {
         Some(chip) => Box::new(raster.chips(chip)),
@@ -338,7 +408,8 @@ impl Content {
     fn of(path: &Path) -> Result<Self> {
         // Opening a pipe would wait for somebody to write.
         if !std::fs::metadata(path).map_err(|e| Error::input(path, e))?.is_file() {
-            return Err(Error::input(path, "is neither a file nor a folder"));
+            return Err(Error::input(path, "is neither a file nor a folder")
+                .hint("raw pixels from a pipe are read with --raw FORMAT SIZE@RATE"));
         }
         let mut head = Vec::new();
         File::open(path)

@@ -4,6 +4,7 @@ use std::fs;
 
 use wysiwyh::random::Random;
 use wysiwyh::sensor::{Options, open};
+use wysiwyh::voice::recognise;
 use wysiwyh::{Frame, Profile, Result};
 
 #[test]
@@ -49,6 +50,24 @@ fn counts_and_times_are_those_of_an_independent_decoder() {
     profile.bands = wysiwyh::profile::Bands::Listed(bands);
     let mut scaled = open(&path.to_string_lossy(), Some(&profile), &Options::default()).unwrap();
     assert_eq!(scaled.next().unwrap().unwrap().data, &frames[0].data * 0.5);
+}
+
+#[test]
+fn a_recording_is_recognised_alone_and_in_a_folder() {
+    let Some(data) = crate::data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["1.cptv", "2.cptv"] {
+        let path = data.join("formats/cacophony-cptv/v2.cptv");
+        fs::copy(path, folder.path().join(name)).unwrap();
+    }
+    for (source, frames) in [(folder.path().join("1.cptv"), 119), (folder.path().into(), 238)] {
+        let source = source.to_string_lossy().into_owned();
+        let profile = recognise(&source, &Options::default()).unwrap();
+        assert_eq!(profile.name, "cptv-lepton3");
+        let sensor = open(&source, Some(&profile), &Options::default()).unwrap();
+        assert_eq!(sensor.source().model.as_deref(), Some("lepton3"));
+        assert_eq!(sensor.map(|frame| frame.unwrap()).count(), frames);
+    }
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageBuffer, Luma};
 use wysiwyh::random::Random;
-use wysiwyh::sensor::{Flir, Options, Sensor, open};
+use wysiwyh::sensor::{Flir, Object, Options, Sensor, open};
 use wysiwyh::voice::recognise;
 use wysiwyh::{Fault, Frame, Profile, Result};
 
-use crate::cli::{picture, program, text};
+use crate::cli::{picture, program, refused, text};
 use crate::trip::array;
 
 /// Every frame of `source`, or what is wrong with it.
@@ -62,12 +62,19 @@ fn temperatures_are_those_of_an_independent_decoder() {
 fn a_sequence_keeps_its_frames_and_times() {
     let Some(data) = crate::data() else { return };
     let expected = expected(&data);
-    let known =
-        expected["flir_sequences"]["thermimage/SampleSEQ.seq"]["frames"].as_array().unwrap();
-    let path = data.join("formats/thermimage/SampleSEQ.seq");
-    let sensor = Flir::open(&path, None).unwrap();
+    for name in ["thermimage/SampleSEQ.seq", "thermimage/SampleCSQ.csq"] {
+        sequence(&data.join("formats").join(name), &expected["flir_sequences"][name]);
+    }
+}
+
+/// Asserts that the file at `path` holds what is `known` of it, whole and cut
+/// short in its second frame.
+fn sequence(path: &Path, known: &serde_json::Value) {
+    let (model, known) = (known["model"].as_str().unwrap(), known["frames"].as_array().unwrap());
+    let sensor = Flir::open(path, None, Object::default()).unwrap();
     let source = sensor.source().clone();
-    assert!(source.description.contains("FLIR SC660"), "{}", source.description);
+    assert_eq!(source.model.as_deref(), Some(model));
+    assert!(source.description.contains(model), "{}", source.description);
     assert_eq!(source.frames, Some(known.len()));
     let frames: Vec<Frame> = sensor.collect::<Result<_>>().unwrap();
     let clock = |n: usize| {
@@ -76,20 +83,22 @@ fn a_sequence_keeps_its_frames_and_times() {
     };
     assert_eq!(frames.len(), known.len());
     for (n, frame) in frames.iter().enumerate() {
-        agrees("SampleSEQ.seq", frame, &known[n]);
+        agrees(&path.to_string_lossy(), frame, &known[n]);
         assert!((frame.time_s - (clock(n) - clock(0))).abs() < 1e-4, "{}", frame.time_s);
     }
 
     // The first frame is whole when the second is cut short.
     let folder = tempfile::tempdir().unwrap();
     let cut = folder.path().join("cut.seq");
-    let whole = fs::read(&path).unwrap();
-    fs::write(&cut, &whole[..1_000_000]).unwrap();
-    let mut frames = Flir::open(&cut, None).unwrap();
+    let whole = fs::read(path).unwrap();
+    let second = known[1]["offset"].as_u64().unwrap();
+    fs::write(&cut, &whole[..second as usize + 200_000]).unwrap();
+    let mut frames = Flir::open(&cut, None, Object::default()).unwrap();
     assert_eq!(frames.source().frames, None);
     assert!(frames.next().unwrap().is_ok());
     let error = frames.next().unwrap().unwrap_err().to_string();
-    assert!(error.contains("after 1 frame") && error.contains("byte 617180"), "{error}");
+    let place = format!("byte {second}");
+    assert!(error.contains("after 1 frame") && error.contains(&place), "{error}");
     assert!(frames.next().is_none());
 }
 
@@ -100,13 +109,58 @@ fn what_cannot_be_read_is_refused_with_the_reason() {
     for (name, fault, said) in [
         ("thermal_parser/DJI_H20T.jpg", Fault::Unsupported, "a format of DJI's"),
         ("exiftool/InfiRay.jpg", Fault::Unsupported, "a format of InfiRay's"),
-        ("thermimage/SampleCSQ.csq", Fault::Unsupported, "JPEG-LS"),
         ("exiftool/FLIR.jpg", Fault::Input, "120 x 120 pixels, but stored are 8 x 8"),
     ] {
         let error = read(&formats.join(name)).unwrap_err();
         assert_eq!(error.fault, fault, "{error}");
         assert!(error.to_string().contains(name) && error.to_string().contains(said), "{error}");
         assert!(error.advice().is_some(), "{error}");
+    }
+}
+
+#[test]
+fn what_the_user_knows_of_the_object_takes_the_place_of_what_the_file_states() {
+    let folder = tempfile::tempdir().unwrap();
+    let stated = fff(false, false, Storage::Raw);
+    let known = Object { emissivity: Some(0.7), distance_m: Some(30.0), reflected_c: Some(-40.0) };
+    // The same, as a camera that was set so would have written it.
+    let mut set = stated.clone();
+    let camera = stated.windows(4).position(|four| four == 0.95f32.to_le_bytes()).unwrap();
+    for (at, value) in [0.7f32, 30.0, 233.15].into_iter().enumerate() {
+        set[camera + 4 * at..camera + 4 * at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    let path = file(folder.path(), "a.fff", &stated);
+    let options = Options { object: known, ..Options::default() };
+    let source = folder.path().to_string_lossy().into_owned();
+    let [first, whole] = [&*path.to_string_lossy(), &source]
+        .map(|source| open(source, None, &options).unwrap().next().unwrap().unwrap());
+    let expected = read(&file(folder.path(), "b.fff", &set)).unwrap().remove(0);
+    let plain = read(&path).unwrap().remove(0);
+    assert_eq!(first.data, whole.data);
+    for ((found, expected), plain) in first.data.iter().zip(&expected.data).zip(&plain.data) {
+        assert!((found - expected).abs() < 1e-3, "{found}, not {expected}");
+        assert!((found - plain).abs() > 1.0, "{found} is {plain}");
+    }
+
+    let mut inspect = program();
+    inspect.arg("inspect").arg(&path).args(["--emissivity", "0.7", "--distance", "30"]);
+    let said = text(&inspect.output().unwrap().stdout);
+    assert!(said.contains("emissivity 0.70 (given), distance 30.0 m (given)"), "{said}");
+    assert!(!said.contains("degC (given)"), "{said}");
+
+    picture(&folder.path().join("c.png"));
+    let png = folder.path().join("c.png").to_string_lossy().into_owned();
+    for (source, flag, value) in [
+        ("simulated", "--emissivity", "0.9"),
+        (&png, "--distance", "2"),
+        (&png, "--reflected", "-5"),
+    ] {
+        let output = program().args(["inspect", source, flag, value]).output().unwrap();
+        refused(&output, 2, flag);
+    }
+    for wrong in ["0", "1.1", "x"] {
+        let output = program().args(["inspect", source.as_str(), "--emissivity", wrong]).output();
+        assert_eq!(output.unwrap().status.code(), Some(2));
     }
 }
 
@@ -128,7 +182,7 @@ fn a_folder_of_radiometric_pictures_is_a_sequence_of_temperatures() {
     let frames: Vec<Frame> = sensor.collect::<Result<_>>().unwrap();
     let means: Vec<f64> = frames.iter().map(|frame| span(frame)[1].round()).collect();
     assert_eq!(means, [21.0, 11.0, 22.0, 22.0]);
-    assert_eq!(recognise(&source, 0).unwrap().name, "generic-rjpeg");
+    assert_eq!(recognise(&source, &Options::default()).unwrap().name, "generic-rjpeg");
 }
 
 #[test]
@@ -308,11 +362,12 @@ fn a_kelvin_profile_gets_kelvin_and_one_of_counts_is_refused() {
     bands[0].unit = wysiwyh::frame::Unit::Kelvin;
     (bands[0].scale, bands[0].offset) = (0.01, 100.0);
     profile.bands = wysiwyh::profile::Bands::Listed(bands);
-    let kelvin = Flir::open(&path, Some(&profile)).unwrap().next().unwrap().unwrap();
+    let kelvin =
+        Flir::open(&path, Some(&profile), Object::default()).unwrap().next().unwrap().unwrap();
     let difference = kelvin.data[(0, 1, 1)] - celsius.data[(0, 1, 1)];
     assert!((difference - 273.15).abs() < 1e-3, "{difference}");
     let counts = Profile::find("hituav-lwir").unwrap();
-    let error = Flir::open(&path, Some(&counts)).map(|_| ()).unwrap_err();
+    let error = Flir::open(&path, Some(&counts), Object::default()).map(|_| ()).unwrap_err();
     assert_eq!(error.fault, Fault::Usage);
     assert!(error.to_string().contains("temperatures"), "{error}");
 }
@@ -321,7 +376,8 @@ fn a_kelvin_profile_gets_kelvin_and_one_of_counts_is_refused() {
 fn what_the_camera_says_cannot_steer_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path(), "a.fff", &fff(true, false, Storage::Raw));
-    let description = Flir::open(&path, None).unwrap().source().description.clone();
+    let description =
+        Flir::open(&path, None, Object::default()).unwrap().source().description.clone();
     assert!(description.contains("Camera 7"), "{description:?}");
 }
 

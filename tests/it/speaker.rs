@@ -12,6 +12,7 @@ use realfft::RealFftPlanner;
 use tempfile::TempDir;
 use wysiwyh::live::{self, Settings, Summary};
 use wysiwyh::receiver::Receiver;
+use wysiwyh::sensor::Options;
 use wysiwyh::sink::guard::{CAP_LUFS, FLOOR_LUFS, Guard, RISE_DB};
 use wysiwyh::sink::{self, Recording};
 use wysiwyh::spectrum::{Layout, Preset};
@@ -420,6 +421,7 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
             span: None,
             polarity: None,
             seed: 0,
+            reading: Options::default(),
         },
         volume_db: None,
         sound: Some(wav.clone()),

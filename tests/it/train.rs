@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use wysiwyh::autoencoder::Part;
 use wysiwyh::dataset::Dataset;
 use wysiwyh::model::Model;
+use wysiwyh::sensor::Options;
 use wysiwyh::train::{Budget, Event, Settings, analytic, train};
 use wysiwyh::{Profile, evaluate};
 
@@ -18,7 +19,7 @@ fn watch(event: Event<'_>) -> ControlFlow<()> {
 
 fn fit(paths: &[String], sensor: &str, values: usize) -> (Dataset, Model) {
     let profile = Profile::find(sensor).unwrap();
-    let dataset = Dataset::read(paths, &profile, 1).unwrap();
+    let dataset = Dataset::read(paths, &profile, 1, &Options::default()).unwrap();
     let settings = Settings { values, seed: 1, ..Settings::default() };
     let model = analytic(&dataset, &profile, &settings, &mut watch).unwrap();
     println!("{:#?}", model.record().scores);
@@ -115,7 +116,7 @@ fn train_on_bars(
     let folder = bars();
     let profile = Profile::find("hituav-lwir").unwrap();
     let paths = [folder.path().display().to_string()];
-    let dataset = Dataset::read(&paths, &profile, 1).unwrap();
+    let dataset = Dataset::read(&paths, &profile, 1, &Options::default()).unwrap();
     let (noise, smallest_crop) = match part {
         Part::Both => (0.1, 0.8),
         Part::Decoder => (0.0, 1.0),

@@ -1,5 +1,7 @@
 //! From the counts of a FLIR camera to temperatures, and the air between.
 
+use crate::sensor::Object;
+
 /// Difference between the kelvin and the degree Celsius (BIPM, SI brochure).
 const CELSIUS_ZERO_K: f64 = 273.15;
 
@@ -72,6 +74,14 @@ impl Planck {
 }
 
 impl Radiometry {
+    /// Puts what `object` knows in the place of what the file says.
+    pub fn set(&mut self, object: Object) {
+        self.emissivity = object.emissivity.unwrap_or(self.emissivity);
+        self.distance_m = object.distance_m.unwrap_or(self.distance_m);
+        self.reflected_k =
+            object.reflected_c.map_or(self.reflected_k, |celsius| celsius + CELSIUS_ZERO_K);
+    }
+
     /// The temperature in degrees Celsius for each of `counts`, in f64
     /// throughout; NaN where the law has none.
     pub fn celsius(&self, counts: impl Iterator<Item = u16>) -> impl Iterator<Item = f32> {

@@ -8,9 +8,10 @@ use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
+use super::jpegls;
 use super::radiometry::{Air, Planck, Radiometry};
 use crate::error::{Error, Fault, Result};
-use crate::sensor::LIMIT;
+use crate::sensor::{LIMIT, Object};
 
 /// Length of the header in front of the directory.
 pub const HEADER: usize = 0x40;
@@ -120,14 +121,14 @@ impl Order {
 }
 
 impl Recording {
-    /// Reads the picture in `file`, which begins with its header; `path` is
-    /// for errors.
+    /// Reads the picture in `file`, which begins with its header, with what
+    /// `object` knows in place of what is stated there; `path` is for errors.
     ///
     /// # Errors
     ///
     /// If the records are damaged, incomplete, contradict each other, or are
     /// of a kind that is not read here.
-    pub fn read(file: &[u8], path: &Path) -> Result<Self> {
+    pub fn read(file: &[u8], path: &Path, object: Object) -> Result<Self> {
         let damaged = |what: &str| Error::input(path, what);
         let (place, order) =
             directory(file).ok_or_else(|| damaged("its temperatures have a damaged header"))?;
@@ -143,7 +144,9 @@ impl Recording {
             let (_, place) = entries(listed, order)
                 .find(|entry| entry.0 == kind)
                 .ok_or_else(|| damaged(&format!("has no record of its {name}")))?;
-            let bytes = file.get(place.clone()).ok_or_else(|| {
+            // What is missing of the pixels shows when they are decoded.
+            let end = if kind == RAW_DATA { place.end.min(file.len()) } else { place.end };
+            let bytes = file.get(place.start..end).ok_or_else(|| {
                 let end = file.len();
                 let what =
                     format!("the record of its {name} is {place:?}, but the last ends at {end}");
@@ -155,9 +158,10 @@ impl Recording {
         };
         let (camera, camera_order) = record(CAMERA_INFO, "camera")?;
         let (raw, raw_order) = record(RAW_DATA, "pixels")?;
-        let radiometry = radiometry(camera, camera_order).ok_or_else(|| {
+        let mut radiometry = radiometry(camera, camera_order).ok_or_else(|| {
             damaged(&format!("the record of its camera has only {} bytes", camera.len()))
         })?;
+        radiometry.set(object);
         check(&radiometry, path)?;
         let (rows, columns, counts) = pixels(raw, raw_order, path)?;
         let seconds = camera_order.u32(camera, 0x384).unwrap_or(0);
@@ -247,9 +251,8 @@ fn pixels(record: &[u8], order: Order, path: &Path) -> Result<(usize, usize, Vec
     let counts = if data.starts_with(PNG) {
         png(data, rows, columns, path)?
     } else if data.starts_with(JPEG_LS) {
-        let what = "stores its pixels as JPEG-LS, which is not read here";
-        return Err(Error::new(Fault::Unsupported, path.display(), what)
-            .hint("export it in FLIR's own program, as a SEQ file or as TIFF files"));
+        jpegls::decode(data, rows, columns)
+            .map_err(|what| damaged(format!("its JPEG-LS pixels are damaged: {what}")))?
     } else {
         let bytes = data.get(..pixels * 2).ok_or_else(|| {
             damaged(format!(

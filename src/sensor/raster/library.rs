@@ -22,7 +22,7 @@ const REMOTE_DRIVERS: &str =
     "HTTP WMS WMTS WCS OGCAPI STACTA STACIT PLMOSAIC PLSCENES NGW EEDAI DAAS";
 
 /// Prefixes of the paths that GDAL reads over the network.
-const REMOTE_PREFIXES: [&str; 8] =
+pub(crate) const REMOTE_PREFIXES: [&str; 8] =
     ["/vsicurl", "/vsis3", "/vsigs", "/vsiaz", "/vsiadls", "/vsioss", "/vsiswift", "/vsiwebhdfs"];
 
 /// The option that limits network paths to file names of certain endings.

@@ -1,0 +1,160 @@
+//! A first look at a raster from a process of its own.
+//!
+//! A call inside GDAL cannot be stopped, and the HDF libraries under it crash
+//! on some damaged files. So a program can name a helper with [`probe_with`]:
+//! it opens a raster before this process does, under limits of time and
+//! memory. Without a helper, as for users of the library, rasters are opened
+//! at once.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::raster::{Raster, library};
+use crate::error::{Error, Fault, Result};
+
+/// How long a helper may take to open a raster and read its first window.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What it may take of memory, in KiB: 1 GiB, and 400 MiB for the program and
+/// its libraries themselves.
+const MEMORY_KIB: u64 = (1024 + 400) << 10;
+
+/// Side of the first window in pixels; a whole block is decoded for it.
+const WINDOW: usize = 64;
+
+/// How often the helper is asked whether it is done.
+const REST: Duration = Duration::from_millis(5);
+
+static HELPER: OnceLock<(PathBuf, &'static str)> = OnceLock::new();
+
+/// From now on, rasters that could do harm are first opened by `program`,
+/// called with `verb` and the source's name, which shall do as [`answer`]
+/// does. The first call counts.
+pub fn probe_with(program: PathBuf, verb: &'static str) {
+    // A second helper would do the same.
+    let _ = HELPER.set((program, verb));
+}
+
+/// What a helper does: opens `source`, reads its first window, and gives what
+/// it has to print where that fails.
+///
+/// # Errors
+///
+/// If it fails: whose fault, what is wrong, and the hint, a line each.
+pub fn answer(source: &str) -> std::result::Result<(), String> {
+    let opened = Raster::open(source, None).and_then(|raster| {
+        raster.read(0, 0, raster.rows().min(WINDOW), raster.columns().min(WINDOW))
+    });
+    opened.map(drop).map_err(|error| {
+        let said = error.to_string();
+        let what = said.strip_prefix(&format!("{source}: ")).unwrap_or(&said);
+        let ours = error.fault == Fault::Unsupported;
+        // Nobody takes it from the pipe before the end, which holds 64 KiB.
+        let hint: String = error.advice().unwrap_or_default().chars().take(8_000).collect();
+        format!("{}\n{what}\n{hint}", u8::from(ours))
+    })
+}
+
+/// Lets the helper open `source`, if there is one and the source could do
+/// harm. What went well once is not tried again.
+///
+/// # Errors
+///
+/// If the helper crashes, takes too long, or cannot open it.
+pub(super) fn check(source: &str) -> Result<()> {
+    static HARMLESS: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+    let known = || HARMLESS.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some((program, verb)) = HELPER.get() else { return Ok(()) };
+    if is_plain(source) || known().as_ref().is_some_and(|known| known.contains(source)) {
+        return Ok(());
+    }
+    let Ok(mut child) = spawn(program, [verb, source].map(OsStr::new)) else {
+        // Where nothing can be started, nothing can be tried.
+        return Ok(());
+    };
+    let said = match wait(&mut child) {
+        None => {
+            let what = format!("takes longer than {} s to open", DEADLINE.as_secs());
+            return Err(Error::input(source, what).hint("the file is damaged: fetch it again"));
+        }
+        Some(status) if status.success() => {
+            known().get_or_insert_default().insert(source.to_owned());
+            return Ok(());
+        }
+        Some(status) if status.code() == Some(1) => heard(&mut child),
+        Some(_) => String::new(),
+    };
+    let mut lines = said.splitn(3, '\n');
+    let (Some(fault), Some(what)) = (lines.next(), lines.next()) else {
+        return Err(Error::input(source, "crashes the library that reads it")
+            .hint("the file is damaged: fetch it again"));
+    };
+    let fault = if fault == "1" { Fault::Unsupported } else { Fault::Input };
+    let error = Error::new(fault, source, what);
+    Err(match lines.next().map(str::trim).filter(|hint| !hint.is_empty()) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    })
+}
+
+/// Whether `source` is a TIFF file, by name or by its first bytes: on those,
+/// GDAL neither crashed nor hung in all that was tried, and there are archives
+/// of thousands of small ones, which a process each would take twice as long.
+/// Nor are remote files tried, which are as slow as their server.
+fn is_plain(source: &str) -> bool {
+    if library::REMOTE_PREFIXES.iter().any(|prefix| source.starts_with(prefix)) {
+        return true;
+    }
+    let path = Path::new(source);
+    match super::Content::of(path) {
+        Ok(content) => content == super::Content::Tiff,
+        Err(_) => {
+            let ending = path.extension().unwrap_or_default();
+            ["tif", "tiff"].iter().any(|tiff| ending.eq_ignore_ascii_case(tiff))
+        }
+    }
+}
+
+/// Starts `program` under the limit of memory, where there is a shell to set
+/// it.
+fn spawn(program: &Path, arguments: [&OsStr; 2]) -> std::io::Result<Child> {
+    let mut command = if cfg!(unix) {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -v {MEMORY_KIB}; exec \"$0\" \"$@\"")]).arg(program);
+        shell
+    } else {
+        Command::new(program)
+    };
+    let quiet = command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
+    quiet.stdout(Stdio::piped()).spawn()
+}
+
+/// Waits for the end of `child`; none where it did not come in time.
+fn wait(child: &mut Child) -> Option<ExitStatus> {
+    let started = Instant::now();
+    while started.elapsed() < DEADLINE {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status);
+        }
+        std::thread::sleep(REST);
+    }
+    // It may have ended this very moment.
+    let _ = child.kill();
+    let _ = child.wait();
+    None
+}
+
+/// What `child` printed.
+fn heard(child: &mut Child) -> String {
+    let mut said = Vec::new();
+    if let Some(out) = &mut child.stdout {
+        // What was printed before a failure counts.
+        let _ = out.take(1 << 16).read_to_end(&mut said);
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}
