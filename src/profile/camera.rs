@@ -42,7 +42,7 @@ pub struct Camera {
 #[serde(default, deny_unknown_fields)]
 pub struct Telemetry {
     /// A counter of frames, of two words, the low one first: equal counters
-    /// are the same picture.
+    /// are the same picture, once it has moved at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counter: Option<usize>,
     /// A word that is 1 while values are proportional to temperature, and 0
@@ -55,7 +55,8 @@ pub struct Telemetry {
     /// The band's scale for each value of `resolution`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scales: Vec<f64>,
-    /// A sign that the picture stands still because the camera calibrates.
+    /// A sign that the picture stands still because the camera calibrates;
+    /// without a counter that moves it does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibrating: Option<Sign>,
 }

@@ -269,7 +269,13 @@ fn note(bands: &[Band], listed: &[Band]) -> String {
 /// The device that `source` names.
 fn find(source: &str) -> Result<Device> {
     if let Some(profile) = camera::of_profile(source) {
-        let fitting = device::list().into_iter().find(|device| fit(&profile, device).is_some());
+        // What another profile fits better is likely to be something else.
+        let rank = |device: &Device| {
+            let is_best = best(device).is_some_and(|best| best.name == profile.name);
+            fit(&profile, device).map(|fit| (is_best, fit))
+        };
+        let devices = device::list().into_iter().rev();
+        let fitting = devices.filter(|device| rank(device).is_some()).max_by_key(rank);
         return fitting.ok_or_else(|| {
             Error::new(Fault::Device, source, "no camera of this kind is attached")
                 .hint("`wysiwyh sensors probe` lists the cameras that are")

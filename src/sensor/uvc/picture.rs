@@ -95,8 +95,19 @@ pub(super) struct Reader {
     listed: Vec<Band>,
     /// The bands as the first picture decided.
     bands: Option<Arc<[Band]>>,
-    /// What tells the picture before from the next.
-    before: Option<u64>,
+    before: Option<Mark>,
+    /// Whether the telemetry is alive: its counter has moved.
+    counts: bool,
+}
+
+/// What tells a picture from the one before.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// A hash of its bytes, where no two pictures are alike to the last bit:
+    /// those of thermal cameras are not, a webcam's of the dark may be.
+    bytes: Option<u64>,
+    /// The camera's own count.
+    counter: Option<u32>,
 }
 
 impl Reader {
@@ -126,7 +137,17 @@ impl Reader {
         }
         let stride = agreed.stride.max(layout.row_bytes(columns));
         let (camera, listed) = (camera.clone(), listed.to_vec());
-        Ok(Self { agreed, layout, stride, picture, camera, listed, bands: None, before: None })
+        Ok(Self {
+            agreed,
+            layout,
+            stride,
+            picture,
+            camera,
+            listed,
+            bands: None,
+            before: None,
+            counts: false,
+        })
     }
 
     /// How the pictures come.
@@ -160,15 +181,16 @@ impl Reader {
         }
         let words = self.telemetry_words(bytes);
         let telemetry = self.camera.telemetry.as_ref().filter(|_| !words.is_empty());
-        if let Some(mark) = self.mark(bytes, telemetry, &words)
-            && self.before.replace(mark) == Some(mark)
-        {
+        let counter = telemetry.and_then(|telemetry| telemetry.counter);
+        let stated = telemetry.and_then(|telemetry| stated(telemetry, &words));
+        let sign = telemetry.and_then(|telemetry| telemetry.calibrating);
+        let calibrating = sign.is_some_and(|sign| sign.is_in(&words));
+        if self.is_known(Mark { bytes: self.hash(bytes), counter: counter_in(&words, counter) }) {
             return Reading::Repeat;
         }
-        if telemetry.and_then(|t| t.calibrating).is_some_and(|sign| sign.is_in(&words)) {
+        if self.counts && calibrating {
             return Reading::Calibrating;
         }
-        let stated = telemetry.and_then(|telemetry| stated(telemetry, &words));
         let mut planes = match self.planes(bytes) {
             Ok(planes) => planes,
             Err(what) => return Reading::Broken(what),
@@ -223,21 +245,22 @@ impl Reader {
         pairs.map(|pair| word([pair[0], pair[1]])).collect()
     }
 
-    /// What tells this picture from others: the camera's counter, or the
-    /// bytes themselves, as no two thermal pictures are alike to the last bit.
-    /// A webcam's may be: of the dark.
-    fn mark(&self, bytes: &[u8], telemetry: Option<&Telemetry>, words: &[u16]) -> Option<u64> {
-        if let Some(at) = telemetry.and_then(|telemetry| telemetry.counter)
-            && let (Some(low), Some(high)) = (words.get(at), words.get(at + 1))
-        {
-            return Some(u64::from(*high) << 16 | u64::from(*low));
-        }
-        self.layout.word().map(|_| {
-            let mut hasher = DefaultHasher::new();
-            let [first, rows] = self.picture;
-            (first..first + rows).for_each(|row| hasher.write(self.row(bytes, row)));
-            hasher.finish()
-        })
+    /// Whether the picture of `mark` is the one before. A counter counts once
+    /// it has moved: some firmware may leave it alone.
+    fn is_known(&mut self, mark: Mark) -> bool {
+        let Some(before) = self.before.replace(mark) else { return false };
+        self.counts |= mark.counter != before.counter;
+        let same_bytes = mark.bytes.is_some() && mark.bytes == before.bytes;
+        same_bytes || (self.counts && mark.counter == before.counter)
+    }
+
+    /// See [`Mark::bytes`].
+    fn hash(&self, bytes: &[u8]) -> Option<u64> {
+        self.layout.word()?;
+        let mut hasher = DefaultHasher::new();
+        let [first, rows] = self.picture;
+        (first..first + rows).for_each(|row| hasher.write(self.row(bytes, row)));
+        Some(hasher.finish())
     }
 
     /// The bytes of a row, without what pads it.
@@ -301,6 +324,12 @@ enum Values {
     Linear(Option<f64>),
     /// Of no unit.
     Counts,
+}
+
+/// The counter of two words at `place`, the low one first.
+fn counter_in(words: &[u16], place: Option<usize>) -> Option<u32> {
+    let (low, high) = (words.get(place?)?, words.get(place? + 1)?);
+    Some(u32::from(*high) << 16 | u32::from(*low))
 }
 
 /// What `words` say, if they make sense.
@@ -459,18 +488,24 @@ mod tests {
     fn the_same_counter_is_the_same_picture_and_a_shutter_is_none() {
         let mut reader = reader("lepton3", agreed("Y16 ", 160, 122, 320));
         let linear = [(208, 1), (209, 1), (3, 0)];
-        let frame = |counter: u16, status: u16| {
+        let frame = |counter: u16, status: u16, pixel: u8| {
             let mut words = linear.to_vec();
             words.extend([(20, counter), (21, 7), (3, status)]);
-            lepton(122, &words)
+            let mut frame = lepton(122, &words);
+            frame[0] = pixel;
+            frame
         };
-        picture(reader.read(&frame(1, 0x30)));
-        assert_eq!(reader.read(&frame(1, 0x30)), Reading::Repeat);
-        assert_eq!(reader.read(&frame(2, 0x20)), Reading::Calibrating);
-        picture(reader.read(&frame(3, 0x30)));
-        assert!(matches!(reader.read(&frame(4, 0x30)[..1000]), Reading::Broken(_)));
+        // As long as the counter has not moved, nothing is believed of it.
+        picture(reader.read(&frame(1, 0x20, 1)));
+        picture(reader.read(&frame(1, 0x20, 2)));
+        assert_eq!(reader.read(&frame(1, 0x30, 2)), Reading::Repeat);
+        assert_eq!(reader.read(&frame(2, 0x30, 2)), Reading::Repeat);
+        assert_eq!(reader.read(&frame(2, 0x30, 3)), Reading::Repeat);
+        assert_eq!(reader.read(&frame(3, 0x20, 4)), Reading::Calibrating);
+        picture(reader.read(&frame(4, 0x30, 5)));
+        assert!(matches!(reader.read(&frame(5, 0x30, 6)[..1000]), Reading::Broken(_)));
         reader.forget();
-        picture(reader.read(&frame(3, 0x30)));
+        picture(reader.read(&frame(4, 0x30, 5)));
     }
 
     #[test]
