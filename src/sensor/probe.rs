@@ -6,7 +6,7 @@
 //! memory. Without a helper, as for users of the library, rasters are opened
 //! at once.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -61,45 +61,51 @@ pub fn answer(source: &str) -> std::result::Result<(), String> {
 }
 
 /// Lets the helper open `source`, if there is one and the source could do
-/// harm. What went well once is not tried again.
+/// harm. What it found once holds for the rest of the process.
 ///
 /// # Errors
 ///
 /// If the helper crashes, takes too long, or cannot open it.
 pub(super) fn check(source: &str) -> Result<()> {
-    static HARMLESS: Mutex<Option<HashSet<String>>> = Mutex::new(None);
-    let known = || HARMLESS.lock().unwrap_or_else(PoisonError::into_inner);
+    static VERDICTS: Mutex<BTreeMap<String, Option<String>>> = Mutex::new(BTreeMap::new());
+    let verdicts = || VERDICTS.lock().unwrap_or_else(PoisonError::into_inner);
     let Some((program, verb)) = HELPER.get() else { return Ok(()) };
-    if is_plain(source) || known().as_ref().is_some_and(|known| known.contains(source)) {
+    if is_plain(source) {
         return Ok(());
     }
-    let Ok(mut child) = spawn(program, [verb, source].map(OsStr::new)) else {
-        // Where nothing can be started, nothing can be tried.
-        return Ok(());
-    };
-    let said = match wait(&mut child) {
+    let known = verdicts().get(source).cloned();
+    let verdict = match known {
+        Some(verdict) => verdict,
         None => {
-            let what = format!("takes longer than {} s to open", DEADLINE.as_secs());
-            return Err(Error::input(source, what).hint("the file is damaged: fetch it again"));
+            // Where nothing can be started, nothing can be tried.
+            let Ok(child) = spawn(program, [verb, source].map(OsStr::new)) else { return Ok(()) };
+            let verdict = judge(child);
+            verdicts().insert(source.to_owned(), verdict.clone());
+            verdict
         }
-        Some(status) if status.success() => {
-            known().get_or_insert_default().insert(source.to_owned());
-            return Ok(());
-        }
-        Some(status) if status.code() == Some(1) => heard(&mut child),
-        Some(_) => String::new(),
     };
-    let mut lines = said.splitn(3, '\n');
-    let (Some(fault), Some(what)) = (lines.next(), lines.next()) else {
-        return Err(Error::input(source, "crashes the library that reads it")
-            .hint("the file is damaged: fetch it again"));
-    };
-    let fault = if fault == "1" { Fault::Unsupported } else { Fault::Input };
-    let error = Error::new(fault, source, what);
-    Err(match lines.next().map(str::trim).filter(|hint| !hint.is_empty()) {
+    let Some(said) = verdict else { return Ok(()) };
+    let mut lines = said.splitn(3, '\n').map(str::trim);
+    let fault = if lines.next() == Some("1") { Fault::Unsupported } else { Fault::Input };
+    let error = Error::new(fault, source, lines.next().unwrap_or("cannot be opened"));
+    Err(match lines.next().filter(|hint| !hint.is_empty()) {
         Some(hint) => error.hint(hint),
         None => error,
     })
+}
+
+/// What is wrong with the raster that `child` opens, as [`answer`] puts it;
+/// none where it opened it.
+fn judge(mut child: Child) -> Option<String> {
+    let damaged = |what: &str| Some(format!("0\n{what}\nthe file is damaged: fetch it again"));
+    match wait(&mut child) {
+        None => damaged(&format!("takes longer than {} s to open", DEADLINE.as_secs())),
+        Some(status) if status.success() => None,
+        Some(status) => match heard(&mut child) {
+            said if status.code() == Some(1) && said.contains('\n') => Some(said),
+            _ => damaged("crashes the library that reads it"),
+        },
+    }
 }
 
 /// Whether `source` is a TIFF file, by name or by its first bytes: on those,

