@@ -97,6 +97,14 @@ impl Receiver {
         Some((0..rough.len()).map(smooth).collect())
     }
 
+    /// Power of the noise in each bin of frame `slot` by that frame alone: see
+    /// [`Receiver::noise`].
+    pub fn own_noise(&mut self, samples: &[f32], slot: usize) -> Option<Vec<f64>> {
+        let mut rough = vec![0.0; Spectrum::BINS];
+        self.add_noise(samples, slot, &mut rough)?;
+        Some(rough)
+    }
+
     /// Adds a rough estimate of the noise in frame `slot` to `power`.
     fn add_noise(&mut self, samples: &[f32], slot: usize, power: &mut [f64]) -> Option<()> {
         const APART: usize = JOIN / 2;

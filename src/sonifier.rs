@@ -246,7 +246,8 @@ impl Sonifier {
     pub fn hear(&mut self, samples: &[f32], slot: usize) -> Option<Vec<f32>> {
         let mut spectrum = self.receiver.spectrum(samples, slot)?;
         let mut noise = self.receiver.noise(samples, slot)?;
-        if self.layout.is_silent(&spectrum, &noise) {
+        // Neighbours may be much louder, and so be their noise.
+        if self.layout.is_silent(&spectrum, &self.receiver.own_noise(samples, slot)?) {
             return None;
         }
         if let Some(response) = &self.response {

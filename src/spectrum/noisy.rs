@@ -74,7 +74,7 @@ impl Observation {
 
 /// What is heard is silence where it has no more than so many times the power
 /// of the noise.
-const SILENCE: f64 = 2.0;
+const SILENCE: f64 = 1.5;
 
 /// Steps of the likelihood of a blurred value.
 const STEPS: usize = 48;
