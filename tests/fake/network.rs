@@ -154,6 +154,8 @@ mod gige {
         let between = |pair: &[usize]| forward(pair[0], pair[1]) - 1;
         let first = numbers.windows(2).map(between).next().unwrap_or(0);
         let rest: usize = numbers.windows(2).map(between).skip(1).sum();
-        (numbers, rest..=rest + first)
+        // The camera goes from 65535 to 0, and shows both alike.
+        let around = usize::from(numbers.windows(2).any(|pair| pair[1] < pair[0]));
+        (numbers, rest..=rest + first + around)
     }
 }
