@@ -16,10 +16,17 @@ use crate::spectrum::{Mapping, Preset};
 /// Difference between the kelvin and the degree Celsius (BIPM, SI brochure).
 const CELSIUS_ZERO_K: f64 = 273.15;
 
-/// What a span is learned from: so many pictures of a source with a clock,
-/// which somebody may be waiting for, and so many of any other.
+/// What a span is learned from: so many pictures of a camera or a pipe, as
+/// somebody is waiting for the sound, and so many of what is recorded.
 const FIRST_OF_STREAM: usize = 3;
-const FIRST_OF_FILES: usize = 64;
+const FIRST_OF_RECORDING: usize = 64;
+
+/// But of no more values than this, of 4 bytes each.
+const FIRST_VALUES: usize = 32 << 20;
+
+/// A span that pictures with a clock show is widened by this share of itself
+/// on either side: what comes later goes beyond what came first.
+const WIDER: f64 = 0.25;
 
 /// A user's choice of model and sound; what is `None` follows the source.
 #[derive(Clone, Debug)]
@@ -41,6 +48,9 @@ pub struct Voice {
     /// from the rest.
     pub reading: Options,
 }
+
+/// A source, and per band the values that mean 0 and 1.
+type Ranged = (Box<dyn Sensor>, Vec<[f64; 2]>);
 
 /// A source that is open, and who speaks for it.
 #[derive(Debug)]
@@ -90,13 +100,8 @@ impl Voice {
         let range: Vec<[f64; 2]> = match stated.iter().copied().collect() {
             Some(range) => range,
             None => {
-                let count = match sensor.source().period_s {
-                    Some(_) => FIRST_OF_STREAM,
-                    None => FIRST_OF_FILES,
-                };
-                let peeked = sensor::Peeked::at(sensor, count)?;
-                let found = dataset::percentiles(peeked.first(), bands.len());
-                sensor = Box::new(peeked);
+                let found;
+                (sensor, found) = first_range(source, sensor)?;
                 stated.iter().zip(found).map(|(stated, found)| stated.unwrap_or(found)).collect()
             }
         };
@@ -165,6 +170,25 @@ impl Voice {
         }
         Ok(sonifier)
     }
+}
+
+/// The values that mean 0 and 1 in each band by what `sensor`, opened from
+/// `source`, shows first; it shows that all the same.
+fn first_range(source: &str, sensor: Box<dyn Sensor>) -> Result<Ranged> {
+    let found = sensor.source();
+    let (bands, clock) = (found.bands.len(), found.period_s.is_some());
+    let values = bands * found.rows * found.columns;
+    let count = match sensor.losses().is_some() || !sensor::is_repeatable(source) {
+        true => FIRST_OF_STREAM,
+        false => FIRST_OF_RECORDING.min(FIRST_VALUES / values.max(1)).max(1),
+    };
+    let peeked = sensor::Peeked::at(sensor, count)?;
+    let mut range = dataset::percentiles(peeked.first(), bands);
+    for [low, high] in range.iter_mut().filter(|_| clock) {
+        let wider = WIDER * (*high - *low);
+        (*low, *high) = (*low - wider, *high + wider);
+    }
+    Ok((Box::new(peeked), range))
 }
 
 /// `profile` with the model that ships for it, if one does.
@@ -271,7 +295,8 @@ fn marks(matching: &Match) -> usize {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Span {
     /// `auto`: the first and the last percentile of the first pictures, per
-    /// band. They hold for the whole sound.
+    /// band, and somewhat more where pictures have a clock. They hold for the
+    /// whole sound.
     Auto,
     /// `LO..HI`.
     Fixed(Interval),

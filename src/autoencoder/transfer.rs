@@ -11,7 +11,7 @@ use ndarray::{Array1, Array2, Axis};
 
 use super::linear::{Linear, Moments, SPECTRAL_COMPONENTS, by_variance, eigen, energy};
 use crate::error::Result;
-use crate::frame::Band;
+use crate::frame::{Band, Unit};
 use faer::Mat;
 
 /// Beyond the first and last centre wavelength of a model, its outermost
@@ -50,7 +50,7 @@ impl Mixing {
     /// A band lies between the two of `old` that are next in wavelength, and
     /// follows from them linearly; a single band of `old` speaks for any
     /// single band. Values of the same unit keep their physical meaning.
-    /// Others are taken to fill their range as the percentiles of a normal
+    /// Others, and counts, which mean something else in every camera, are taken to fill their range as the percentiles of a normal
     /// distribution would.
     pub fn between(linear: &Linear, old: Sight<'_>, new: Sight<'_>) -> Self {
         let mut weights = Array2::zeros((new.bands.len(), old.bands.len()));
@@ -62,7 +62,8 @@ impl Mixing {
             if neighbours.is_empty() {
                 continue;
             }
-            let physical = neighbours.iter().all(|&(i, _)| old.bands[i].unit == band.unit);
+            let alike = neighbours.iter().all(|&(i, _)| old.bands[i].unit == band.unit);
+            let physical = alike && band.unit != Unit::Counts;
             let mean: f32 = neighbours.iter().map(|&(i, w)| w * linear.band_mean[i]).sum();
             let deviation: f32 = neighbours.iter().map(|&(i, w)| w * deviations[i]).sum();
             if !physical {
@@ -273,7 +274,6 @@ mod tests {
 
     use super::*;
     use crate::autoencoder::{Autoencoder, read};
-    use crate::frame::Unit;
     use crate::random::Random;
 
     /// Bands at 1, 2, 3 .. um.
@@ -370,6 +370,24 @@ mod tests {
         let spread = flat.map(|p| f64::from(p.mean().unwrap())).sum::<f64>() / 20.0;
         unseen.iter_mut().for_each(|p| p.mapv_inplace(|v| v + 0.1));
         assert!(error(&seen, &unseen) < 0.3 * spread, "{} {spread}", error(&seen, &unseen));
+    }
+
+    #[test]
+    fn counts_of_two_cameras_do_not_compare() {
+        let one = keep(&scenes(1, 50), &[0]);
+        let linear = trained(&one);
+        let counts = [Band::new("a", Unit::Counts)];
+        let [old, new] = [[0.0, 255.0], [2600.0, 2700.0]];
+        let sight = |range| Sight { bands: &counts, range };
+        let mixing = Mixing::between(&linear, sight(&[old][..]), sight(&[new][..]));
+        let mean = mixing.weights[(0, 0)] * linear.band_mean[0] + mixing.offset[0];
+        assert!((mean - MEAN).abs() < 1e-5, "{mean}");
+        // What has a meaning keeps it.
+        let celsius = [Band::new("a", Unit::Celsius)];
+        let sight = |range| Sight { bands: &celsius, range };
+        let mixing =
+            Mixing::between(&linear, sight(&[[10.0, 30.0]][..]), sight(&[[20.0, 25.0]][..]));
+        assert_eq!((mixing.weights[(0, 0)], mixing.offset[0]), (4.0, -2.0));
     }
 
     #[test]

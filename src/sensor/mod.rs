@@ -554,6 +554,10 @@ impl Sensor for Peeked {
     fn source(&self) -> &Source {
         &self.source
     }
+
+    fn losses(&self) -> Option<Losses> {
+        self.sensor.losses()
+    }
 }
 
 /// Red, green and blue of an ordinary camera; the wavelengths are nominal.
