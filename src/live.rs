@@ -15,12 +15,18 @@
 //! While a camera is away (unplugged, or without anything new for two
 //! seconds), its last picture fades, and slots go by in silence; when it is
 //! back, its pictures fade in.
+//!
+//! Whoever listens may ask for something by a [`Command`]. It is done by the
+//! slot clock at the start of a slot, and answered in a sentence.
 
 mod capture;
+mod command;
+mod glance;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Fault, Result};
@@ -30,12 +36,22 @@ use crate::recorder::{Recorder, Target};
 use crate::sensor::Source;
 use crate::sensor::camera::Losses;
 use crate::session;
+use crate::sink::guard::VOLUMES_DB;
 use crate::sink::{self, FileSink, Format, Header, Sink, Speaker};
 use crate::sonifier::{Sonifier, Sound};
 use crate::synth::{JOIN, SAMPLE_RATE, SLOT_S};
 use crate::voice::{Ready, Voice};
 
 use self::capture::{Newest, Taken, capture};
+use self::glance::glance;
+
+pub use self::command::{Command, HELP, Keys};
+
+/// By how much one command changes the volume, in dB.
+const VOLUME_STEP_DB: f32 = 3.0;
+
+/// A status tells the latency of so many frames: ten seconds.
+const RECENT: usize = 100;
 
 /// The next slot is made when no more than this waits for the speaker: time
 /// to encode a frame, and some to spare for a busy machine.
@@ -99,14 +115,20 @@ pub struct Heard {
 }
 
 /// Plays `settings.source` until it ends, `settings.slots` are over, or `stop`
-/// is true. Plain sentences about what will be heard go to `say`.
+/// is true. Plain sentences about what will be heard go to `say`, and so do the
+/// answers to `commands`.
 ///
 /// # Errors
 ///
 /// If the source, the model or a file is unusable; if there is neither a
 /// speaker nor a file; or if one of them fails on the way. Files are closed
 /// whole all the same.
-pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) -> Result<Summary> {
+pub fn run(
+    settings: &Settings,
+    commands: &Receiver<Command>,
+    stop: &AtomicBool,
+    say: &mut dyn FnMut(&str),
+) -> Result<Summary> {
     let Ready { sensor, mut sonifier } = settings.voice.ready(&settings.source, None)?;
     let source = sensor.source().clone();
     let mut outputs = Outputs::open(settings, &source, &sonifier, say)?;
@@ -122,6 +144,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
     };
     let played = Player {
         slots: settings.slots,
+        commands,
         newest: &newest,
         sonifier: &mut sonifier,
         outputs: &mut outputs,
@@ -163,6 +186,7 @@ fn expectation(source: &Source, sonifier: &Sonifier) -> String {
 /// Plays one frame after another to the outputs.
 struct Player<'a> {
     slots: Option<u64>,
+    commands: &'a Receiver<Command>,
     newest: &'a Newest,
     sonifier: &'a mut Sonifier,
     outputs: &'a mut Outputs,
@@ -179,13 +203,21 @@ impl Player<'_> {
         let mut current: Option<(Frame, Instant)> = None;
         let mut absence: Option<Absence> = None;
         let mut clock = Clock::default();
-        let over = |slots: u64| self.slots.is_some_and(|most| slots >= most);
+        let most = self.slots;
+        let over = |slots: u64| most.is_some_and(|most| slots >= most);
         while !stop.load(Ordering::Relaxed) && !over(self.outputs.summary.slots) {
             clock.wait(self.outputs.speaker.as_deref_mut(), stop);
+            while let Ok(command) = self.commands.try_recv() {
+                if command == Command::Quit {
+                    return Ok(());
+                }
+                let seen = current.as_ref().map(|(frame, _)| frame);
+                self.obey(command, seen, absence.is_some(), say);
+            }
             // Only a source with a clock may be slower than the slots.
             let wait = current.is_none() || source.period_s.is_none();
             let mut fresh = false;
-            match self.newest.take(wait, stop) {
+            match self.newest.take(wait) {
                 Taken::Frame(frame, arrived) => {
                     current = Some((frame, arrived));
                     fresh = true;
@@ -193,6 +225,7 @@ impl Player<'_> {
                         absence.end(say);
                     }
                 }
+                Taken::Nothing if wait => continue,
                 Taken::Nothing => {}
                 Taken::Away(error) => absence.get_or_insert_with(Absence::begin).tell(&error, say),
                 Taken::End => return Ok(()),
@@ -208,6 +241,90 @@ impl Player<'_> {
             clock.slots += 1;
         }
         Ok(())
+    }
+
+    /// Does what a listener asks for, and answers. `seen` is the picture that
+    /// was sent last; the camera may be `away` since then.
+    fn obey(
+        &mut self,
+        command: Command,
+        seen: Option<&Frame>,
+        away: bool,
+        say: &mut dyn FnMut(&str),
+    ) {
+        let level = self.sonifier.level();
+        match command {
+            Command::Mute => say(self.outputs.mute()),
+            Command::Louder => say(&self.outputs.turn(VOLUME_STEP_DB)),
+            Command::Quieter => say(&self.outputs.turn(-VOLUME_STEP_DB)),
+            Command::More => say(&self.resolve(level.saturating_mul(2))),
+            Command::Less => say(&self.resolve(level / 2)),
+            Command::Mark => say(&self.outputs.mark()),
+            Command::Status => say(&self.status(away)),
+            Command::Where => match seen {
+                None => say("There is no picture yet."),
+                Some(frame) if away => {
+                    say(&format!("The camera is away. Its last picture: {}", glance(frame)));
+                }
+                Some(frame) => say(&glance(frame)),
+            },
+            Command::Help => HELP.iter().for_each(|line| say(line)),
+            // The slot clock ends by it.
+            Command::Quit => {}
+        }
+    }
+
+    /// Makes the sound as fine as `level` groups, if it can.
+    fn resolve(&mut self, level: usize) -> String {
+        let before = self.sonifier.level();
+        self.sonifier.set_level(level);
+        let (now, most) = (self.sonifier.level(), self.sonifier.layout().mapping().values);
+        let bound = match now {
+            _ if now != before => "",
+            1 => ", the coarsest",
+            _ => ", the finest",
+        };
+        let text = format!("{now} of {most} groups{bound}.");
+        if now != before {
+            self.outputs.note(&text);
+        }
+        text
+    }
+
+    /// How it goes, in a sentence or two.
+    fn status(&self, away: bool) -> String {
+        let Summary { slots, repeated, silent, .. } = self.outputs.summary;
+        let (dropped, losses) = {
+            let state = self.newest.lock();
+            (state.dropped, state.losses.clone())
+        };
+        let (level, most) = (self.sonifier.level(), self.sonifier.layout().mapping().values);
+        let mut text = format!(
+            "{:.1} s; {}; {level} of {most} groups; {slots} sound frames sent, {dropped} pictures \
+             left out, {repeated} sound frames repeated",
+            self.outputs.time_s(),
+            self.outputs.loudness(),
+        );
+        if silent > 0 {
+            text += &format!(", {silent} faded or silent");
+        }
+        if let Some(speaker) = &self.outputs.speaker {
+            text += &format!("; gaps in the sound: {}", speaker.underruns());
+            let latencies_s = &self.outputs.latencies_s;
+            let recent = latencies_s.len().saturating_sub(RECENT);
+            let mut recent_s = latencies_s.get(recent..).unwrap_or_default().to_vec();
+            if let Some([median_s, _]) = percentiles(&mut recent_s) {
+                text += &format!("; latency {:.0} ms", median_s * 1e3);
+            }
+        }
+        text.push('.');
+        if let Some(lost) = losses.as_ref().and_then(Losses::sentence) {
+            text += &format!(" {lost}");
+        }
+        if away {
+            text += " The camera is away.";
+        }
+        text
     }
 }
 
@@ -275,6 +392,10 @@ struct Outputs {
     header: Header,
     summary: Summary,
     latencies_s: Vec<f64>,
+    /// What the speaker was asked for.
+    volume_db: f32,
+    muted: bool,
+    marks: u64,
 }
 
 impl Outputs {
@@ -310,7 +431,68 @@ impl Outputs {
             say(&format!("The session is recorded to {}.", path.display()));
         }
         let summary = Summary::default();
-        Ok(Self { speaker, file, recorder, header, summary, latencies_s: vec![] })
+        let volume_db = settings.volume_db.unwrap_or_default();
+        Ok(Self {
+            speaker,
+            file,
+            recorder,
+            header,
+            summary,
+            latencies_s: vec![],
+            volume_db,
+            muted: false,
+            marks: 0,
+        })
+    }
+
+    /// Seconds since the end of the lead-in, as files and sessions count them.
+    fn time_s(&self) -> f64 {
+        self.summary.slots as f64 * SLOT_S
+    }
+
+    /// Silences the speaker, or ends that; files go on.
+    fn mute(&mut self) -> &'static str {
+        let Some(speaker) = &self.speaker else { return "Nothing is played." };
+        self.muted = !self.muted;
+        speaker.set_muted(self.muted);
+        if self.muted { "Muted." } else { "Not muted." }
+    }
+
+    /// Changes the speaker's volume by `step_db`, within its bounds.
+    fn turn(&mut self, step_db: f32) -> String {
+        let Some(speaker) = &self.speaker else { return "Nothing is played.".to_owned() };
+        let [low, high] = VOLUMES_DB;
+        self.volume_db = (self.volume_db + step_db).clamp(low, high);
+        speaker.set_volume(self.volume_db);
+        let bound = match self.volume_db {
+            volume_db if volume_db == low => ", the lowest",
+            volume_db if volume_db == high => ", the highest",
+            _ => "",
+        };
+        format!("Volume {} dB{bound}{}.", self.volume_db, if self.muted { ", muted" } else { "" })
+    }
+
+    /// How loud the speaker is, in words.
+    fn loudness(&self) -> String {
+        match (&self.speaker, self.muted) {
+            (None, _) => "nothing is played".to_owned(),
+            (Some(_), true) => format!("volume {} dB, muted", self.volume_db),
+            (Some(_), false) => format!("volume {} dB", self.volume_db),
+        }
+    }
+
+    /// Marks this moment.
+    fn mark(&mut self) -> String {
+        self.marks += 1;
+        self.note(&format!("Mark {}", self.marks));
+        format!("Mark {} at {:.1} s.", self.marks, self.time_s())
+    }
+
+    /// Notes `text` in the session, if there is one.
+    fn note(&self, text: &str) {
+        if let Some(recorder) = &self.recorder {
+            recorder.mark(self.summary.slots, self.time_s(), text);
+        }
     }
 
     /// Sends one slot. `arrived` is when its frame came, if it is a new one.

@@ -428,7 +428,9 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
         rrd: None,
         slots: None,
     };
-    let summary = live::run(&settings, &AtomicBool::new(false), &mut |_| {}).unwrap();
+    let (_, commands) = std::sync::mpsc::channel();
+    let stop = AtomicBool::new(false);
+    let summary = live::run(&settings, &commands, &stop, &mut |_| {}).unwrap();
     (summary, sink::read(&wav).unwrap())
 }
 
