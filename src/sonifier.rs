@@ -429,4 +429,43 @@ mod tests {
         }
         assert!((levels[13] - levels[0]).abs() < 1.5 && levels[6] < -150.0, "{levels:?}");
     }
+
+    #[test]
+    fn a_coarser_level_is_read_by_the_receiver_of_the_full_code() {
+        let model = Model::shipped("simulated-lwir").unwrap();
+        let mapping = Mapping::preset(Preset::Data, model.profile().frequencies_hz);
+        let values = mapping.values;
+        let mut sonifier = Sonifier::new(model, mapping, 1).unwrap();
+        let frame = Simulated::new(1, None).unwrap().next().unwrap().unwrap();
+        let levels = [values, 16, 2, 1];
+        let (mut samples, mut sounds) = (vec![], vec![]);
+        for level in levels {
+            sonifier.set_level(level);
+            assert_eq!(sonifier.level(), level);
+            sounds.push(sonifier.sonify(&frame).unwrap());
+            samples.extend(&sounds[sounds.len() - 1].samples);
+        }
+        samples.extend(sonifier.finish());
+        let all = sonifier.model.autoencoder();
+        let leading = all.components_of_code(&sounds[0].code, values);
+        for (slot, (level, sound)) in levels.into_iter().zip(&sounds).enumerate() {
+            let heard = sonifier.hear(&samples, slot).unwrap();
+            for (a, b) in heard.iter().zip(&sound.code) {
+                assert!((a - b).abs() < 1e-3, "level {level}: {a} is not {b}");
+            }
+            for group in sound.code.chunks(values / level) {
+                assert!(group.iter().all(|value| (value - group[0]).abs() < 1e-5), "{level}");
+            }
+            // It holds the leading components, as they were, and no others.
+            let kept = sonifier.model.autoencoder().components_of_code(&sound.code, values);
+            for (index, (a, b)) in kept.iter().zip(&leading).enumerate() {
+                let due = if index < level { *b } else { 0.0 };
+                assert!((a - due).abs() < 1e-2, "level {level}, component {index}: {a}, {due}");
+            }
+        }
+        for (asked, given) in [(0, 1), (3, 2), (usize::MAX, values)] {
+            sonifier.set_level(asked);
+            assert_eq!(sonifier.level(), given);
+        }
+    }
 }

@@ -498,6 +498,36 @@ mod tests {
     }
 
     #[test]
+    fn muting_fades_and_coming_back_is_like_the_start() {
+        for (volume_db, period) in [(0.0, 3 * SECOND), (20.0, 3 * SECOND), (20.0, SECOND / 5)] {
+            let mut output = noise(12.0);
+            let mut guard = Guard::new(volume_db);
+            for (n, part) in output.chunks_mut(480).enumerate() {
+                guard.set_muted((480 * n / period) % 2 == 1);
+                guard.process(part);
+            }
+            check(&format!("muted at {volume_db} dB, every {period} samples"), &output);
+            if period == 3 * SECOND {
+                let fade = period + SECOND / 5 + DELAY + BLOCK;
+                assert!(output[fade..2 * period].iter().all(|&s| s == 0.0), "not silent");
+                let peak = |part: &[f32]| part.iter().fold(0f32, |most, s| most.max(s.abs()));
+                for at in (period - BLOCK..fade - 2 * BLOCK).step_by(BLOCK) {
+                    let (now, next) =
+                        (peak(&output[at..at + BLOCK]), peak(&output[at + BLOCK..at + 2 * BLOCK]));
+                    assert!(next > 0.5 * now || now < 0.002, "{now}, then {next}");
+                }
+            }
+        }
+        // A device that comes while it is muted hears nothing.
+        let (mut output, mut guard) = (noise(1.0), Guard::new(0.0));
+        guard.set_muted(true);
+        guard.process(&mut output);
+        guard.restart();
+        guard.process(&mut output);
+        assert!(output.iter().all(|&s| s.abs() < 1e-6));
+    }
+
+    #[test]
     fn nothing_passes_that_is_too_loud_or_too_sudden() {
         let silence = vec![0.0; 2 * SECOND];
         let after = |sound: Vec<f32>| [silence.clone(), sound].concat();
