@@ -1,6 +1,7 @@
 //! The command line: one file per verb, each with its arguments and what it
 //! says. The work itself is done in the library.
 
+mod console;
 mod convert;
 mod demo;
 mod evaluate;
@@ -211,6 +212,7 @@ pub static STOP: AtomicBool = AtomicBool::new(false);
 pub fn stop_on_ctrl_c() {
     let handler = || {
         if STOP.swap(true, Ordering::Relaxed) {
+            console::restore_terminal();
             std::process::exit(1);
         }
     };

@@ -15,27 +15,43 @@
 //! While a camera is away (unplugged, or without anything new for two
 //! seconds), its last picture fades, and slots go by in silence; when it is
 //! back, its pictures fade in.
+//!
+//! Whoever listens may ask for something by a [`Command`]. It is done by the
+//! slot clock at the start of a slot, and answered in a sentence.
 
 mod capture;
+mod command;
+mod glance;
+mod outputs;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::profile::Polarity;
-use crate::recorder::{Recorder, Target};
 use crate::sensor::Source;
 use crate::sensor::camera::Losses;
-use crate::session;
-use crate::sink::{self, FileSink, Format, Header, Sink, Speaker};
-use crate::sonifier::{Sonifier, Sound};
-use crate::synth::{JOIN, SAMPLE_RATE, SLOT_S};
+use crate::sink::Speaker;
+use crate::sonifier::Sonifier;
+use crate::synth::SLOT_S;
 use crate::voice::{Ready, Voice};
 
 use self::capture::{Newest, Taken, capture};
+use self::glance::glance;
+use self::outputs::{Outputs, percentiles};
+
+pub use self::command::{Command, HELP, Keys};
+pub(crate) use self::outputs::open_speaker;
+
+/// By how much one command changes the volume, in dB.
+const VOLUME_STEP_DB: f32 = 3.0;
+
+/// A status tells the latency of so many frames: ten seconds.
+const RECENT: usize = 100;
 
 /// The next slot is made when no more than this waits for the speaker: time
 /// to encode a frame, and some to spare for a busy machine.
@@ -99,14 +115,20 @@ pub struct Heard {
 }
 
 /// Plays `settings.source` until it ends, `settings.slots` are over, or `stop`
-/// is true. Plain sentences about what will be heard go to `say`.
+/// is true. Plain sentences about what will be heard go to `say`, and so do the
+/// answers to `commands`.
 ///
 /// # Errors
 ///
 /// If the source, the model or a file is unusable; if there is neither a
 /// speaker nor a file; or if one of them fails on the way. Files are closed
 /// whole all the same.
-pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) -> Result<Summary> {
+pub fn run(
+    settings: &Settings,
+    commands: &Receiver<Command>,
+    stop: &AtomicBool,
+    say: &mut dyn FnMut(&str),
+) -> Result<Summary> {
     let Ready { sensor, mut sonifier } = settings.voice.ready(&settings.source, None)?;
     let source = sensor.source().clone();
     let mut outputs = Outputs::open(settings, &source, &sonifier, say)?;
@@ -122,6 +144,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
     };
     let played = Player {
         slots: settings.slots,
+        commands,
         newest: &newest,
         sonifier: &mut sonifier,
         outputs: &mut outputs,
@@ -163,6 +186,7 @@ fn expectation(source: &Source, sonifier: &Sonifier) -> String {
 /// Plays one frame after another to the outputs.
 struct Player<'a> {
     slots: Option<u64>,
+    commands: &'a Receiver<Command>,
     newest: &'a Newest,
     sonifier: &'a mut Sonifier,
     outputs: &'a mut Outputs,
@@ -179,13 +203,21 @@ impl Player<'_> {
         let mut current: Option<(Frame, Instant)> = None;
         let mut absence: Option<Absence> = None;
         let mut clock = Clock::default();
-        let over = |slots: u64| self.slots.is_some_and(|most| slots >= most);
+        let most = self.slots;
+        let over = |slots: u64| most.is_some_and(|most| slots >= most);
         while !stop.load(Ordering::Relaxed) && !over(self.outputs.summary.slots) {
             clock.wait(self.outputs.speaker.as_deref_mut(), stop);
+            while let Ok(command) = self.commands.try_recv() {
+                if command == Command::Quit {
+                    return Ok(());
+                }
+                let seen = current.as_ref().map(|(frame, _)| frame);
+                self.obey(command, seen, absence.is_some(), say);
+            }
             // Only a source with a clock may be slower than the slots.
             let wait = current.is_none() || source.period_s.is_none();
             let mut fresh = false;
-            match self.newest.take(wait, stop) {
+            match self.newest.take(wait) {
                 Taken::Frame(frame, arrived) => {
                     current = Some((frame, arrived));
                     fresh = true;
@@ -193,6 +225,7 @@ impl Player<'_> {
                         absence.end(say);
                     }
                 }
+                Taken::Nothing if wait => continue,
                 Taken::Nothing => {}
                 Taken::Away(error) => absence.get_or_insert_with(Absence::begin).tell(&error, say),
                 Taken::End => return Ok(()),
@@ -208,6 +241,90 @@ impl Player<'_> {
             clock.slots += 1;
         }
         Ok(())
+    }
+
+    /// Does what a listener asks for, and answers. `seen` is the picture that
+    /// was sent last; the camera may be `away` since then.
+    fn obey(
+        &mut self,
+        command: Command,
+        seen: Option<&Frame>,
+        away: bool,
+        say: &mut dyn FnMut(&str),
+    ) {
+        let level = self.sonifier.level();
+        match command {
+            Command::Mute => say(self.outputs.mute()),
+            Command::Louder => say(&self.outputs.turn(VOLUME_STEP_DB)),
+            Command::Quieter => say(&self.outputs.turn(-VOLUME_STEP_DB)),
+            Command::More => say(&self.resolve(level.saturating_mul(2))),
+            Command::Less => say(&self.resolve(level / 2)),
+            Command::Mark => say(&self.outputs.mark()),
+            Command::Status => say(&self.status(away)),
+            Command::Where => match seen {
+                None => say("There is no picture yet."),
+                Some(frame) if away => {
+                    say(&format!("The camera is away. Its last picture: {}", glance(frame)));
+                }
+                Some(frame) => say(&glance(frame)),
+            },
+            Command::Help => HELP.iter().for_each(|line| say(line)),
+            // The slot clock ends by it.
+            Command::Quit => {}
+        }
+    }
+
+    /// Makes the sound as fine as `level` groups, if it can.
+    fn resolve(&mut self, level: usize) -> String {
+        let before = self.sonifier.level();
+        self.sonifier.set_level(level);
+        let (now, most) = (self.sonifier.level(), self.sonifier.layout().mapping().values);
+        let bound = match now {
+            _ if now != before => "",
+            1 => ", the coarsest",
+            _ => ", the finest",
+        };
+        let text = format!("{now} of {most} groups{bound}.");
+        if now != before {
+            self.outputs.note(&text);
+        }
+        text
+    }
+
+    /// How it goes, in a sentence or two.
+    fn status(&self, away: bool) -> String {
+        let Summary { slots, repeated, silent, .. } = self.outputs.summary;
+        let (dropped, losses) = {
+            let state = self.newest.lock();
+            (state.dropped, state.losses)
+        };
+        let (level, most) = (self.sonifier.level(), self.sonifier.layout().mapping().values);
+        let mut text = format!(
+            "{:.1} s; {}; {level} of {most} groups; {slots} sound frames sent, {dropped} pictures \
+             left out, {repeated} sound frames repeated",
+            self.outputs.time_s(),
+            self.outputs.loudness(),
+        );
+        if silent > 0 {
+            text += &format!(", {silent} faded or silent");
+        }
+        if let Some(speaker) = &self.outputs.speaker {
+            text += &format!("; gaps in the sound: {}", speaker.underruns());
+            let latencies_s = &self.outputs.latencies_s;
+            let recent = latencies_s.len().saturating_sub(RECENT);
+            let mut recent_s = latencies_s.get(recent..).unwrap_or_default().to_vec();
+            if let Some([median_s, _]) = percentiles(&mut recent_s) {
+                text += &format!("; latency {:.0} ms", median_s * 1e3);
+            }
+        }
+        text.push('.');
+        if let Some(lost) = losses.as_ref().and_then(Losses::sentence) {
+            text += &format!(" {lost}");
+        }
+        if away {
+            text += " The camera is away.";
+        }
+        text
     }
 }
 
@@ -265,194 +382,4 @@ impl Clock {
             std::thread::sleep(left.min(REST));
         }
     }
-}
-
-/// Where the sound goes.
-struct Outputs {
-    speaker: Option<Box<Speaker>>,
-    file: Option<Box<dyn FileSink>>,
-    recorder: Option<Recorder>,
-    header: Header,
-    summary: Summary,
-    latencies_s: Vec<f64>,
-}
-
-impl Outputs {
-    fn open(
-        settings: &Settings,
-        source: &Source,
-        sonifier: &Sonifier,
-        say: &mut dyn FnMut(&str),
-    ) -> Result<Self> {
-        let mut header = sonifier.header(source, &settings.source);
-        header.start_time = Some(rfc3339(SystemTime::now()));
-        let format = settings.sound.as_deref().map(|path| {
-            Format::of(path).ok_or_else(|| {
-                Error::usage(path.display(), "its name ends neither in .wav nor in .flac")
-            })
-        });
-        let format = format.transpose()?;
-        let speaker = open_speaker(settings.volume_db, settings.sound.is_none(), say)?;
-        if speaker.is_none() && settings.sound.is_none() && settings.rrd.is_none() {
-            return Err(Error::usage("--no-speaker", "then nothing would come of it")
-                .hint("write a file: -o sound.wav, or --rrd session.rrd"));
-        }
-        let mut file = None;
-        if let (Some(path), Some(format)) = (&settings.sound, format) {
-            file = Some(sink::create(path, format, &header)?);
-            say(&format!("The sound is written to {}.", path.display()));
-        }
-        let mut recorder = None;
-        if let Some(path) = &settings.rrd {
-            let target = Target { save: Some(path.clone()), ..Target::default() };
-            let about = session::about(sonifier, &header, settings.sound.clone());
-            recorder = Some(Recorder::new(&target, &about)?);
-            say(&format!("The session is recorded to {}.", path.display()));
-        }
-        let summary = Summary::default();
-        Ok(Self { speaker, file, recorder, header, summary, latencies_s: vec![] })
-    }
-
-    /// Sends one slot. `arrived` is when its frame came, if it is a new one.
-    fn write(
-        &mut self,
-        sonifier: &Sonifier,
-        frame: &Frame,
-        sound: Sound,
-        arrived: Option<Instant>,
-    ) -> Result<()> {
-        let mut latency_s = None;
-        if let Some(speaker) = &mut self.speaker {
-            // The lead-in is no answer to a frame.
-            let answered = arrived.filter(|_| self.summary.slots > 0 && speaker.is_connected());
-            latency_s = answered.map(|arrived| {
-                arrived.elapsed().as_secs_f64()
-                    + speaker.queued_s()
-                    + JOIN as f64 / SAMPLE_RATE as f64
-            });
-            speaker.write(&sound.samples)?;
-        }
-        self.latencies_s.extend(latency_s);
-        if let Some(file) = &mut self.file {
-            file.write(&sound.samples)?;
-        }
-        if let Some(recorder) = &self.recorder {
-            let mut moment = session::moment(sonifier, self.summary.slots, sound)?;
-            moment.latency_s = latency_s;
-            recorder.log(moment);
-        }
-        if self.header.scene.is_some() {
-            self.header.positions.push([frame.position.0 as u32, frame.position.1 as u32]);
-        }
-        self.summary.slots += 1;
-        self.summary.repeated += u64::from(arrived.is_none());
-        Ok(())
-    }
-
-    /// Sends one slot of no picture; the recorder is told of pictures alone.
-    fn rest(&mut self, sonifier: &mut Sonifier) -> Result<()> {
-        let samples = sonifier.rest();
-        if let Some(speaker) = &mut self.speaker {
-            speaker.write(&samples)?;
-        }
-        if let Some(file) = &mut self.file {
-            file.write(&samples)?;
-        }
-        self.summary.slots += 1;
-        self.summary.silent += 1;
-        Ok(())
-    }
-
-    /// Closes every output whole, and only then tells what failed.
-    fn finish(mut self, sonifier: &mut Sonifier) -> Result<Summary> {
-        let rest = sonifier.finish();
-        let mut ends = vec![];
-        if let Some(mut file) = self.file.take() {
-            self.header.frames = Some(self.summary.slots as usize);
-            ends.push(file.write(&rest));
-            ends.push(file.replace_header(&self.header));
-            ends.push(file.finish());
-        }
-        if let Some(recorder) = self.recorder.take() {
-            match recorder.finish() {
-                Ok(drops) => self.summary.pictures_dropped = drops.pictures,
-                Err(error) => ends.push(Err(error)),
-            }
-        }
-        if let Some(mut speaker) = self.speaker.take() {
-            ends.push(speaker.write(&rest));
-            self.summary.speaker = Some(Heard {
-                underruns: speaker.underruns(),
-                guarded_s: speaker.acted_s(),
-                latency_s: percentiles(&mut self.latencies_s),
-            });
-            ends.push(speaker.finish());
-        }
-        ends.into_iter().collect::<Result<()>>()?;
-        Ok(self.summary)
-    }
-}
-
-/// Opens the speaker at `volume_db`, and says what it is; where there is none,
-/// says so, or fails if it is `needed`.
-///
-/// # Errors
-///
-/// If a speaker that is needed cannot be opened.
-pub(crate) fn open_speaker(
-    volume_db: Option<f32>,
-    needed: bool,
-    say: &mut dyn FnMut(&str),
-) -> Result<Option<Box<Speaker>>> {
-    let Some(volume_db) = volume_db else { return Ok(None) };
-    match Speaker::open(volume_db) {
-        Ok(speaker) => {
-            let name = speaker.name();
-            say(&format!("It plays to {name} at {volume_db} dB, and begins quietly."));
-            Ok(Some(Box::new(speaker)))
-        }
-        Err(error) if matches!(error.fault, Fault::Device | Fault::Unsupported) && !needed => {
-            let reason = error.to_string();
-            let reason = reason.trim_end_matches('.');
-            say(&format!("There is no speaker, so nothing is played: {reason}."));
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// The median and the 99th percentile.
-fn percentiles(values: &mut [f64]) -> Option<[f64; 2]> {
-    values.sort_by(f64::total_cmp);
-    let at = |share: f64| {
-        let rank = (share * values.len() as f64).ceil() as usize;
-        values.get(rank.saturating_sub(1)).copied()
-    };
-    Some([at(0.5)?, at(0.99)?])
-}
-
-/// `time` in UTC, to the millisecond.
-///
-/// The civil calendar from days since 1970: Howard Hinnant, "chrono-compatible
-/// low-level date algorithms".
-fn rfc3339(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, second) = ((since.as_secs() / 86_400) as i64, since.as_secs() % 86_400);
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60,
-        since.subsec_millis()
-    )
 }

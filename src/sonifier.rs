@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, s};
 
-use crate::autoencoder::estimate::Estimator;
+use crate::autoencoder::{self, estimate::Estimator};
 use crate::error::{Error, Result};
 use crate::frame::{Area, Frame};
 use crate::model::{Model, normalise};
@@ -44,6 +44,8 @@ pub struct Sonifier {
     range: Vec<[f64; 2]>,
     polarity: Polarity,
     seed: u64,
+    /// See [`Sonifier::set_level`].
+    level: usize,
     /// What was sent last, before the fade.
     last: Spectrum,
     /// Gain of the fade; 0 while there are pictures.
@@ -98,6 +100,7 @@ impl Sonifier {
             polarity: model.profile().polarity,
             model,
             seed,
+            level: asked,
             last: Spectrum::silence(),
             fade_db: 0.0,
         })
@@ -136,6 +139,26 @@ impl Sonifier {
     /// Which end of the range is loud.
     pub fn polarity(&self) -> Polarity {
         self.polarity
+    }
+
+    /// Number of groups of equal values that a code has.
+    pub fn level(&self) -> usize {
+        self.level
+    }
+
+    /// Lets later frames keep no more than the `level` leading components, a
+    /// power of two from 1 to the number of values: their codes then consist
+    /// of as many groups of neighbours with equal values. What is between is
+    /// rounded down.
+    ///
+    /// The mapping keeps its values, and their scale is that of the full code,
+    /// so that one receiver reads all levels of a sound, and a picture is as
+    /// loud at each. A code that is averaged once and for all, as by a mapping
+    /// of fewer values, is stretched to fill 0..1 again, which the receiver has
+    /// to know beforehand.
+    pub fn set_level(&mut self, level: usize) {
+        let most = self.layout.mapping().values;
+        self.level = 1 << level.clamp(1, most).ilog2();
     }
 
     /// One sentence on who speaks, where no model was trained for the sensor.
@@ -321,7 +344,11 @@ impl Sonifier {
     fn encode(&self, sent: &Frame) -> Result<Vec<f32>> {
         let picture = normalise(sent, &self.range);
         let groups = self.layout.mapping().values;
-        let code = self.model.autoencoder().encode(&picture, groups)?;
+        let autoencoder = self.model.autoencoder();
+        let picture = autoencoder.tensor(std::slice::from_ref(&picture))?;
+        let components = autoencoder::read(autoencoder.components(picture))?;
+        let kept = components.get(..self.level).unwrap_or(&components);
+        let code = autoencoder.code(kept, groups);
         let repeat = code.len() / groups;
         Ok(code.iter().step_by(repeat).map(|&value| self.polar(value)).collect())
     }
@@ -402,5 +429,44 @@ mod tests {
             assert!((step - due).abs() < 1.5, "slot {slot}: {step} dB");
         }
         assert!((levels[13] - levels[0]).abs() < 1.5 && levels[6] < -150.0, "{levels:?}");
+    }
+
+    #[test]
+    fn a_coarser_level_is_read_by_the_receiver_of_the_full_code() {
+        let model = Model::shipped("simulated-lwir").unwrap();
+        let mapping = Mapping::preset(Preset::Data, model.profile().frequencies_hz);
+        let values = mapping.values;
+        let mut sonifier = Sonifier::new(model, mapping, 1).unwrap();
+        let frame = Simulated::new(1, None).unwrap().next().unwrap().unwrap();
+        let levels = [values, 16, 2, 1];
+        let (mut samples, mut sounds) = (vec![], vec![]);
+        for level in levels {
+            sonifier.set_level(level);
+            assert_eq!(sonifier.level(), level);
+            sounds.push(sonifier.sonify(&frame).unwrap());
+            samples.extend(&sounds[sounds.len() - 1].samples);
+        }
+        samples.extend(sonifier.finish());
+        let all = sonifier.model.autoencoder();
+        let leading = all.components_of_code(&sounds[0].code, values);
+        for (slot, (level, sound)) in levels.into_iter().zip(&sounds).enumerate() {
+            let heard = sonifier.hear(&samples, slot).unwrap();
+            for (a, b) in heard.iter().zip(&sound.code) {
+                assert!((a - b).abs() < 1e-3, "level {level}: {a} is not {b}");
+            }
+            for group in sound.code.chunks(values / level) {
+                assert!(group.iter().all(|value| (value - group[0]).abs() < 1e-5), "{level}");
+            }
+            // It holds the leading components, as they were, and no others.
+            let kept = sonifier.model.autoencoder().components_of_code(&sound.code, values);
+            for (index, (a, b)) in kept.iter().zip(&leading).enumerate() {
+                let due = if index < level { *b } else { 0.0 };
+                assert!((a - due).abs() < 1e-2, "level {level}, component {index}: {a}, {due}");
+            }
+        }
+        for (asked, given) in [(0, 1), (3, 2), (usize::MAX, values)] {
+            sonifier.set_level(asked);
+            assert_eq!(sonifier.level(), given);
+        }
     }
 }

@@ -17,6 +17,8 @@ mod flir;
 mod gige;
 #[path = "it/inspect.rs"]
 mod inspect;
+#[path = "it/keys.rs"]
+mod keys;
 #[cfg(feature = "gdal")]
 #[path = "it/map.rs"]
 mod map;

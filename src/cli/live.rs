@@ -9,6 +9,7 @@ use wysiwyh::live::{self, Settings, Summary};
 use wysiwyh::sensor::camera::Losses;
 use wysiwyh::spectrum::Preset;
 
+use super::console::Console;
 use super::report::Report;
 use super::{ReadingArguments, STDIN, STOP, SpeakerArguments, VoiceArguments, preset};
 
@@ -24,6 +25,10 @@ Writes:   FILE (.wav or .flac) and RRD on request; both grow in place, and what 
           killed process leaves can be read
 Units:    volume in dB, latency in milliseconds
 Example:  wysiwyh live simulated:1 -o sound.wav
+Keys:     space mutes, up and down change the volume, + and - how fine the sound is,
+          l marks, s status, w what is hottest and where, h help, q quits; where input is
+          no terminal, the same as lines: mute, louder, quieter, more, less, mark, ...;
+          in a loop that reads a list, give it < /dev/null
 Safety:   sound starts quietly, rises by no more than 10 dB in 100 ms, and is never
           louder than -10 LUFS; the file is as the sound was made, unprotected")]
 pub struct Arguments {
@@ -71,7 +76,11 @@ impl Arguments {
             rrd: self.rrd,
             slots: self.seconds.or(self.frames),
         };
-        let summary = live::run(&settings, &STOP, &mut |line| report.note(line))?;
+        let console = Console::open(&settings.source, *report);
+        let say = &mut |line: &str| report.note(line);
+        let summary = live::run(&settings, &console.commands, &STOP, say);
+        drop(console);
+        let summary = summary?;
         report.print(sentence(&summary))?;
         Ok(ExitCode::SUCCESS)
     }

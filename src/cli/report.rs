@@ -14,7 +14,7 @@ use wysiwyh::{Error, Fault, Result};
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Speaks in plain lines or with redrawn progress bars.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Report {
     plain: bool,
 }

@@ -1,6 +1,5 @@
 //! The capture thread: a sensor at its own pace, and its newest frame.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -188,9 +187,10 @@ impl Newest {
         self.changed.notify_all();
     }
 
-    /// The newest frame; with `wait`, as soon as there is one.
-    pub(super) fn take(&self, wait: bool, stop: &AtomicBool) -> Taken {
+    /// The newest frame; with `wait`, a little time is given for one to come.
+    pub(super) fn take(&self, wait: bool) -> Taken {
         let mut state = self.lock();
+        let mut patient = wait;
         loop {
             if let Some((frame, arrived)) = state.frame.take() {
                 self.changed.notify_all();
@@ -205,7 +205,7 @@ impl Newest {
             if state.ended {
                 return Taken::End;
             }
-            if !wait || stop.load(Ordering::Relaxed) {
+            if !std::mem::take(&mut patient) {
                 return Taken::Nothing;
             }
             let waited = self.changed.wait_timeout(state, REST);

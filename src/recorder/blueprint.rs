@@ -3,7 +3,8 @@
 use rerun::blueprint::components::PanelState;
 use rerun::blueprint::{
     BarChartView, Blueprint, BlueprintPanel, ContainerLike, Horizontal, SelectionPanel,
-    Spatial2DView, Tabs, TensorView, TextDocumentView, TimePanel, TimeSeriesView, Vertical,
+    Spatial2DView, Tabs, TensorView, TextDocumentView, TextLogView, TimePanel, TimeSeriesView,
+    Vertical,
 };
 
 use super::queue::Slot;
@@ -36,6 +37,7 @@ pub(super) struct Layout {
     psnr: bool,
     latency: bool,
     curves: bool,
+    marks: bool,
 }
 
 impl Layout {
@@ -50,12 +52,18 @@ impl Layout {
             psnr: slot.psnr_db.is_some(),
             latency: slot.latency_s.is_some(),
             curves: false,
+            marks: false,
         }
     }
 
     /// Curves over training steps.
     pub fn curves() -> Self {
         Self { curves: true, ..Self::default() }
+    }
+
+    /// Marks on the timelines of slots.
+    pub fn marks() -> Self {
+        Self { slots: true, marks: true, ..Self::default() }
     }
 
     /// Both.
@@ -67,6 +75,7 @@ impl Layout {
             psnr: self.psnr || other.psnr,
             latency: self.latency || other.latency,
             curves: self.curves || other.curves,
+            marks: self.marks || other.marks,
         }
     }
 
@@ -130,6 +139,9 @@ impl Layout {
         ];
         if self.curves {
             tabs.push(self.training());
+        }
+        if self.marks {
+            tabs.push(TextLogView::new("Marks").with_origin("marks").into());
         }
         tabs.push(about_view());
         tabs

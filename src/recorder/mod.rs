@@ -14,6 +14,7 @@
 //! | `spectrum` | level of each value in dB above the lowest possible level, over Hz |
 //! | `spectrogram` | the last [`SPECTROGRAM_SLOTS`] spectra as a picture |
 //! | `scores/loudness_lufs`, `band_energy`, `psnr_db`, `latency_s`, `drops` | one number per slot |
+//! | `marks` | what was noted at a slot, in words |
 //! | `about` | what the session is, and what its colours mean |
 //!
 //! Values are stored in half precision where its steps are finer than a
@@ -205,6 +206,13 @@ impl Recorder {
         let slot = Slot::from(moment);
         for outlet in &self.outlets {
             outlet.push(Entry::Slot(slot.clone()));
+        }
+    }
+
+    /// Notes `text` at slot `slot`, `time_s` seconds after the lead-in.
+    pub fn mark(&self, slot: u64, time_s: f64, text: &str) {
+        for outlet in &self.outlets {
+            outlet.push(Entry::Mark { slot, time_s, text: text.to_owned() });
         }
     }
 

@@ -44,6 +44,7 @@ pub(super) struct Slot {
 pub(super) enum Entry {
     Slot(Slot),
     Scalar { path: String, step: u64, value: f64 },
+    Mark { slot: u64, time_s: f64, text: String },
 }
 
 impl Entry {
@@ -219,7 +220,7 @@ mod tests {
         std::iter::from_fn(|| queue.pop())
             .filter_map(|entry| match entry {
                 Entry::Slot(slot) => Some(slot),
-                Entry::Scalar { .. } => None,
+                _ => None,
             })
             .collect()
     }

@@ -17,7 +17,8 @@ use rerun::log::ChunkBatcherConfig;
 use rerun::sink::{FileSink, GrpcSink, LogSink};
 use rerun::{
     AnyValues, BarChart, Image, RecordingStream, RecordingStreamBuilder, Scalars, SeriesLines,
-    ServerOptions, StoreId, StoreKind, Tensor, TensorBuffer, TensorData, TextDocument, components,
+    ServerOptions, StoreId, StoreKind, Tensor, TensorBuffer, TensorData, TextDocument, TextLog,
+    components,
 };
 use tempfile::TempPath;
 
@@ -174,6 +175,13 @@ impl Stream {
                 self.rec.reset_time();
                 self.rec.set_time_sequence("step", step.cast_signed());
                 self.rec.log(path.as_str(), &Scalars::single(*value))
+            }
+            Entry::Mark { slot, time_s, text } => {
+                self.lay_out(blueprint::Layout::marks())?;
+                self.rec.reset_time();
+                self.rec.set_time_sequence("slot", slot.cast_signed());
+                self.rec.set_duration_secs("time", *time_s);
+                self.rec.log("marks", &TextLog::new(text.as_str()))
             }
         }
     }
@@ -369,6 +377,7 @@ fn spawn() -> Result<GrpcSink> {
 fn bytes(entry: &Entry) -> usize {
     match entry {
         Entry::Scalar { .. } => 64,
+        Entry::Mark { text, .. } => 64 + text.len(),
         Entry::Slot(slot) => {
             let values = slot.pictures.as_ref().map_or(0, |pictures| {
                 let back = pictures.reconstruction.as_ref().map_or(0, |(data, _)| data.len());

@@ -30,6 +30,11 @@ impl Speaker {
         match *self {}
     }
 
+    /// Fades to silence, or from it.
+    pub fn set_muted(&self, _muted: bool) {
+        match *self {}
+    }
+
     /// Seconds until the next sample that is written would be heard.
     pub fn queued_s(&self) -> f64 {
         match *self {}

@@ -15,7 +15,8 @@
 //!   at the start and every change of volume are included.
 //! - **Starts quietly.** The sound rises by [`FADE_DB`] over one second, at
 //!   the start and after [`Guard::restart`].
-//! - **Volume moves in small steps**, 3 dB in 100 ms.
+//! - **Volume moves in small steps**, 3 dB in 100 ms. [`Guard::set_muted`]
+//!   fades to silence within 200 ms, and from it like at the start.
 //! - **No true peak** above [`CEILING_DBTP`], by four-fold oversampling.
 //!   Nothing that the synth makes comes near it at [`DEFAULT_VOLUME_DB`].
 //! - What is no number is silence.
@@ -59,6 +60,8 @@ pub const FLOOR_LUFS: f64 = -50.0;
 pub const CEILING_DBTP: f64 = -1.0;
 /// How far below its volume the sound starts, in dB.
 pub const FADE_DB: f64 = 40.0;
+/// How far below its volume the sound counts as silent, in dB.
+const SILENT_DB: f64 = 60.0;
 /// Volume at which the loudest sound that the synth makes stays below every
 /// limit but that on the rise, in dB.
 pub const DEFAULT_VOLUME_DB: f32 = -3.0;
@@ -93,6 +96,8 @@ const RELEASE_DB: f64 = 0.4;
 const RETURN_DB: f64 = -40.0;
 /// How fast the volume moves, in dB a block: 3 dB in 100 ms.
 const VOLUME_STEP_DB: f64 = 0.15;
+/// How fast it fades when it is muted, in dB a block: 30 dB in 100 ms.
+const MUTE_STEP_DB: f64 = 1.5;
 /// Full scale is 1; what is far beyond is no sound of ours.
 const LARGEST: f64 = 8.0;
 /// A gain that is lower than this, in dB, is worth telling.
@@ -108,8 +113,10 @@ pub struct Guard {
     /// The volume asked for, and the one in force, in dB.
     asked_db: f64,
     volume_db: f64,
-    /// Where the fade is, in dB below the volume.
+    /// Where the fade is, in dB below the volume; from [`SILENT_DB`] on it is
+    /// silent.
     fade_db: f64,
+    muted: bool,
     blocker: Biquad,
     /// The loudness of what comes in, and of what leaves.
     inlet: KWeighting,
@@ -146,6 +153,7 @@ impl Guard {
             asked_db: volume_db,
             volume_db,
             fade_db: FADE_DB,
+            muted: false,
             blocker: Biquad::high_pass(20.0),
             inlet: KWeighting::default(),
             outlet: KWeighting::default(),
@@ -171,9 +179,18 @@ impl Guard {
         }
     }
 
+    /// Fades to silence, or from it to the volume like at the start.
+    pub fn set_muted(&mut self, muted: bool) {
+        // Nothing to hear yet, so nothing to fade.
+        if muted && !self.muted && self.fade_db >= FADE_DB {
+            self.fade_db = SILENT_DB;
+        }
+        self.muted = muted;
+    }
+
     /// Starts quietly again, as on another device.
     pub fn restart(&mut self) {
-        self.fade_db = FADE_DB;
+        self.fade_db = self.fade_db.max(FADE_DB);
     }
 
     /// The device ran dry: what it plays next comes after silence, and rises
@@ -240,7 +257,10 @@ impl Guard {
         let start = self.scale;
         let change = self.asked_db - self.volume_db;
         self.volume_db += change.clamp(-VOLUME_STEP_DB, VOLUME_STEP_DB);
-        self.fade_db = (self.fade_db - FADE_DB * BLOCK_S).max(0.0);
+        self.fade_db = match self.muted {
+            true => (self.fade_db + MUTE_STEP_DB).min(SILENT_DB),
+            false => (self.fade_db.min(FADE_DB) - FADE_DB * BLOCK_S).max(0.0),
+        };
         self.scale = self.target_scale();
         let mut block = Block { samples: [0.0; BLOCK], energy: 0.0, peak: 0.0 };
         for (i, (&input, sample)) in self.incoming.iter().zip(&mut block.samples).enumerate() {
@@ -271,7 +291,7 @@ impl Guard {
     }
 
     fn target_scale(&self) -> f64 {
-        from_db(self.volume_db - self.fade_db)
+        if self.fade_db >= SILENT_DB { 0.0 } else { from_db(self.volume_db - self.fade_db) }
     }
 }
 
@@ -475,6 +495,36 @@ mod tests {
             check(&format!("at {volume_db} dB"), &output);
             assert!(guard.acted_s() > 0.1);
         }
+    }
+
+    #[test]
+    fn muting_fades_and_coming_back_is_like_the_start() {
+        for (volume_db, period) in [(0.0, 3 * SECOND), (20.0, 3 * SECOND), (20.0, SECOND / 5)] {
+            let mut output = noise(12.0);
+            let mut guard = Guard::new(volume_db);
+            for (n, part) in output.chunks_mut(480).enumerate() {
+                guard.set_muted((480 * n / period) % 2 == 1);
+                guard.process(part);
+            }
+            check(&format!("muted at {volume_db} dB, every {period} samples"), &output);
+            if period == 3 * SECOND {
+                let fade = period + SECOND / 5 + DELAY + BLOCK;
+                assert!(output[fade..2 * period].iter().all(|&s| s == 0.0), "not silent");
+                let peak = |part: &[f32]| part.iter().fold(0f32, |most, s| most.max(s.abs()));
+                for at in (period - BLOCK..fade - 2 * BLOCK).step_by(BLOCK) {
+                    let (now, next) =
+                        (peak(&output[at..at + BLOCK]), peak(&output[at + BLOCK..at + 2 * BLOCK]));
+                    assert!(next > 0.5 * now || now < 0.002, "{now}, then {next}");
+                }
+            }
+        }
+        // A device that comes while it is muted hears nothing.
+        let (mut output, mut guard) = (noise(1.0), Guard::new(0.0));
+        guard.set_muted(true);
+        guard.process(&mut output);
+        guard.restart();
+        guard.process(&mut output);
+        assert!(output.iter().all(|&s| s.abs() < 1e-6));
     }
 
     #[test]

@@ -20,6 +20,8 @@ const RESUME: usize = 240;
 pub(super) struct Shared {
     /// The volume in dB, as the bits of an f32.
     volume_db: AtomicU32,
+    /// Nothing shall be heard.
+    pub muted: AtomicBool,
     /// The device changed: start quietly again.
     pub restart: AtomicBool,
     /// The device ran dry: what comes next comes after silence.
@@ -85,9 +87,11 @@ pub(super) struct Playout {
 impl Playout {
     /// Plays from `ring`, and starts quietly.
     pub fn new(ring: Consumer<f32>, shared: Arc<Shared>) -> Self {
+        let mut guard = Guard::new(shared.volume_db());
+        guard.set_muted(shared.muted.load(Relaxed));
         Self {
             ring,
-            guard: Guard::new(shared.volume_db()),
+            guard,
             before_s: shared.acted_ms.load(Relaxed) as f64 / 1e3,
             shared,
             history: vec![0.0; CYCLE].into(),
@@ -101,6 +105,7 @@ impl Playout {
     /// Fills `samples` with the next of the sound, mono.
     pub fn fill(&mut self, samples: &mut [f32]) {
         self.guard.set_volume(self.shared.volume_db());
+        self.guard.set_muted(self.shared.muted.load(Relaxed));
         if self.shared.restart.swap(false, Relaxed) {
             self.guard.restart();
         }

@@ -86,6 +86,13 @@ impl Speaker {
         self.shared.set_volume(volume_db);
     }
 
+    /// Fades to silence, or from it to the volume; see [`Guard::set_muted`].
+    ///
+    /// [`Guard::set_muted`]: super::guard::Guard::set_muted
+    pub fn set_muted(&self, muted: bool) {
+        self.shared.muted.store(muted, Relaxed);
+    }
+
     /// Seconds from now until the next sample that is written would be heard:
     /// what waits in the ring, in the guard and in the device.
     pub fn queued_s(&self) -> f64 {

@@ -132,6 +132,13 @@ pub fn codes(engine: &QueryEngine<StorageEngine>) -> BTreeMap<i64, Vec<f32>> {
     tensors.iter().map(|(slot, tensor)| (*slot, floats(tensor))).collect()
 }
 
+/// The marks with the slots at which they stand.
+pub fn marks(engine: &QueryEngine<StorageEngine>) -> Vec<(i64, String)> {
+    let cells = cells(engine, "slot", "/marks", "TextLog:text");
+    let one = |cell: &ArrayRef| components::Text::from_arrow(cell).unwrap()[0].to_string();
+    cells.iter().map(|(slot, cell)| (*slot, one(cell))).collect()
+}
+
 #[test]
 fn every_value_of_every_slot_comes_back() {
     let folder = tempfile::tempdir().unwrap();

@@ -23,7 +23,7 @@ use wysiwyh::voice::Voice;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `condition` holds.
-fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
@@ -32,7 +32,7 @@ fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// A process that ends with the test.
-struct Process(Child);
+pub struct Process(pub Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -42,14 +42,14 @@ impl Drop for Process {
 }
 
 /// A PulseAudio server of the test's own, with one sink that nobody hears.
-struct Pulse {
-    folder: TempDir,
+pub struct Pulse {
+    pub folder: TempDir,
     server: Option<Process>,
 }
 
 impl Pulse {
     /// Starts the server; `None`, and a line, where there is none to start.
-    fn start() -> Option<Self> {
+    pub fn start() -> Option<Self> {
         let installed = |program: &str| {
             let asked = Command::new(program).arg("--version").stdout(Stdio::null()).status();
             asked.is_ok_and(|status| status.success())
@@ -103,7 +103,7 @@ impl Pulse {
     }
 
     /// `program` as a client of this server.
-    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command
             .env("HOME", self.folder.path())
@@ -114,7 +114,7 @@ impl Pulse {
     }
 
     /// Starts to record the sink.
-    fn record(&self) -> Tape {
+    pub fn record(&self) -> Tape {
         let path = self.folder.path().join("tape.raw");
         let file = fs::File::create(&path).unwrap();
         let process = self
@@ -132,14 +132,14 @@ impl Pulse {
 }
 
 /// A sink that is being recorded.
-struct Tape {
+pub struct Tape {
     process: Process,
     path: PathBuf,
 }
 
 impl Tape {
     /// Left and right so far.
-    fn channels(&self) -> Vec<[f32; 2]> {
+    pub fn channels(&self) -> Vec<[f32; 2]> {
         let bytes = fs::read(&self.path).unwrap();
         let (frames, _) = bytes.as_chunks::<8>();
         let sample = |b: &[u8]| f32::from_le_bytes(b.try_into().unwrap());
@@ -147,7 +147,7 @@ impl Tape {
     }
 
     /// Ends the recording a second after now.
-    fn finish(self) -> Vec<[f32; 2]> {
+    pub fn finish(self) -> Vec<[f32; 2]> {
         let until = self.channels().len() + SAMPLE_RATE;
         wait_for("the end of the recording", || self.channels().len() >= until);
         let channels = self.channels();
@@ -158,7 +158,7 @@ impl Tape {
 
 /// The highest momentary loudness of both channels together, and the steepest
 /// rises in 100 ms: of the momentary loudness, and of that of 100 ms.
-fn metered(channels: &[[f32; 2]]) -> (f64, f64, f64) {
+pub fn metered(channels: &[[f32; 2]]) -> (f64, f64, f64) {
     let mut meter = EbuR128::new(2, SAMPLE_RATE as u32, Mode::M).unwrap();
     let (mut momentary, mut short) = (vec![], vec![]);
     for part in channels.chunks(SLOT / 50) {
@@ -172,7 +172,7 @@ fn metered(channels: &[[f32; 2]]) -> (f64, f64, f64) {
 }
 
 /// The program, as built for these tests.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     assert_cmd::cargo::cargo_bin!("wysiwyh").into()
 }
 
@@ -183,7 +183,7 @@ fn succeeded(output: &Output) -> String {
 }
 
 /// A folder of grey pictures, each of one brightness.
-fn pictures(folder: &Path, brightness: &[u8]) -> PathBuf {
+pub fn pictures(folder: &Path, brightness: &[u8]) -> PathBuf {
     let path = folder.join("pictures");
     fs::create_dir(&path).unwrap();
     for (n, &value) in brightness.iter().enumerate() {
@@ -428,7 +428,9 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
         rrd: None,
         slots: None,
     };
-    let summary = live::run(&settings, &AtomicBool::new(false), &mut |_| {}).unwrap();
+    let (_, commands) = std::sync::mpsc::channel();
+    let stop = AtomicBool::new(false);
+    let summary = live::run(&settings, &commands, &stop, &mut |_| {}).unwrap();
     (summary, sink::read(&wav).unwrap())
 }
 

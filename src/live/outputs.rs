@@ -1,0 +1,269 @@
+//! Where the sound of a source goes: the speaker, a file and the recorder.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::{Heard, Settings, Summary};
+use crate::error::{Error, Fault, Result};
+use crate::frame::Frame;
+use crate::recorder::{Recorder, Target};
+use crate::sensor::Source;
+use crate::session;
+use crate::sink::guard::VOLUMES_DB;
+use crate::sink::{self, FileSink, Format, Header, Sink, Speaker};
+use crate::sonifier::{Sonifier, Sound};
+use crate::synth::{JOIN, SAMPLE_RATE, SLOT_S};
+
+/// Where the sound goes.
+pub(super) struct Outputs {
+    pub speaker: Option<Box<Speaker>>,
+    file: Option<Box<dyn FileSink>>,
+    recorder: Option<Recorder>,
+    header: Header,
+    pub summary: Summary,
+    pub latencies_s: Vec<f64>,
+    /// What the speaker was asked for.
+    volume_db: f32,
+    muted: bool,
+    marks: u64,
+}
+
+impl Outputs {
+    pub fn open(
+        settings: &Settings,
+        source: &Source,
+        sonifier: &Sonifier,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Self> {
+        let mut header = sonifier.header(source, &settings.source);
+        header.start_time = Some(rfc3339(SystemTime::now()));
+        let format = settings.sound.as_deref().map(|path| {
+            Format::of(path).ok_or_else(|| {
+                Error::usage(path.display(), "its name ends neither in .wav nor in .flac")
+            })
+        });
+        let format = format.transpose()?;
+        let speaker = open_speaker(settings.volume_db, settings.sound.is_none(), say)?;
+        if speaker.is_none() && settings.sound.is_none() && settings.rrd.is_none() {
+            return Err(Error::usage("--no-speaker", "then nothing would come of it")
+                .hint("write a file: -o sound.wav, or --rrd session.rrd"));
+        }
+        let mut file = None;
+        if let (Some(path), Some(format)) = (&settings.sound, format) {
+            file = Some(sink::create(path, format, &header)?);
+            say(&format!("The sound is written to {}.", path.display()));
+        }
+        let mut recorder = None;
+        if let Some(path) = &settings.rrd {
+            let target = Target { save: Some(path.clone()), ..Target::default() };
+            let about = session::about(sonifier, &header, settings.sound.clone());
+            recorder = Some(Recorder::new(&target, &about)?);
+            say(&format!("The session is recorded to {}.", path.display()));
+        }
+        let summary = Summary::default();
+        let volume_db = settings.volume_db.unwrap_or_default();
+        Ok(Self {
+            speaker,
+            file,
+            recorder,
+            header,
+            summary,
+            latencies_s: vec![],
+            volume_db,
+            muted: false,
+            marks: 0,
+        })
+    }
+
+    /// Seconds since the end of the lead-in, as files and sessions count them.
+    pub fn time_s(&self) -> f64 {
+        self.summary.slots as f64 * SLOT_S
+    }
+
+    /// Silences the speaker, or ends that; files go on.
+    pub fn mute(&mut self) -> &'static str {
+        let Some(speaker) = &self.speaker else { return "Nothing is played." };
+        self.muted = !self.muted;
+        speaker.set_muted(self.muted);
+        if self.muted { "Muted." } else { "Not muted." }
+    }
+
+    /// Changes the speaker's volume by `step_db`, within its bounds.
+    pub fn turn(&mut self, step_db: f32) -> String {
+        let Some(speaker) = &self.speaker else { return "Nothing is played.".to_owned() };
+        let [low, high] = VOLUMES_DB;
+        self.volume_db = (self.volume_db + step_db).clamp(low, high);
+        speaker.set_volume(self.volume_db);
+        let bound = match self.volume_db {
+            volume_db if volume_db == low => ", the lowest",
+            volume_db if volume_db == high => ", the highest",
+            _ => "",
+        };
+        format!("Volume {} dB{bound}{}.", self.volume_db, if self.muted { ", muted" } else { "" })
+    }
+
+    /// How loud the speaker is, in words.
+    pub fn loudness(&self) -> String {
+        match (&self.speaker, self.muted) {
+            (None, _) => "nothing is played".to_owned(),
+            (Some(_), true) => format!("volume {} dB, muted", self.volume_db),
+            (Some(_), false) => format!("volume {} dB", self.volume_db),
+        }
+    }
+
+    /// Marks this moment.
+    pub fn mark(&mut self) -> String {
+        self.marks += 1;
+        self.note(&format!("Mark {}", self.marks));
+        format!("Mark {} at {:.1} s.", self.marks, self.time_s())
+    }
+
+    /// Notes `text` in the session, if there is one.
+    pub fn note(&self, text: &str) {
+        if let Some(recorder) = &self.recorder {
+            recorder.mark(self.summary.slots, self.time_s(), text);
+        }
+    }
+
+    /// Sends one slot. `arrived` is when its frame came, if it is a new one.
+    pub fn write(
+        &mut self,
+        sonifier: &Sonifier,
+        frame: &Frame,
+        sound: Sound,
+        arrived: Option<Instant>,
+    ) -> Result<()> {
+        let mut latency_s = None;
+        if let Some(speaker) = &mut self.speaker {
+            // The lead-in is no answer to a frame.
+            let answered = arrived.filter(|_| self.summary.slots > 0 && speaker.is_connected());
+            latency_s = answered.map(|arrived| {
+                arrived.elapsed().as_secs_f64()
+                    + speaker.queued_s()
+                    + JOIN as f64 / SAMPLE_RATE as f64
+            });
+            speaker.write(&sound.samples)?;
+        }
+        self.latencies_s.extend(latency_s);
+        if let Some(file) = &mut self.file {
+            file.write(&sound.samples)?;
+        }
+        if let Some(recorder) = &self.recorder {
+            let mut moment = session::moment(sonifier, self.summary.slots, sound)?;
+            moment.latency_s = latency_s;
+            recorder.log(moment);
+        }
+        if self.header.scene.is_some() {
+            self.header.positions.push([frame.position.0 as u32, frame.position.1 as u32]);
+        }
+        self.summary.slots += 1;
+        self.summary.repeated += u64::from(arrived.is_none());
+        Ok(())
+    }
+
+    /// Sends one slot of no picture; the recorder is told of pictures alone.
+    pub fn rest(&mut self, sonifier: &mut Sonifier) -> Result<()> {
+        let samples = sonifier.rest();
+        if let Some(speaker) = &mut self.speaker {
+            speaker.write(&samples)?;
+        }
+        if let Some(file) = &mut self.file {
+            file.write(&samples)?;
+        }
+        self.summary.slots += 1;
+        self.summary.silent += 1;
+        Ok(())
+    }
+
+    /// Closes every output whole, and only then tells what failed.
+    pub fn finish(mut self, sonifier: &mut Sonifier) -> Result<Summary> {
+        let rest = sonifier.finish();
+        let mut ends = vec![];
+        if let Some(mut file) = self.file.take() {
+            self.header.frames = Some(self.summary.slots as usize);
+            ends.push(file.write(&rest));
+            ends.push(file.replace_header(&self.header));
+            ends.push(file.finish());
+        }
+        if let Some(recorder) = self.recorder.take() {
+            match recorder.finish() {
+                Ok(drops) => self.summary.pictures_dropped = drops.pictures,
+                Err(error) => ends.push(Err(error)),
+            }
+        }
+        if let Some(mut speaker) = self.speaker.take() {
+            ends.push(speaker.write(&rest));
+            self.summary.speaker = Some(Heard {
+                underruns: speaker.underruns(),
+                guarded_s: speaker.acted_s(),
+                latency_s: percentiles(&mut self.latencies_s),
+            });
+            ends.push(speaker.finish());
+        }
+        ends.into_iter().collect::<Result<()>>()?;
+        Ok(self.summary)
+    }
+}
+
+/// Opens the speaker at `volume_db`, and says what it is; where there is none,
+/// says so, or fails if it is `needed`.
+///
+/// # Errors
+///
+/// If a speaker that is needed cannot be opened.
+pub(crate) fn open_speaker(
+    volume_db: Option<f32>,
+    needed: bool,
+    say: &mut dyn FnMut(&str),
+) -> Result<Option<Box<Speaker>>> {
+    let Some(volume_db) = volume_db else { return Ok(None) };
+    match Speaker::open(volume_db) {
+        Ok(speaker) => {
+            let name = speaker.name();
+            say(&format!("It plays to {name} at {volume_db} dB, and begins quietly."));
+            Ok(Some(Box::new(speaker)))
+        }
+        Err(error) if matches!(error.fault, Fault::Device | Fault::Unsupported) && !needed => {
+            let reason = error.to_string();
+            let reason = reason.trim_end_matches('.');
+            say(&format!("There is no speaker, so nothing is played: {reason}."));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The median and the 99th percentile.
+pub(super) fn percentiles(values: &mut [f64]) -> Option<[f64; 2]> {
+    values.sort_by(f64::total_cmp);
+    let at = |share: f64| {
+        let rank = (share * values.len() as f64).ceil() as usize;
+        values.get(rank.saturating_sub(1)).copied()
+    };
+    Some([at(0.5)?, at(0.99)?])
+}
+
+/// `time` in UTC, to the millisecond.
+///
+/// The civil calendar from days since 1970: Howard Hinnant, "chrono-compatible
+/// low-level date algorithms".
+fn rfc3339(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = ((since.as_secs() / 86_400) as i64, since.as_secs() % 86_400);
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60,
+        since.subsec_millis()
+    )
+}
