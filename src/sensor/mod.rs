@@ -172,7 +172,7 @@ pub struct Options {
     pub frames: Option<usize>,
     /// What the user knows of the object, in place of what FLIR's files state.
     pub object: Object,
-    /// The source is raw pixels that lie so; [`raw::STDIN`] is standard input.
+    /// The source is raw pixels that lie so; `-` is standard input.
     pub raw: Option<RawFormat>,
     /// Once true, a source that waits for its writer ends.
     pub stop: Option<&'static AtomicBool>,

@@ -70,7 +70,7 @@ impl RawFormat {
 }
 
 /// Grey pictures whose pixels follow each other without a header, from
-/// standard input ([`STDIN`]), a named pipe or a file.
+/// standard input (`-`), a named pipe or a file.
 ///
 /// They are counts, with scale and offset of the profile, and come at the
 /// stated rate. A thread of its own waits for them, so that a writer who
