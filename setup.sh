@@ -74,7 +74,7 @@ gdal() {
     version=$(pkg-config --modversion gdal)
     if ! at_least "$version" 3.4 || at_least "$version" 3.13; then
         stop "GDAL is $version, and 3.4 to 3.12 are supported" \
-            "Debian 12, Ubuntu 22.04 and later have a fitting one; without rasters: cargo build --no-default-features --features sound,rerun,gpu"
+            "Debian 12, Ubuntu 22.04 and later have a fitting one; without rasters: cargo build --no-default-features --features sound,uvc,rerun,gpu"
     fi
 }
 

@@ -262,7 +262,11 @@ pub(crate) fn percentiles<'a>(
 
 /// Folders become the files in them, sorted, so that each has its group;
 /// products and captures in them stay whole.
-fn expand(paths: &[String]) -> Result<Vec<String>> {
+///
+/// # Errors
+///
+/// If a folder cannot be read.
+pub fn expand(paths: &[String]) -> Result<Vec<String>> {
     let mut sources = Vec::new();
     for path in paths {
         if !Path::new(path).is_dir() {

@@ -34,7 +34,7 @@ use crate::voice::Voice;
 pub const PREVIEWS: usize = 200;
 
 /// More bands, or a larger grid, has no sensor.
-const MOST_BANDS: usize = 4096;
+const MOST_BANDS: usize = 1024;
 const LARGEST_GRID: usize = 64;
 
 /// What came back from a sound.
@@ -200,7 +200,9 @@ fn seen(audio: &Path, header: &Header, model: Model) -> Result<Model> {
         return wrong(format!("its sensor has {bands} bands and {ranges} ranges"));
     }
     let [rows, columns] = view.grid;
-    if view.range.iter().any(|[low, high]| low >= high) || rows.max(columns) > LARGEST_GRID {
+    let grid = 1..=LARGEST_GRID;
+    let fits = grid.contains(&rows) && grid.contains(&columns);
+    if view.range.iter().any(|[low, high]| low >= high) || !fits {
         return wrong(format!("its sensor has an empty range, or a grid of {rows} x {columns}"));
     }
     let profile = Profile { name: header.profile.clone(), ..model.profile().clone() };

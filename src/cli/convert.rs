@@ -18,7 +18,8 @@ use super::{ReadingArguments, STDIN, STOP, VoiceArguments, preset};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    rasters, pictures, TIFFs of many pages, folders of pictures (one sound
-          for a folder), videos, FLIR's radiometric files, CPTV recordings, `simulated`
+          for a folder), videos, FLIR's radiometric files, CPTV recordings,
+          satellite products by their folder, cameras, `simulated`
 Writes:   into DIR, named after each scene: .wav or .flac; .geojson where the scene
           lies on a map (which seconds of the sound show which ground); .npy and
           .rrd on request. Names that would collide get -2, -3 ..
@@ -49,8 +50,8 @@ pub struct Arguments {
     /// Also write the frames as sent: [frame, band, row, column] f32
     #[arg(long)]
     npy: bool,
-    /// Stop each scene after so many frames or tiles [default: 200 for
-    /// `simulated`, else all]
+    /// Stop each scene after so many frames or tiles [default: 200 of
+    /// a camera, else all]
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
 }

@@ -74,7 +74,9 @@ impl Arguments {
             seed: 0,
             reading: self.reading.options()?,
         };
-        let Ready { sonifier, .. } = voice.ready(&self.data[0], None)?;
+        let sources = dataset::expand(&self.data)?;
+        let first = sources.first().unwrap_or(&self.data[0]);
+        let Ready { sonifier, .. } = voice.ready(first, None)?;
         Ok(sonifier.model().clone())
     }
 }

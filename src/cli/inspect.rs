@@ -240,6 +240,7 @@ fn text(found: &Inspection, profile: Option<&Profile>, sound: Option<Result<Hear
     lines.push(match sound {
         Some(Ok(sound)) => describe(&sound),
         Some(Err(error)) => format!("sound: none: {error}"),
+        None if profile.is_some() => "sound: not tried, as the source shows itself once".to_owned(),
         None => "sound: none, as long as the sensor is unknown".to_owned(),
     });
     lines.join("\n")

@@ -109,11 +109,11 @@ fn list(json: bool, report: &Report) -> Result<()> {
             entry.name.clone(),
             entry.bands.map_or_else(|| "any".into(), |count| count.to_string()),
             entry.range.map_or_else(
-                || "by training".into(),
+                || "by its pictures".into(),
                 |[low, high]| format!("{low}..{high} {}", entry.unit),
             ),
             word(entry.tested).to_owned(),
-            if entry.model { "ships" } else { "none" }.to_owned(),
+            if entry.model { "ships" } else { "general" }.to_owned(),
             entry.title.clone(),
         ]
     }));
@@ -152,7 +152,7 @@ fn show(name: &str, report: &Report) -> Result<()> {
     let text = toml::to_string(&profile).map_err(|e| Error::new(Fault::Input, name, e))?;
     report.print(text)?;
     if Profile::shipped_model(&profile.name).is_none() {
-        return report.print("# no model ships for this sensor");
+        return report.print("# no model ships for this sensor: a general one speaks for it");
     }
     let model = Model::shipped(&profile.name)?;
     let record = toml::to_string(model.record()).map_err(|e| Error::new(Fault::Input, name, e))?;

@@ -233,8 +233,8 @@ pub fn is_repeatable(source: &str) -> bool {
 /// - any other folder: its pictures and TIFF files in natural order, one
 ///   sequence;
 /// - a picture (JPEG, PNG, BMP, WebP, PNM): one frame;
-/// - a JPEG file with FLIR's temperatures inside, or a file FFF or SEQ: frames
-///   in degrees Celsius;
+/// - a JPEG file with FLIR's temperatures inside, or a file FFF, SEQ or CSQ:
+///   frames in degrees Celsius;
 /// - a CPTV file: its frames;
 /// - a TIFF file of several pages: one frame per page;
 /// - a video file: its frames, through the program `ffmpeg`;
@@ -253,7 +253,7 @@ pub fn is_repeatable(source: &str) -> bool {
 /// build cannot read, has another number of bands than the profile lists, or
 /// is not FLIR's where the options know something of the object.
 pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
-    if is_simulated(source) || options.raw.is_some() {
+    if is_simulated(source) || options.raw.is_some() || camera::is_one(source) {
         options.object.refuse(source)?;
     }
     let mut sensor: Box<dyn Sensor> = match source.strip_prefix("simulated") {
@@ -312,10 +312,17 @@ fn open_path(
         })
     })?;
     #[cfg(feature = "gdal")]
+    if matches!(Content::of(path), Ok(Content::Other)) {
+        // Before anything is opened here to see whether it is a product.
+        probe::check(source).map_err(advised)?;
+    }
+    #[cfg(feature = "gdal")]
     if raster::Raster::is_product(path) {
+        options.object.refuse(source)?;
         return raster(source, profile, options);
     }
     if Rig::is_one(path) {
+        options.object.refuse(source)?;
         return Ok(Box::new(Rig::open(path, profile)?));
     }
     if metadata.is_dir() {
@@ -333,10 +340,15 @@ fn open_path(
         Content::Video => Ok(Box::new(Video::open(path, profile)?)),
         Content::Sound => Err(Error::input(path, "is a sound, not a picture")
             .hint("`wysiwyh listen` turns its own sounds back into pictures")),
-        Content::Other => raster(source, profile, options).map_err(|error| match error.advice() {
-            None => error.hint("pictures, rasters and videos are read, by what they are"),
-            Some(_) => error,
-        }),
+        Content::Other => raster(source, profile, options).map_err(advised),
+    }
+}
+
+/// `error` about what is no raster either, with a hint.
+fn advised(error: Error) -> Error {
+    match error.advice() {
+        None => error.hint("pictures, rasters and videos are read, by what they are"),
+        Some(_) => error,
     }
 }
 
@@ -511,6 +523,9 @@ impl Sensor for Limited {
     }
 }
 
+/// So many frames without a reading are looked past.
+const MOST_EMPTY: usize = 512;
+
 /// A source whose first frames were looked at, and come all the same.
 #[derive(Debug)]
 pub(crate) struct Peeked {
@@ -520,7 +535,8 @@ pub(crate) struct Peeked {
 }
 
 impl Peeked {
-    /// Looks at up to `count` frames that `sensor` is about to deliver.
+    /// Looks at up to `count` frames with a reading that `sensor` is about to
+    /// deliver, and at those without one that lie between.
     ///
     /// # Errors
     ///
@@ -528,10 +544,14 @@ impl Peeked {
     pub(crate) fn at(sensor: Box<dyn Sensor>, count: usize) -> Result<Self> {
         let source = sensor.source().clone();
         let mut peeked = Self { first: VecDeque::new(), source, sensor };
-        while peeked.first.len() < count
+        let mut readings = 0;
+        while readings < count
+            && peeked.first.len() < MOST_EMPTY + count
             && let Some(frame) = peeked.sensor.next()
         {
-            peeked.first.push_back(frame?);
+            let frame = frame?;
+            readings += usize::from(frame.data.iter().any(|value| !value.is_nan()));
+            peeked.first.push_back(frame);
         }
         Ok(peeked)
     }

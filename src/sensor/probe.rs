@@ -97,7 +97,9 @@ pub(super) fn check(source: &str) -> Result<()> {
 /// What is wrong with the raster that `child` opens, as [`answer`] puts it;
 /// none where it opened it.
 fn judge(mut child: Child) -> Option<String> {
-    let damaged = |what: &str| Some(format!("0\n{what}\nthe file is damaged: fetch it again"));
+    let damaged = |what: &str| {
+        Some(format!("0\n{what}\nit may be damaged: fetch it again; or copy it to a faster disk"))
+    };
     match wait(&mut child) {
         None => damaged(&format!("takes longer than {} s to open", DEADLINE.as_secs())),
         Some(status) if status.success() => None,

@@ -54,7 +54,7 @@ impl Video {
             profile: profile.cloned(),
             source: Source {
                 description: String::new(),
-                driver: None,
+                driver: Some("video".to_owned()),
                 model: None,
                 bands: [].into(),
                 rows: layout.rows,

@@ -190,7 +190,9 @@ impl Radiance {
             let r = (x - cx).hypot(y - cy);
             1.0 + r * k.iter().rev().fold(0.0, |sum, k| sum * r + k)
         });
-        ((count - self.black) * self.factor / (gradient * shade)).max(0.0)
+        let value = (count - self.black) * self.factor / (gradient * shade);
+        // `max` alone would make a reading of none.
+        if value.is_nan() { value } else { value.max(0.0) }
     }
 }
 

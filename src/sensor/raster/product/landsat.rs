@@ -214,7 +214,7 @@ impl Scale<'_> {
             false => format!(
                 "top-of-atmosphere reflectance with the sun at {:.1} degrees and brightness \
                  temperature by its MTL file",
-                self.sun_elevation()?
+                self.number("IMAGE_ATTRIBUTES", "SUN_ELEVATION")?
             ),
         }])
     }
