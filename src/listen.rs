@@ -57,9 +57,10 @@ pub struct Heard {
 }
 
 /// Turns the sound at `audio` back into pictures in `folder`: `frames.npy`
-/// (`[frame, band, row, column]` f32, physical units, NaN outside the
-/// picture and where the sound is silent), PNG previews of the first [`PREVIEWS`] frames, `summary.txt`,
-/// and `mosaic.tif` where the sound tells a scene that lies on a map.
+/// (`[frame, band, row, column]` f32, physical units, NaN outside the picture
+/// and where the sound is silent), PNG previews of the first [`PREVIEWS`]
+/// frames, `summary.txt`, and `mosaic.tif` where the sound tells a scene that
+/// lies on a map.
 ///
 /// What the sound does not say about itself is taken from `voice`.
 ///

@@ -101,8 +101,8 @@ pub struct Match {
     pub usb: Vec<String>,
     /// Text contained in [`crate::sensor::Source::model`].
     pub model: Vec<String>,
-    /// Short names of GDAL drivers, `FLIR` for radiometric files, `CPTV`, or
-    /// `raw`.
+    /// Short names of GDAL drivers, `FLIR` for radiometric files, `CPTV`,
+    /// `raw`, or `video`.
     pub driver: Vec<String>,
     /// Number of bands.
     pub bands: Option<usize>,

@@ -50,8 +50,8 @@ impl Mixing {
     /// A band lies between the two of `old` that are next in wavelength, and
     /// follows from them linearly; a single band of `old` speaks for any
     /// single band. Values of the same unit keep their physical meaning.
-    /// Others, and counts, which mean something else in every camera, are taken to fill their range as the percentiles of a normal
-    /// distribution would.
+    /// Others, and counts, which mean something else in every camera, are taken
+    /// to fill their range as the percentiles of a normal distribution would.
     pub fn between(linear: &Linear, old: Sight<'_>, new: Sight<'_>) -> Self {
         let mut weights = Array2::zeros((new.bands.len(), old.bands.len()));
         let mut offset = Array1::from_elem(new.bands.len(), MEAN);

@@ -17,10 +17,11 @@ use super::{ReadingArguments, STDIN, STOP, SpeakerArguments, VoiceArguments, pre
 /// request also to files. Ctrl-C ends it and closes the files.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Reads:    a camera: its number, /dev/videoN, its profile, such as lepton3, or gige:ADDRESS, heard
-          until Ctrl-C, and waited for when it is unplugged; simulated:SEED; a video, a FLIR SEQ or a CPTV recording, at its own rate;
-          a folder of pictures, a TIFF of many pages or a large scene in tiles,
-          one sound frame each; with --raw, pixels from a pipe
+Reads:    a camera: its number, /dev/videoN, its profile, such as lepton3, or
+          gige:ADDRESS, heard until Ctrl-C, and waited for when it is unplugged;
+          simulated:SEED; a video, a FLIR SEQ or CSQ or a CPTV recording, at its
+          own rate; a folder of pictures, a TIFF of many pages or a large scene
+          in tiles, one sound frame each; with --raw, pixels from a pipe
 Writes:   FILE (.wav or .flac) and RRD on request; both grow in place, and what a
           killed process leaves can be read
 Units:    volume in dB, latency in milliseconds
