@@ -36,6 +36,11 @@ pub struct Arguments {
     /// convert; used where the file does not say
     #[arg(long, value_parser = super::preset(), default_value = "data")]
     preset: Preset,
+    /// Pictures of bands at these wavelengths in um, such as 0.56,0.842: also
+    /// of bands that were not sent, as far as the model knows how they go
+    /// together with those that were
+    #[arg(long, value_name = "UM,UM..", value_delimiter = ',')]
+    wavelengths: Vec<f32>,
     #[command(flatten)]
     voice: VoiceArguments,
 }
@@ -47,6 +52,7 @@ impl Arguments {
             &self.audio,
             &self.output,
             &self.voice.voice(self.preset, Options::default()),
+            &self.wavelengths,
             &STOP,
             &mut |done, total| {
                 progress.get_or_insert_with(|| report.progress("decoding", Some(total))).set(done);
