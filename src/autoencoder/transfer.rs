@@ -90,7 +90,7 @@ impl Mixing {
 /// The bands of `old` between which `band` lies by wavelength, with weights
 /// that sum to 1; none where it lies beyond them or its wavelength is unknown.
 pub fn neighbours(old: &[Band], band: &Band) -> Vec<(usize, f32)> {
-    let Some(at) = band.wavelength_um else { return vec![] };
+    let Some(at) = band.wavelength_um.filter(|um| um.is_finite()) else { return vec![] };
     let mut known: Vec<(usize, f32)> =
         old.iter().enumerate().filter_map(|(i, b)| Some((i, b.wavelength_um?))).collect();
     known.sort_by(|a, b| a.1.total_cmp(&b.1));
