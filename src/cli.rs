@@ -8,6 +8,7 @@ mod evaluate;
 mod inspect;
 mod listen;
 mod live;
+mod plan;
 #[cfg(feature = "gdal")]
 pub mod probe;
 pub mod report;
@@ -55,6 +56,7 @@ pub enum Verb {
     Train(train::Arguments),
     Live(live::Arguments),
     Convert(convert::Arguments),
+    Plan(plan::Arguments),
     Listen(listen::Arguments),
     Evaluate(evaluate::Arguments),
     View(view::Arguments),
@@ -132,11 +134,16 @@ impl ReadingArguments {
             distance_m: self.distance,
             reflected_c: self.reflected,
         };
+        Ok(Options { object, raw, ..Self::silent() })
+    }
+
+    /// How to open a source of which the user says nothing.
+    fn silent() -> Options {
         let tell: fn(&str) = |text| {
             // Nobody reads it where standard error is closed.
             let _ = writeln!(std::io::stderr().lock(), "{text}");
         };
-        Ok(Options { object, raw, stop: Some(&STOP), tell: Some(tell), ..Options::default() })
+        Options { stop: Some(&STOP), tell: Some(tell), ..Options::default() }
     }
 }
 

@@ -40,6 +40,7 @@ pub mod inspect;
 pub mod listen;
 pub mod live;
 pub mod map;
+pub mod plan;
 
 pub mod random;
 

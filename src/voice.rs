@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataset::{self, GRID};
 use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};
@@ -296,7 +298,8 @@ fn marks(matching: &Match) -> usize {
 }
 
 /// Which physical values shall mean 0 and 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Span {
     /// `auto`: the first and the last percentile of the first pictures, per
     /// band, and somewhat more where pictures have a clock. They hold for the
@@ -339,6 +342,31 @@ impl FromStr for Span {
             return Err(format!("the span starts at {low} and ends at {high}"));
         }
         Ok(Self::Fixed(Interval { low, high, unit }))
+    }
+}
+
+impl From<Span> for String {
+    /// What [`Span::from_str`] reads.
+    fn from(span: Span) -> Self {
+        match span {
+            Span::Auto => "auto".to_owned(),
+            Span::Fixed(Interval { low, high, unit }) => {
+                let sign = match unit {
+                    Some(Unit::Celsius) => "C",
+                    Some(Unit::Kelvin) => "K",
+                    _ => "",
+                };
+                format!("{low}{sign}..{high}{sign}")
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        text.parse()
     }
 }
 
@@ -399,6 +427,9 @@ mod tests {
         assert_eq!(span("20 degC .. 40 °C"), celsius);
         assert_eq!("auto".parse(), Ok(Span::Auto));
         assert_eq!(span("-5..0.5"), Interval { low: -5.0, high: 0.5, unit: None });
+        for text in ["20C..40C", "290K..310.5K", "-5..0.5", "auto"] {
+            assert_eq!(String::from(text.parse::<Span>().unwrap()), text);
+        }
         for wrong in ["", "20", "40..20", "20C..40K", "a..b", "nan..1", "0..inf", "1..1"] {
             assert!(wrong.parse::<Span>().is_err(), "{wrong:?}");
         }

@@ -8,6 +8,7 @@
 
 pub mod camera;
 mod cptv;
+mod files;
 mod flir;
 mod folder;
 mod gige;
@@ -47,6 +48,7 @@ use self::camera::Losses;
 use self::jpeg::Thermal;
 
 pub use cptv::Cptv;
+pub(crate) use files::files;
 pub use flir::Flir;
 pub use folder::Folder;
 pub use pixels::Packing;
@@ -183,7 +185,7 @@ pub struct Options {
 
 /// What a user knows of the object in view; what is `None` is as the file
 /// states.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Object {
     /// Emissivity, above 0 and at most 1.
     pub emissivity: Option<f64>,

@@ -96,6 +96,13 @@ impl Raster {
         !matches!(Product::find(&path.to_string_lossy()), Ok(None))
     }
 
+    /// The files of the product at `path`, if it is one.
+    pub(crate) fn files(path: &str) -> Vec<String> {
+        let Ok(Some(product)) = Product::find(path) else { return vec![] };
+        let pieces = product.pieces.into_iter().map(|piece| piece.path);
+        pieces.chain(product.mask.map(|(path, _)| path)).collect()
+    }
+
     /// Opens the files of `product` and lays them under one grid.
     fn of_product(product: &Product, profile: Option<&Profile>) -> Result<Self> {
         let (mut layers, left_out) = bands::of_product(product, profile)?;

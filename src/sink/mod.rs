@@ -179,7 +179,8 @@ pub trait FileSink: Sink {
 }
 
 /// The formats of audio files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// RIFF WAVE, or RF64 past 4 GiB.
     Wav,
