@@ -169,8 +169,9 @@ impl FromStr for Part {
     }
 }
 
-/// The sources that `words` name: each one itself, or the files that match it
-/// where it is a pattern such as `archive/**/*.tif`, in order of their names.
+/// The sources that `words` name: each one itself; the files that match it
+/// where it is a pattern such as `archive/**/*.tif`, in order of their names;
+/// or the items of a STAC collection.
 ///
 /// # Errors
 ///
@@ -178,6 +179,10 @@ impl FromStr for Part {
 pub fn sources(words: &[String]) -> Result<Vec<String>> {
     let mut sources = vec![];
     for word in words {
+        if let Some(items) = crate::sensor::items(word)? {
+            sources.extend(items);
+            continue;
+        }
         if !word.contains(['*', '?', '[']) || word.starts_with("/vsi") || Path::new(word).exists() {
             sources.push(word.clone());
             continue;

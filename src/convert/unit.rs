@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::record::{Settings, hexadecimal};
+use crate::sensor;
 
 /// So many digits of the hash stand in an identifier: among a million scenes
 /// two are alike once in forty million archives.
@@ -58,10 +59,16 @@ pub(crate) fn id(source: &str, settings: &Settings) -> String {
     format!("{}-{}", stem(source), &hash[..DIGITS])
 }
 
-/// The stem of a scene's name; of a folder, its whole name. Signs that some
+/// The stem of a scene's name; of a folder, its whole name; of an item in a
+/// collection, its identifier. Signs that some
 /// system forbids in names become `-`.
 fn stem(scene: &str) -> String {
-    let path = Path::new(if scene == "-" { "stdin" } else { scene });
+    let item = scene.split_once('#').filter(|_| sensor::is_item(scene));
+    let path = Path::new(match item {
+        Some((_, id)) => id,
+        None if scene == "-" => "stdin",
+        None => scene,
+    });
     let whole = fs::canonicalize(path).ok().filter(|path| path.is_dir());
     let name = match &whole {
         Some(folder) => folder.file_name(),

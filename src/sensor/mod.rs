@@ -227,6 +227,7 @@ pub fn is_repeatable(source: &str) -> bool {
 /// - a number, `/dev/videoN`, or the name of a camera's profile: a camera;
 /// - `gige:ADDRESS`: the GigE Vision or USB3 Vision camera of this IP address,
 ///   name or serial number, or the only one that answers where there is none;
+/// - an item of a STAC: a JSON file of one, or `FILE#ID` in one of many;
 /// - a Sentinel-2, Landsat or EnMAP product, by its folder or its metadata
 ///   file (Sentinel-2 by its zip file, too), or a file of EMIT, MODIS or
 ///   PRISMA: see [`raster::Raster::open`];
@@ -301,7 +302,7 @@ fn open_path(
     options: &Options,
 ) -> Result<Box<dyn Sensor>> {
     let path = Path::new(source);
-    if named_by_gdal(path) {
+    if named_by_gdal(path) || is_item(source) {
         options.object.refuse(source)?;
         return raster(source, profile, options);
     }
@@ -363,6 +364,27 @@ pub(crate) fn sources_in(path: &Path) -> Option<Vec<PathBuf>> {
         return Some(vec![path.to_owned()]);
     }
     (path.is_dir() && Rig::is_one(path)).then(|| Rig::captures(path))
+}
+
+/// Whether `source` is the name of an item in a STAC collection, `FILE#ID`.
+pub(crate) fn is_item(source: &str) -> bool {
+    #[cfg(feature = "gdal")]
+    return raster::Raster::is_item(source) && !Path::new(source).exists();
+    #[cfg(not(feature = "gdal"))]
+    return false;
+}
+
+/// The names of the items in the STAC collection at `source`; none where it
+/// is something else.
+///
+/// # Errors
+///
+/// If an item has no id.
+pub(crate) fn items(source: &str) -> Result<Option<Vec<String>>> {
+    #[cfg(feature = "gdal")]
+    return raster::Raster::items(source);
+    #[cfg(not(feature = "gdal"))]
+    return Ok(None);
 }
 
 /// Whether `path` is no file, but a name that GDAL understands, such as

@@ -20,7 +20,7 @@ fn whole(path: impl AsRef<Path>) -> Frame {
 }
 
 /// Writes bands of `side` by `side` pixels of `pixel_m`, in UTM zone 34.
-fn geotiff(
+pub fn geotiff(
     path: &Path,
     side: usize,
     pixel_m: f64,

@@ -43,7 +43,10 @@ fn a_scene_comes_back_from_its_sound_as_well_as_evaluate_says() {
     convert(&scene, &sounds, &["--npy"]);
     let stem = scene.file_stem().unwrap().to_str().unwrap();
     let file = |ending: &str| sounds.join(format!("{stem}.{ending}"));
-    assert_eq!(names_in(&sounds), ["geojson", "npy", "wav"].map(|e| format!("{stem}.{e}")));
+    assert_eq!(
+        names_in(&sounds),
+        ["geojson", "npy", "record.json", "wav"].map(|e| format!("{stem}.{e}"))
+    );
     listen(&file("wav"), &pictures);
 
     let (sent, back) = (array(&file("npy")), array(&pictures.join("frames.npy")));
