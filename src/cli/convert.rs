@@ -1,4 +1,4 @@
-//! `convert`: scenes to sound files and maps.
+//! `convert`: scenes to sound files and tables.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,15 +14,16 @@ use super::report::Report;
 use super::{ReadingArguments, STDIN, STOP, VoiceArguments, preset};
 
 /// Turns scenes into sound files: pictures whole, one tenth of a second each;
-/// large scenes in tiles along a winding path, with a map of the sound.
+/// large scenes in tiles along a winding path, with a table of what is heard when.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    rasters, pictures, TIFFs of many pages, folders of pictures (one sound
           for a folder), videos, FLIR's radiometric files, CPTV recordings,
           satellite products by their folder, cameras, `simulated`
-Writes:   into DIR, named after each scene: .wav or .flac; .geojson where the scene
-          lies on a map (which seconds of the sound show which ground); .npy and
-          .rrd on request. Names that would collide get -2, -3 ..
+Writes:   into DIR, named after each scene: .wav or .flac, and .parquet, a table
+          with a row for each tenth of a second: the ground that it shows, its
+          code, its loudness and scores; .npy, .rrd and .gpkg on request. Names
+          that would collide get -2, -3 ..
 Units:    span in the unit of the bands; seconds of sound count from the end of
           the lead-in
 Example:  wysiwyh convert scenes/*.tif -o sounds --sensor sentinel2-l2a
@@ -50,6 +51,10 @@ pub struct Arguments {
     /// Also write the frames as sent: [frame, band, row, column] f32
     #[arg(long)]
     npy: bool,
+    /// Also write the table as a GeoPackage, without codes, for map programs
+    /// that read no Parquet
+    #[arg(long)]
+    gpkg: bool,
     /// Stop each scene after so many frames or tiles [default: 200 of
     /// a camera, else all]
     #[arg(long, value_name = "N")]
@@ -75,6 +80,7 @@ impl Arguments {
             format: self.format,
             rrd: self.rrd,
             npy: self.npy,
+            gpkg: self.gpkg,
             frames: self.frames,
         };
         let mut progress = None;

@@ -1,9 +1,10 @@
-//! Many scenes to sound and map.
+//! Many scenes to sounds and tables.
 //!
 //! Every scene is opened and checked before the first file is written, and
 //! its files appear together, under their final names, once all of them are
 //! whole. A scene that fails is reported and counted; the others go on.
 
+mod chips;
 mod outputs;
 mod slots;
 
@@ -39,6 +40,8 @@ pub struct Job {
     pub rrd: bool,
     /// Whether to write the frames as sent beside each sound.
     pub npy: bool,
+    /// Whether to write each table as a GeoPackage, too.
+    pub gpkg: bool,
     /// Stop each scene after so many frames or chips; see [`sensor::limit`]
     /// for what holds without.
     pub frames: Option<usize>,
