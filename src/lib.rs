@@ -31,6 +31,7 @@ pub mod recorder;
 pub mod session;
 pub mod sink;
 mod staging;
+pub mod table;
 pub mod voice;
 
 pub mod convert;

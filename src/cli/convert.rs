@@ -1,4 +1,4 @@
-//! `convert`: scenes to sound files and maps.
+//! `convert`: scenes to sound files and tables.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,16 +16,17 @@ use super::report::Report;
 use super::{ReadingArguments, STDIN, STOP, VoiceArguments, preset};
 
 /// Turns scenes into sound files: pictures whole, one tenth of a second each;
-/// large scenes in tiles along a winding path, with a map of the sound.
+/// large scenes in tiles along a winding path, with a table of what is heard when.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    rasters, pictures, TIFFs of many pages, folders of pictures (one sound
           for a folder), videos, FLIR's radiometric files, CPTV recordings,
           satellite products by their folder, cameras, `simulated`
-Writes:   into DIR, named after each scene: .wav or .flac; .geojson where the scene
-          lies on a map (which seconds of the sound show which ground); .npy and
-          .rrd on request; .record.json: what was asked, of which files, and what
-          came of it. Names that would collide get -2, -3 ..
+Writes:   into DIR, named after each scene: .wav or .flac, and .parquet, a table
+          with a row for each tenth of a second: the ground that it shows, its
+          code, its loudness and scores; .npy, .rrd and .gpkg on request;
+          .record.json: what was asked, of which files, and what came of it. Names
+          that would collide get -2, -3 ..
 Again:    a scene whose record asks for the same of the same files (by size and time
           of change; far away, by name) is there already and not converted again;
           so whatever was stopped goes on with the same command
@@ -88,6 +89,10 @@ pub struct How {
     /// Also write the frames as sent: [frame, band, row, column] f32
     #[arg(long)]
     npy: bool,
+    /// Also write the table as a GeoPackage, without codes, for map programs
+    /// that read no Parquet
+    #[arg(long)]
+    gpkg: bool,
     /// Stop each scene after so many frames or tiles [default: 200 of
     /// a camera, else all]
     #[arg(long, value_name = "N")]

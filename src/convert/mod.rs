@@ -1,4 +1,4 @@
-//! Many scenes to sound and map.
+//! Many scenes to sounds and tables.
 //!
 //! Every scene is opened and checked before the first file is written, and
 //! its files appear together, under their final names, once all of them are
@@ -6,6 +6,7 @@
 //! and recorded; the others go on. What is there already, made of the same
 //! files in the same way, is not made again.
 
+mod chips;
 mod outputs;
 pub mod record;
 mod slots;
@@ -45,6 +46,8 @@ pub struct Job {
     pub rrd: bool,
     /// Whether to write the frames as sent beside each sound.
     pub npy: bool,
+    /// Whether to write each table as a GeoPackage, too.
+    pub gpkg: bool,
     /// Stop each scene after so many frames or chips; see [`sensor::limit`]
     /// for what holds without.
     pub frames: Option<usize>,

@@ -1,11 +1,12 @@
 //! The files of one scene.
 
-use std::fs;
+use std::path::PathBuf;
 
 use super::Job;
-use crate::error::{Error, Result};
+use super::chips::ChipTable;
+use crate::error::Result;
 use crate::frame::Frame;
-use crate::map;
+use crate::map::Geopackage;
 use crate::npy::FrameArray;
 use crate::recorder::{Pace, Recorder, Target};
 use crate::sensor::Source;
@@ -13,14 +14,15 @@ use crate::session;
 use crate::sink::{self, FileSink};
 use crate::sonifier::{Sonifier, Sound};
 use crate::staging::StagedFolder;
-use crate::synth::SLOT_S;
+use crate::table::Table;
 
 /// The files of one scene in the making.
 pub(super) struct Outputs<'a> {
     source: &'a Source,
-    stem: String,
-    staging: &'a StagedFolder,
     sound: Box<dyn FileSink>,
+    table: ChipTable,
+    table_path: PathBuf,
+    geopackage: Option<Geopackage>,
     header: sink::Header,
     array: Option<FrameArray>,
     recorder: Option<Recorder>,
@@ -33,15 +35,22 @@ impl<'a> Outputs<'a> {
         job: &Job,
         scene: &str,
         stem: &str,
-        staging: &'a StagedFolder,
+        staging: &StagedFolder,
         source: &'a Source,
         sonifier: &Sonifier,
     ) -> Result<Self> {
         let name = format!("{stem}.{}", job.format.extension());
         let header = sonifier.header(source, scene);
         let sound = sink::create(&staging.place(&name), job.format, &header)?;
-        let mut names = vec![name];
         let staged = |extension: &str| staging.place(&format!("{stem}.{extension}"));
+        let table_path = staged("parquet");
+        let table = ChipTable::create(&table_path, source, sonifier)?;
+        let mut names = vec![name, format!("{stem}.parquet")];
+        let mut geopackage = None;
+        if job.gpkg {
+            geopackage = Some(Geopackage::create(&staged("gpkg"), stem)?);
+            names.push(format!("{stem}.gpkg"));
+        }
         let mut array = None;
         if job.npy {
             let [rows, columns] = sonifier.model().grid();
@@ -56,17 +65,30 @@ impl<'a> Outputs<'a> {
             recorder = Some(Recorder::new(&target, &about)?);
             names.push(format!("{stem}.rrd"));
         }
-        let stem = stem.to_owned();
-        Ok(Self { source, stem, staging, sound, header, array, recorder, names, slots: 0 })
+        let slots = 0;
+        Ok(Self {
+            source,
+            sound,
+            table,
+            table_path,
+            geopackage,
+            header,
+            array,
+            recorder,
+            names,
+            slots,
+        })
     }
 
     pub fn write(&mut self, sonifier: &Sonifier, frame: &Frame, sound: Sound) -> Result<()> {
         self.sound.write(&sound.samples)?;
+        let moment = session::moment(sonifier, self.slots as u64, sound)?;
+        self.table.push(sonifier, frame, &moment)?;
         if let Some(array) = &mut self.array {
-            array.push(sound.sent.data.view())?;
+            array.push(moment.input.view())?;
         }
         if let Some(recorder) = &self.recorder {
-            recorder.log(session::moment(sonifier, self.slots as u64, sound)?);
+            recorder.log(moment);
         }
         if self.source.scene.is_some() {
             self.header.positions.push([frame.position.0 as u32, frame.position.1 as u32]);
@@ -81,21 +103,15 @@ impl<'a> Outputs<'a> {
         self.header.frames = Some(self.slots);
         self.sound.replace_header(&self.header)?;
         self.sound.finish()?;
+        self.table.finish(&self.header, sonifier)?;
+        if let Some(geopackage) = self.geopackage {
+            geopackage.fill(&Table::open(&self.table_path)?)?;
+        }
         if let Some(array) = self.array {
             array.finish()?;
         }
         if let Some(recorder) = self.recorder {
             recorder.finish()?;
-        }
-        if let Some(scene) = self.source.scene.as_ref().filter(|s| s.georeference.is_some()) {
-            let time_s = |slot: usize| slot as f64 * SLOT_S;
-            let times: Vec<_> =
-                (0..self.slots).map(|slot| [time_s(slot), time_s(slot + 1)]).collect();
-            let footprints = map::footprints(scene, &self.header.positions, &times)?;
-            let name = format!("{}.geojson", self.stem);
-            let path = self.staging.place(&name);
-            fs::write(&path, footprints).map_err(|e| Error::output(&path, e))?;
-            self.names.push(name);
         }
         Ok(self.names)
     }
