@@ -7,6 +7,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use wysiwyh::Result;
 use wysiwyh::convert::{self, Event, Job, Summary};
+use wysiwyh::sensor::{Detail, Options, Route};
 use wysiwyh::sink::Format;
 use wysiwyh::spectrum::Preset;
 
@@ -14,7 +15,7 @@ use super::report::Report;
 use super::{ReadingArguments, STDIN, STOP, VoiceArguments, preset};
 
 /// Turns scenes into sound files: pictures whole, one tenth of a second each;
-/// large scenes in tiles along a winding path, with a map of the sound.
+/// large scenes in tiles along a path, with a map of the sound.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    rasters, pictures, TIFFs of many pages, folders of pictures (one sound
@@ -54,6 +55,35 @@ pub struct Arguments {
     /// a camera, else all]
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
+    /// Hear a scene with pixels of about so many metres, each the mean of
+    /// its own; one tile of sound then covers 64 of them each way. By itself a
+    /// scene is heard pixel by pixel if that lasts no longer than ten
+    /// minutes, else as fine as ten minutes allow
+    #[arg(long, value_name = "METRES", value_parser = positive, conflicts_with = "duration")]
+    gsd: Option<f64>,
+    /// Hear a scene as fine as it can be within so many seconds of sound
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    duration: Option<f64>,
+    /// The way through a scene: `winding`, rows to and fro; `hilbert`, a curve
+    /// that keeps neighbours near in time; `sweep`, every row from left to
+    /// right, north to south on most maps
+    #[arg(long, value_parser = route(), default_value = "winding")]
+    route: Route,
+}
+
+fn positive(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(value) if value > 0.0 && value <= 1e9 => Ok(value),
+        _ => Err("give a number above 0".to_owned()),
+    }
+}
+
+fn route() -> impl TypedValueParser<Value = Route> {
+    PossibleValuesParser::new(["winding", "hilbert", "sweep"]).map(|name| match name.as_str() {
+        "hilbert" => Route::Hilbert,
+        "sweep" => Route::Sweep,
+        _ => Route::Winding,
+    })
 }
 
 fn format() -> impl TypedValueParser<Value = Format> {
@@ -68,10 +98,16 @@ impl Arguments {
         if self.scenes.is_empty() {
             self.scenes.push(STDIN.to_owned());
         }
+        let detail = match (self.gsd, self.duration) {
+            (Some(metres), _) => Detail::Pixel(metres),
+            (None, Some(seconds)) => Detail::Duration(seconds),
+            (None, None) => Detail::Fitting,
+        };
+        let reading = Options { detail, route: self.route, ..self.reading.options()? };
         let job = Job {
             scenes: self.scenes,
             folder: self.output,
-            voice: self.voice.voice(self.preset, self.reading.options()?),
+            voice: self.voice.voice(self.preset, reading),
             format: self.format,
             rrd: self.rrd,
             npy: self.npy,
