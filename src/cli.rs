@@ -1,6 +1,7 @@
 //! The command line: one file per verb, each with its arguments and what it
 //! says. The work itself is done in the library.
 
+mod collect;
 mod console;
 mod convert;
 mod demo;
@@ -57,6 +58,7 @@ pub enum Verb {
     Live(live::Arguments),
     Convert(convert::Arguments),
     Plan(plan::Arguments),
+    Collect(collect::Arguments),
     Listen(listen::Arguments),
     Evaluate(evaluate::Arguments),
     View(view::Arguments),

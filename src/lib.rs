@@ -34,6 +34,7 @@ mod staging;
 pub mod table;
 pub mod voice;
 
+pub mod catalogue;
 pub mod convert;
 pub mod demo;
 pub mod evaluate;

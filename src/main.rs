@@ -34,6 +34,7 @@ fn run(verb: Verb, report: &Report) -> Result<ExitCode> {
         Verb::Live(arguments) => arguments.run(report),
         Verb::Convert(arguments) => arguments.run(report),
         Verb::Plan(arguments) => arguments.run(report),
+        Verb::Collect(arguments) => arguments.run(report),
         Verb::Listen(arguments) => arguments.run(report),
         Verb::Evaluate(arguments) => arguments.run(report),
         Verb::View(arguments) => arguments.run(report),

@@ -204,6 +204,7 @@ impl Sonifier {
             start_time: None,
             scene: source.scene.clone(),
             positions: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};
 use crate::model::{Model, View};
 use crate::profile::{Kind, Match, Polarity, Profile};
-use crate::sensor::{self, Object, Options, Sensor, Source};
+use crate::sensor::{self, Detail, Object, Options, Sensor, Source};
 use crate::sonifier::Sonifier;
 use crate::spectrum::{Mapping, Preset};
 
@@ -250,8 +250,13 @@ pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
     }
     // What is known of the object tells nothing of the instrument, and a source
     // that takes no such knowledge is refused when it is opened to be heard.
-    let options =
-        Options { chip: None, frames: Some(1), object: Object::default(), ..options.clone() };
+    let options = Options {
+        chip: None,
+        detail: Detail::default(),
+        frames: Some(1),
+        object: Object::default(),
+        ..options.clone()
+    };
     let sensor = sensor::open(source, None, &options)?;
     let found = sensor.source();
     let mut fitting: Vec<_> = shelf.into_iter().filter(|p| fits(&p.matching, found)).collect();

@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use wysiwyh::convert::record::Settings;
 use wysiwyh::convert::{self, Event, Job, Summary, Unit};
 use wysiwyh::plan::{self, Manifest, Part};
+use wysiwyh::sensor::{Detail, Options, Route};
 use wysiwyh::sink::Format;
 use wysiwyh::spectrum::Preset;
 use wysiwyh::{Error, Result};
@@ -16,7 +17,7 @@ use super::report::Report;
 use super::{ReadingArguments, STDIN, STOP, VoiceArguments, preset};
 
 /// Turns scenes into sound files: pictures whole, one tenth of a second each;
-/// large scenes in tiles along a winding path, with a table of what is heard when.
+/// large scenes in tiles along a path, with a table of what is heard when.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    rasters, pictures, TIFFs of many pages, folders of pictures (one sound
@@ -97,18 +98,54 @@ pub struct How {
     /// a camera, else all]
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
+    /// Hear a scene with pixels of about so many metres, each the mean of
+    /// its own; one tile of sound then covers 64 of them each way. By itself a
+    /// scene is heard pixel by pixel if that lasts no longer than ten
+    /// minutes, else as fine as ten minutes allow
+    #[arg(long, value_name = "METRES", value_parser = positive, conflicts_with = "duration")]
+    gsd: Option<f64>,
+    /// Hear a scene as fine as it can be within so many seconds of sound
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    duration: Option<f64>,
+    /// The way through a scene: `winding`, rows to and fro; `hilbert`, a curve
+    /// that keeps neighbours near in time; `sweep`, every row from left to
+    /// right, north to south on most maps
+    #[arg(long, value_parser = route(), default_value = "winding")]
+    route: Route,
+}
+
+fn positive(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(value) if value > 0.0 && value <= 1e9 => Ok(value),
+        _ => Err("give a number above 0".to_owned()),
+    }
+}
+
+fn route() -> impl TypedValueParser<Value = Route> {
+    PossibleValuesParser::new(["winding", "hilbert", "sweep"]).map(|name| match name.as_str() {
+        "hilbert" => Route::Hilbert,
+        "sweep" => Route::Sweep,
+        _ => Route::Winding,
+    })
 }
 
 impl How {
     /// A job that converts nothing yet.
     pub fn job(self, folder: PathBuf) -> Result<Job> {
+        let detail = match (self.gsd, self.duration) {
+            (Some(metres), _) => Detail::Pixel(metres),
+            (None, Some(seconds)) => Detail::Duration(seconds),
+            (None, None) => Detail::Fitting,
+        };
+        let reading = Options { detail, route: self.route, ..self.reading.options()? };
         Ok(Job {
             units: vec![],
             folder,
-            voice: self.voice.voice(self.preset, self.reading.options()?),
+            voice: self.voice.voice(self.preset, reading),
             format: self.format,
             rrd: self.rrd,
             npy: self.npy,
+            gpkg: self.gpkg,
             frames: self.frames,
             force: false,
             planned: false,

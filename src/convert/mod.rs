@@ -67,7 +67,9 @@ pub enum Event<'a> {
         scene: &'a str,
         /// Frames or chips to come.
         frames: Option<usize>,
-        /// See [`Sonifier::introduction`].
+        /// What is to be said before: see
+        /// [`Sonifier::introduction`](crate::sonifier::Sonifier::introduction)
+        /// and [`Source::remark`](crate::sensor::Source::remark).
         introduction: Option<String>,
     },
     /// One more frame or chip is done.
@@ -217,7 +219,9 @@ fn convert(
         Some(period_s) => (frames as f64 * period_s / SLOT_S).ceil() as usize,
         None => frames,
     };
-    let introduction = sonifier.introduction();
+    let said: Vec<String> =
+        sonifier.introduction().into_iter().chain(source.remark.clone()).collect();
+    let introduction = (!said.is_empty()).then(|| said.join(" "));
     tell(Event::Started { scene, frames: source.frames.map(slots), introduction });
 
     let mut slots = Slots::new(sensor);

@@ -18,7 +18,7 @@ use super::Job;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::profile::{Polarity, Profile};
-use crate::sensor::{self, Object, Options, RawFormat};
+use crate::sensor::{self, Detail, Object, Options, RawFormat, Route};
 use crate::sink::{Format, Header};
 use crate::spectrum::Preset;
 use crate::voice::{Span, Voice};
@@ -102,6 +102,10 @@ pub struct Settings {
     pub object: Object,
     /// See [`Options::raw`].
     pub raw: Option<RawFormat>,
+    /// See [`Options::detail`].
+    pub detail: Detail,
+    /// See [`Options::route`].
+    pub route: Route,
     /// See [`Job::frames`].
     pub frames: Option<usize>,
     /// See [`Job::format`].
@@ -110,6 +114,8 @@ pub struct Settings {
     pub rrd: bool,
     /// See [`Job::npy`].
     pub npy: bool,
+    /// See [`Job::gpkg`].
+    pub gpkg: bool,
 }
 
 /// A sound, and what it was made with.
@@ -225,20 +231,39 @@ impl Settings {
         let Voice { model, sensor, preset, span, polarity, seed, reading } = job.voice.clone();
         // What chips, seed and frames are follows from the rest, and nobody
         // hears what a source is told.
-        let Options { object, raw, chip: _, seed: _, frames: _, stop: _, tell: _ } = reading;
-        let Job { format, rrd, npy, frames, .. } = *job;
-        Self { model, sensor, preset, span, polarity, seed, object, raw, frames, format, rrd, npy }
+        let Options { object, raw, detail, route, chip: _, seed: _, frames: _, stop: _, tell: _ } =
+            reading;
+        let Job { format, rrd, npy, gpkg, frames, .. } = *job;
+        Self {
+            model,
+            sensor,
+            preset,
+            span,
+            polarity,
+            seed,
+            object,
+            raw,
+            detail,
+            route,
+            frames,
+            format,
+            rrd,
+            npy,
+            gpkg,
+        }
     }
 
     /// A job with these settings that converts nothing yet; `reading` says how
     /// sources are stopped, and whom they tell.
     pub fn job(self, folder: PathBuf, reading: Options) -> Job {
-        let Self { model, sensor, preset, span, polarity, seed, object, raw, .. } = self;
-        let reading = Options { object, raw, ..reading };
+        let Self {
+            model, sensor, preset, span, polarity, seed, object, raw, detail, route, ..
+        } = self;
+        let reading = Options { object, raw, detail, route, ..reading };
         let voice = Voice { model, sensor, preset, span, polarity, seed, reading };
-        let Self { format, rrd, npy, frames, .. } = self;
+        let Self { format, rrd, npy, gpkg, frames, .. } = self;
         let (units, force, planned) = (vec![], false, false);
-        Job { units, folder, voice, format, rrd, npy, frames, force, planned }
+        Job { units, folder, voice, format, rrd, npy, gpkg, frames, force, planned }
     }
 }
 

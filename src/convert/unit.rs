@@ -96,10 +96,13 @@ mod tests {
             seed,
             object: Default::default(),
             raw: None,
+            detail: Default::default(),
+            route: Default::default(),
             frames: None,
             format: Format::Wav,
             rrd: false,
             npy: false,
+            gpkg: false,
         }
     }
 

@@ -8,6 +8,7 @@
 
 pub mod camera;
 mod cptv;
+mod detail;
 mod files;
 mod flir;
 mod folder;
@@ -21,6 +22,7 @@ mod probe;
 pub mod raster;
 mod raw;
 mod rig;
+mod route;
 mod simulated;
 mod stack;
 mod tiles;
@@ -48,6 +50,7 @@ use self::camera::Losses;
 use self::jpeg::Thermal;
 
 pub use cptv::Cptv;
+pub use detail::{Detail, LONGEST_S};
 pub(crate) use files::files;
 pub use flir::Flir;
 pub use folder::Folder;
@@ -56,9 +59,10 @@ pub use pixels::Packing;
 pub use probe::{answer, probe_with};
 pub use raw::{Raw, RawFormat};
 pub use rig::Rig;
+pub use route::{Route, Walk};
 pub use simulated::Simulated;
 pub use stack::Stack;
-pub use tiles::Tiles;
+pub use tiles::{Canvas, Tiles, Whole};
 pub use video::Video;
 
 /// The largest picture that is decoded at once: 1 GiB of f32 readings.
@@ -107,6 +111,8 @@ pub struct Source {
     pub period_s: Option<f64>,
     /// How the scene is tiled, where it is.
     pub scene: Option<Scene>,
+    /// What people should know before they hear it, in a sentence.
+    pub remark: Option<String>,
 }
 
 impl Source {
@@ -122,6 +128,7 @@ impl Source {
             frames: None,
             period_s: None,
             scene: None,
+            remark: None,
         }
     }
 }
@@ -136,9 +143,37 @@ pub struct Scene {
     /// Side of a chip in pixels; chips at the lower and right edge are padded
     /// with NaN.
     pub chip: usize,
+    /// The order of the chips.
+    #[serde(default)]
+    pub route: Route,
     /// Where the whole scene lies, if it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub georeference: Option<GeoReference>,
+}
+
+impl Scene {
+    /// How many chips lie below each other, and beside each other.
+    pub fn chips(&self) -> (usize, usize) {
+        (self.rows.div_ceil(self.chip.max(1)), self.columns.div_ceil(self.chip.max(1)))
+    }
+
+    /// Row and column of the upper left pixel of every chip, along the route.
+    pub fn walk(&self) -> impl Iterator<Item = [u32; 2]> + use<> {
+        let (down, across) = self.chips();
+        let chip = self.chip;
+        let pixel =
+            move |number: usize| u32::try_from(number.saturating_mul(chip)).unwrap_or(u32::MAX);
+        self.route.walk(down, across).map(move |(row, column)| [pixel(row), pixel(column)])
+    }
+
+    /// The same scene with pixels `factor` times as wide and as high.
+    #[must_use]
+    pub fn coarser(&self, factor: usize) -> Self {
+        let (rows, columns) = (self.rows.div_ceil(factor), self.columns.div_ceil(factor));
+        let scale = factor as f64;
+        let georeference = self.georeference.as_ref().map(|own| own.scaled(scale, scale));
+        Self { rows, columns, georeference, ..*self }
+    }
 }
 
 /// A source of frames. An error ends the iteration.
@@ -168,6 +203,10 @@ pub struct Options {
     /// Tile scenes into square chips of so many pixels; `None`: whole
     /// pictures.
     pub chip: Option<usize>,
+    /// How coarse a tiled scene is heard.
+    pub detail: Detail,
+    /// The order of its chips.
+    pub route: Route,
     /// Seed of the simulated camera.
     pub seed: u64,
     /// Stop after so many frames.
@@ -276,7 +315,20 @@ pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Resul
         && sensor.source().frames == Some(1)
         && sensor.source().scene.is_none()
     {
-        sensor = Box::new(Tiles::new(sensor, chip));
+        let (rows, columns) = (sensor.source().rows, sensor.source().columns);
+        let whole = Scene { rows, columns, chip, route: options.route, georeference: None };
+        let factor = options.detail.factor(source, &whole, None)?;
+        let scene = whole.coarser(factor);
+        let remark = options.detail.remark(&whole, &scene, factor, None, None);
+        let mut canvas = Whole::new(sensor, factor);
+        canvas.say(remark);
+        sensor = Box::new(Tiles::new(canvas, scene));
+    }
+    if let (None, Detail::Pixel(_) | Detail::Duration(_)) = (&sensor.source().scene, options.detail)
+    {
+        let what = format!("{source} is heard whole, not in tiles");
+        return Err(Error::usage("--gsd or --duration", what)
+            .hint("leave it out, or choose the sensor of a scene with --sensor"));
     }
     Ok(match options.frames {
         Some(frames) => Box::new(Limited::new(sensor, frames)),
@@ -411,10 +463,16 @@ fn tiff(path: &Path, profile: Option<&Profile>, options: &Options) -> Result<Box
 fn raster(source: &str, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
     probe::check(source)?;
     let raster = raster::Raster::open(source, profile)?;
-    Ok(match options.chip {
-        Some(chip) => Box::new(raster.chips(chip)),
-        None => Box::new(raster),
-    })
+    let Some(chip) = options.chip else { return Ok(Box::new(raster)) };
+    let chip = chip.max(1);
+    let whole = raster.scene(chip, options.route);
+    let pixel_m = raster.pixel_m();
+    let factor = options.detail.factor(source, &whole, pixel_m)?;
+    let raster = raster.coarser(factor);
+    let heard = raster.scene(chip, options.route);
+    let trained_m = profile.and_then(|profile| profile.trained_pixel_m);
+    let remark = options.detail.remark(&whole, &heard, factor, pixel_m, trained_m);
+    Ok(Box::new(raster.say(remark).chips(chip, options.route)))
 }
 
 #[cfg(not(feature = "gdal"))]

@@ -143,6 +143,7 @@ impl Raw {
                 frames,
                 period_s: rate_hz.map(|hz| 1.0 / hz),
                 scene: None,
+                remark: None,
             },
             options: options.clone(),
             pictures,

@@ -144,7 +144,7 @@ fn the_shards_of_a_plan_are_the_whole() {
         );
     }
     let whole = contents(&file("whole"));
-    assert_eq!(whole.len(), 10);
+    assert_eq!(whole.len(), 15);
     assert!(whole == contents(&file("shards")) && whole == contents(&file("indices")));
     for line in manifest.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -169,5 +169,5 @@ fn what_a_killed_process_left_goes_with_the_next_run() {
     fs::write(out.join(".wysiwyh-killed/.lock"), "").unwrap();
     fs::write(out.join(".wysiwyh-killed/scene0.wav"), "half").unwrap();
     assert!(run(&["convert"], &scenes, &out).status.success());
-    assert_eq!(names_in(&out), ["scene0.record.json", "scene0.wav"]);
+    assert_eq!(names_in(&out), ["scene0.parquet", "scene0.record.json", "scene0.wav"]);
 }

@@ -339,7 +339,8 @@ fn a_batch_goes_on_without_the_scenes_that_fail() {
     let said = text(&output.stderr);
     assert_eq!(said.lines().filter(|line| line.starts_with("error: ")).count(), 2, "{said}");
     let recorded = ["a", "b", "c", "missing"].map(|name| format!("{name}.record.json"));
-    let mut expected: Vec<String> = ["a.wav", "b.wav"].map(String::from).into();
+    let mut expected: Vec<String> =
+        ["a.parquet", "a.wav", "b.parquet", "b.wav"].map(String::from).into();
     expected.extend(recorded);
     expected.sort();
     assert_eq!(names_in(&out), expected);
