@@ -225,10 +225,10 @@ fn kills_leave_whole_files_only() {
         let _ = child.kill();
         child.wait().unwrap();
         whole_sounds(&out);
-        // Where the sound is, everything is.
+        // Where the record is, everything is.
         for path in names_in(&out).iter().filter(|path| !is_hidden(path)) {
-            let sound = path.with_extension("wav");
-            if path.extension().is_some_and(|ending| ending == "npy") && sound.exists() {
+            let (sound, record) = (path.with_extension("wav"), path.with_extension("record.json"));
+            if path.extension().is_some_and(|ending| ending == "npy") && record.exists() {
                 let frames = sink::read(&sound).unwrap().header.unwrap().frames.unwrap();
                 let expected = 192 + (frames * 48 * 64 * 4) as u64;
                 assert_eq!(fs::metadata(path).unwrap().len(), expected, "{}", path.display());
@@ -236,6 +236,93 @@ fn kills_leave_whole_files_only() {
         }
         let _ = fs::remove_dir_all(&out);
     });
+}
+
+/// Chips of real Sentinel-2 scenes, one file each, in `folder`.
+#[cfg(feature = "gdal")]
+fn chips(data: &Path, folder: &Path, count: usize) -> Vec<PathBuf> {
+    use gdal::DriverManager;
+    use gdal::raster::Buffer;
+    use wysiwyh::sensor::raster::Raster;
+
+    let mut scenes = names_in(&data.join("sentinel2"));
+    scenes.retain(|path| ending(path) == "tif");
+    scenes.sort();
+    let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
+    let side = 128;
+    let cut = |number: usize| {
+        let raster = Raster::open(&scenes[number % scenes.len()], None).unwrap();
+        let at = 37 * (number / scenes.len());
+        let frame = raster.read(at, at, side, side).unwrap();
+        let path = folder.join(format!("chip{number:03}.tif"));
+        let bands = frame.bands.len();
+        let mut file =
+            driver.create_with_band_type::<f32, _>(&path, side, side, bands).unwrap();
+        for (index, plane) in frame.data.outer_iter().enumerate() {
+            let mut buffer = Buffer::new((side, side), plane.iter().copied().collect());
+            file.rasterband(index + 1).unwrap().write((0, 0), (side, side), &mut buffer).unwrap();
+        }
+        path
+    };
+    (0..count).map(cut).collect()
+}
+
+/// Names and contents of all files in `folder`; of records, without how long
+/// it took.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let content = |path: PathBuf| {
+        let mut bytes = fs::read(&path).unwrap();
+        if ending(&path) == "json" {
+            let mut record: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            record["timing"].take();
+            bytes = record.to_string().into_bytes();
+        }
+        (path.strip_prefix(folder).unwrap().to_owned(), bytes)
+    };
+    names_in(folder).into_iter().map(content).collect()
+}
+
+#[cfg(feature = "gdal")]
+#[test]
+fn an_archive_that_is_killed_fifty_times_ends_as_if_undisturbed() {
+    let Some(data) = std::env::var_os("WYSIWYH_DATA").map(PathBuf::from) else {
+        eprintln!("skipped, WYSIWYH_DATA is unset: there are no scenes");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let scenes = chips(&data, folder.path(), 200);
+    let convert = |out: &str| {
+        let mut call = Command::new(env!("CARGO_BIN_EXE_wysiwyh"));
+        call.args(["convert", "--npy", "--sensor", "sentinel2-l2a", "-o"]);
+        call.arg(folder.path().join(out)).args(&scenes);
+        call.stdout(Stdio::null()).stderr(Stdio::null());
+        call
+    };
+    let started = Instant::now();
+    assert!(convert("undisturbed").status().unwrap().success());
+    let whole_s = started.elapsed().as_secs_f64();
+    let expected = contents(&folder.path().join("undisturbed"));
+    let mut random = Random::named(number("WYSIWYH_SOAK_SEED", 0), "archive");
+    let (mut kills, mut ends) = (0, 0);
+    while kills < 50 || ends == 0 {
+        let mut child = convert("killed").spawn().unwrap();
+        if kills < 50 {
+            std::thread::sleep(Duration::from_secs_f64(whole_s * random.between(0.0, 0.3)));
+            kills += usize::from(child.try_wait().unwrap().is_none());
+            // The child may have ended by itself.
+            let _ = child.kill();
+        }
+        if child.wait().unwrap().success() {
+            let out = folder.path().join("killed");
+            let found = contents(&out);
+            assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+            let differing = expected.iter().filter(|(name, bytes)| &&found[*name] != bytes);
+            assert_eq!(differing.map(|(name, _)| name).collect::<Vec<_>>(), [] as [&PathBuf; 0]);
+            fs::remove_dir_all(&out).unwrap();
+            ends += 1;
+        }
+    }
+    eprintln!("archive: {kills} kills, {ends} whole archives, {whole_s:.1} s undisturbed");
 }
 
 #[cfg(feature = "gige")]

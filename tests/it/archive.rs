@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::Value;
+use wysiwyh::table::Table;
 
 use crate::cli::{names_in, picture, program, refused, text};
 
@@ -158,6 +159,65 @@ fn the_shards_of_a_plan_are_the_whole() {
     fs::write(file("a.jsonl"), manifest.replace("scene1.png", "scene7.png")).unwrap();
     refused(&convert("no", &[], ""), 1, "line 2 is not the one that");
     assert!(!file("no").exists());
+}
+
+#[test]
+fn a_catalogue_tells_what_is_done_failed_and_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut scenes = pictures(folder.path(), 3);
+    scenes.push(folder.path().join("broken.png"));
+    fs::write(&scenes[3], "no picture").unwrap();
+    let file = |name: &str| folder.path().join(name);
+    assert!(run(&["plan"], &scenes, &file("a.jsonl")).status.success());
+    let convert = |out: &str, index: &str| {
+        let mut call = program();
+        call.args(["convert", "--index", index, "--manifest"]).arg(file("a.jsonl"));
+        call.arg("-o").arg(file(out)).output().unwrap().status.code()
+    };
+    let collect = |folders: &[&str], out: &str| {
+        let mut call = program();
+        call.arg("collect").args(folders.iter().map(|name| file(name)));
+        let output = call.arg("-o").arg(file(out)).arg("--manifest").arg(file("a.jsonl"));
+        let output = output.output().unwrap();
+        let said = text(&output.stdout);
+        let counts = said.trim().rsplit_once(": ").unwrap().1.to_owned();
+        (output.status.code().unwrap(), counts)
+    };
+    // Index 0 is the broken one: manifests are sorted.
+    assert_eq!(convert("a", "0"), Some(1));
+    let failed = (1, "0 scenes done, 1 failed, 3 missing".to_owned());
+    assert_eq!(collect(&["a"], "c.parquet"), failed);
+    for (out, index) in [("a", "1"), ("b", "1"), ("b", "2")] {
+        assert_eq!(convert(out, index), Some(0));
+    }
+    let some = (3, "2 scenes done, 1 failed, 1 missing".to_owned());
+    assert_eq!(collect(&["a", "b"], "c.parquet"), some);
+    let bytes = fs::read(file("c.parquet")).unwrap();
+    assert_eq!(collect(&["b", "a"], "d.parquet"), some);
+    assert!(bytes == fs::read(file("d.parquet")).unwrap());
+
+    let table = Table::open(&file("c.parquet")).unwrap();
+    let rows = table.read(&["id", "source", "sound", "slots", "loudness_lufs", "error"]).unwrap();
+    let rows = rows.map(Result::unwrap).next().unwrap();
+    assert_eq!(rows.rows(), 3);
+    let of = |column: &str| rows.texts(column).unwrap();
+    let (sources, sounds, errors) = (of("source"), of("sound"), of("error"));
+    assert_eq!(sources.value(0), scenes[3].to_str().unwrap());
+    assert!(sounds.is_null(0) && errors.value(0).contains("broken.png: "));
+    let loudness_lufs = rows.numbers("loudness_lufs").unwrap();
+    for row in 1..3 {
+        assert!(errors.is_null(row) && Path::new(sounds.value(row)).exists());
+        assert_eq!(rows.numbers("slots").unwrap().value(row), 1.0);
+        assert!((-40.0..-10.0).contains(&loudness_lufs.value(row)));
+    }
+
+    picture(&scenes[3]);
+    for index in ["0", "3"] {
+        assert_eq!(convert("b", index), Some(0));
+    }
+    // The failure is history: there is a sound of it elsewhere.
+    let all = (0, "4 scenes done, 0 failed, 0 missing".to_owned());
+    assert_eq!(collect(&["a", "b"], "c.parquet"), all);
 }
 
 #[test]
