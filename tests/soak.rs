@@ -256,8 +256,7 @@ fn chips(data: &Path, folder: &Path, count: usize) -> Vec<PathBuf> {
         let frame = raster.read(at, at, side, side).unwrap();
         let path = folder.join(format!("chip{number:03}.tif"));
         let bands = frame.bands.len();
-        let mut file =
-            driver.create_with_band_type::<f32, _>(&path, side, side, bands).unwrap();
+        let mut file = driver.create_with_band_type::<f32, _>(&path, side, side, bands).unwrap();
         for (index, plane) in frame.data.outer_iter().enumerate() {
             let mut buffer = Buffer::new((side, side), plane.iter().copied().collect());
             file.rasterband(index + 1).unwrap().write((0, 0), (side, side), &mut buffer).unwrap();
@@ -323,6 +322,81 @@ fn an_archive_that_is_killed_fifty_times_ends_as_if_undisturbed() {
         }
     }
     eprintln!("archive: {kills} kills, {ends} whole archives, {whole_s:.1} s undisturbed");
+}
+
+/// A process that ends with the test.
+struct Helper(std::process::Child);
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits for what has to come.
+fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < 2 * PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Needs `distributed` in the Python environment of `WYSIWYH_ORACLES`.
+#[test]
+fn a_dask_cluster_that_loses_a_worker_carries_out_the_whole_plan() {
+    let python =
+        std::env::var_os("WYSIWYH_ORACLES").map(|root| Path::new(&root).join("bin/python"));
+    let call = |arguments: &[&str]| {
+        let mut call = Command::new(python.as_deref().unwrap_or(Path::new("python3")));
+        call.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        call
+    };
+    if !call(&["-c", "import distributed"]).status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped, there is no Python with distributed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let scenes: Vec<String> = (0..40).map(|seed| format!("simulated:{seed}")).collect();
+    let scenes: Vec<&Path> = scenes.iter().map(Path::new).collect();
+    let plan = place("plan.jsonl");
+    program(
+        &[&[Path::new("plan"), "--frames=5".as_ref(), "-o".as_ref(), &plan], &scenes[..]].concat(),
+    )
+    .assert()
+    .success();
+    let manifest = [Path::new("--manifest"), &plan];
+    let convert = [Path::new("convert"), "-o".as_ref(), &place("undisturbed")];
+    program(&[&convert[..], &manifest].concat()).assert().success();
+
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port().to_string();
+    drop(free);
+    let scheduler = ["-m", "distributed.cli.dask_scheduler", "--no-dashboard", "--host=127.0.0.1"];
+    let _scheduler = Helper(call(&scheduler).args(["--port", &port]).spawn().unwrap());
+    let address = format!("tcp://127.0.0.1:{port}");
+    await_that("scheduler", || std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_ok());
+    let worker =
+        ["-m", "distributed.cli.dask_worker", "--no-dashboard", "--no-nanny", "--nthreads=1"];
+    let mut workers = [0, 1].map(|_| Helper(call(&worker).arg(&address).spawn().unwrap()));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/cluster/dask_convert.py");
+    let mut run = call(&[script.to_str().unwrap(), &address]);
+    run.args([&plan, &place("out")]).args(["--program", env!("CARGO_BIN_EXE_wysiwyh")]);
+    let mut run = Helper(run.spawn().unwrap());
+    let sounds = || names_in(&place("out")).iter().filter(|path| ending(path) == "wav").count();
+    await_that("the first sounds", || sounds() >= 10);
+    workers[0].0.kill().unwrap();
+    let at_the_kill = sounds();
+    await_that("the end", || run.0.try_wait().unwrap().is_some());
+    assert!(run.0.wait().unwrap().success());
+    assert!(at_the_kill < 40, "it was killed too late");
+    // A child of the killed worker may still be at it.
+    await_that("no one at work", || !names_in(&place("out")).iter().any(|path| is_hidden(path)));
+    assert!(contents(&place("out")) == contents(&place("undisturbed")));
+    eprintln!("dask: a worker killed after {at_the_kill} of 40 sounds, all 40 as if undisturbed");
 }
 
 #[cfg(feature = "gige")]

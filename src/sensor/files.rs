@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{Rig, markup};
+use super::{Rig, folder, markup};
 
 /// The endings of files that describe the one beside them with the same stem.
 const SIDECARS: [&str; 3] = ["hdr", "tfw", "prj"];
@@ -14,44 +14,39 @@ const LONGEST: u64 = 64 << 20;
 
 /// The files on this machine that `source` consists of, sorted, as far as they
 /// can be told without opening pictures: the file and those that describe it,
-/// all below a folder, the bands of a product or of a virtual raster, the
+/// the pictures in a folder, the bands of a product or of a virtual raster, the
 /// lenses of a capture. None of what is far away, simulated, or a camera.
 pub fn files(source: &str) -> Vec<PathBuf> {
-    let path = Path::new(source);
-    let mut files = if path.is_dir() { below(path) } else { of_file(source) };
+    let mut files = of_product(source);
+    match Path::new(source) {
+        folder if !folder.is_dir() => files.extend(of_file(folder)),
+        folder if files.is_empty() => {
+            // What cannot be read fails when it is opened.
+            files.extend(folder::pictures_in(folder).map(|(files, _)| files).unwrap_or_default());
+        }
+        _ => {}
+    }
+    files.retain(|file| file.is_file());
     files.sort();
     files.dedup();
     files
 }
 
-/// All files below `folder` but hidden ones.
-fn below(folder: &Path) -> Vec<PathBuf> {
-    let (mut files, mut folders) = (vec![], vec![folder.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let hidden = entry.file_name().to_string_lossy().starts_with('.');
-            // A link to a folder may lead back up.
-            match entry.file_type() {
-                _ if hidden => {}
-                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                _ => files.push(entry.path()),
-            }
-        }
-    }
-    files
+/// The bands of the product that `source` names, if it names one.
+fn of_product(source: &str) -> Vec<PathBuf> {
+    #[cfg(feature = "gdal")]
+    return super::raster::Raster::files(source).into_iter().map(PathBuf::from).collect();
+    #[cfg(not(feature = "gdal"))]
+    return vec![];
 }
 
-fn of_file(source: &str) -> Vec<PathBuf> {
-    let path = Path::new(source);
+fn of_file(path: &Path) -> Vec<PathBuf> {
     let sidecars = SIDECARS.map(|ending| path.with_extension(ending));
     let mut files: Vec<PathBuf> = sidecars.into_iter().chain([path.to_owned()]).collect();
     files.extend(named_in(path));
     if Rig::is_one(path) {
         files.extend(Rig::files(path));
     }
-    #[cfg(feature = "gdal")]
-    files.extend(super::raster::Raster::files(source).into_iter().map(PathBuf::from));
-    files.retain(|file| file.is_file());
     files
 }
 
@@ -75,7 +70,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir(at("deep")).unwrap();
-        for name in ["a.img", "a.hdr", "b.tif", "deep/c.tif", ".hidden"] {
+        for name in ["a.img", "a.hdr", "b.tif", "a.wav", "deep/c.tif", ".hidden.tif"] {
             fs::write(at(name), "").unwrap();
         }
         let names = |source: &Path| -> Vec<String> {
@@ -83,7 +78,7 @@ mod tests {
             files(&source.to_string_lossy()).into_iter().map(short).collect()
         };
         assert_eq!(names(&at("a.img")), ["a.hdr", "a.img"]);
-        assert_eq!(names(folder.path()), ["a.hdr", "a.img", "b.tif", "deep/c.tif"]);
+        assert_eq!(names(folder.path()), ["b.tif"]);
         let vrt = "<A><SourceFilename relativeToVRT=\"1\">deep/c.tif</SourceFilename></A>";
         fs::write(at("v.vrt"), vrt).unwrap();
         assert_eq!(names(&at("v.vrt")), ["deep/c.tif", "v.vrt"]);

@@ -66,19 +66,7 @@ impl Folder {
     /// knows something.
     pub fn open(path: impl AsRef<Path>, profile: Option<&Profile>, object: Object) -> Result<Self> {
         let path = path.as_ref();
-        let mut files = Vec::new();
-        let mut folders = 0;
-        for entry in std::fs::read_dir(path).map_err(|e| Error::input(path, e))? {
-            let file = entry.map_err(|e| Error::input(path, e))?.path();
-            let hidden = file.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-            if file.is_dir() {
-                folders += 1;
-            } else if !hidden
-                && [&PICTURES[..], &TIFFS, &FLIRS, &CPTVS].iter().any(|e| ends_in(&file, e))
-            {
-                files.push(file);
-            }
-        }
+        let (mut files, folders) = pictures_in(path)?;
         if files.is_empty() {
             let what = match folders {
                 0 => "holds no pictures".to_string(),
@@ -232,6 +220,24 @@ impl Sensor for Folder {
     fn source(&self) -> &Source {
         &self.source
     }
+}
+
+/// The pictures in the folder at `path`, in no order, and how many folders are
+/// in it.
+pub(super) fn pictures_in(path: &Path) -> Result<(Vec<PathBuf>, usize)> {
+    let (mut files, mut folders) = (Vec::new(), 0);
+    for entry in std::fs::read_dir(path).map_err(|e| Error::input(path, e))? {
+        let file = entry.map_err(|e| Error::input(path, e))?.path();
+        let hidden = file.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+        if file.is_dir() {
+            folders += 1;
+        } else if !hidden
+            && [&PICTURES[..], &TIFFS, &FLIRS, &CPTVS].iter().any(|e| ends_in(&file, e))
+        {
+            files.push(file);
+        }
+    }
+    Ok((files, folders))
 }
 
 /// How many frames the file will deliver; 1 where it is unreadable, which

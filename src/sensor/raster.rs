@@ -123,9 +123,9 @@ impl Raster {
         product::stac::items(path)
     }
 
-    /// The files of the product at `path`, if it is one.
+    /// The files of the product at `path`, if it is one of several.
     pub(crate) fn files(path: &str) -> Vec<String> {
-        let Ok(Some(product)) = Product::find(path) else { return vec![] };
+        let Ok(Some(product)) = Product::of_several(path) else { return vec![] };
         let pieces = product.pieces.into_iter().map(|piece| piece.path);
         pieces.chain(product.mask.map(|(path, _)| path)).collect()
     }

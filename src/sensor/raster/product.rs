@@ -70,21 +70,30 @@ impl Product {
     /// If the metadata cannot be read or lacks what the numbers need, or if
     /// there are several products.
     pub fn find(path: &str) -> Result<Option<Self>> {
-        let path = path.strip_suffix('/').unwrap_or(path);
-        if let Some(item) = stac::product(path)? {
-            return Ok(Some(item));
+        match Self::of_several(path)? {
+            Some(product) => Ok(Some(product)),
+            None => Self::of_kinds(path, &OF_ONE),
         }
+    }
+
+    /// The same, if it is one of several files. No file that a library could
+    /// crash on is opened for that.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Product::find`].
+    pub fn of_several(path: &str) -> Result<Option<Self>> {
+        match stac::product(path)? {
+            Some(item) => Ok(Some(item)),
+            None => Self::of_kinds(path, &OF_SEVERAL),
+        }
+    }
+
+    fn of_kinds(path: &str, kinds: &[Kind]) -> Result<Option<Self>> {
+        let path = path.strip_suffix('/').unwrap_or(path);
         let places = places(path);
-        let kinds: [Kind; 6] = [
-            (sentinel2::is_metadata, sentinel2::product),
-            (landsat::is_metadata, landsat::product),
-            (enmap::is_metadata, enmap::product),
-            (emit::is_metadata, emit::product),
-            (modis::is_metadata, modis::product),
-            (prisma::is_metadata, prisma::product),
-        ];
         for (is_metadata, read) in kinds {
-            if let Some(metadata) = only(path, &places, is_metadata)?
+            if let Some(metadata) = only(path, &places, *is_metadata)?
                 && let Some(product) = read(path, &metadata)?
             {
                 return Ok(Some(product));
@@ -96,6 +105,20 @@ impl Product {
 
 /// How products of one kind are known by the name of their metadata, and read.
 type Kind = (fn(&str) -> bool, fn(&str, &str) -> Result<Option<Product>>);
+
+/// Those whose bands lie in several files.
+const OF_SEVERAL: [Kind; 3] = [
+    (sentinel2::is_metadata, sentinel2::product),
+    (landsat::is_metadata, landsat::product),
+    (enmap::is_metadata, enmap::product),
+];
+
+/// Those that are one file.
+const OF_ONE: [Kind; 3] = [
+    (emit::is_metadata, emit::product),
+    (modis::is_metadata, modis::product),
+    (prisma::is_metadata, prisma::product),
+];
 
 /// The files among which the metadata of a product at `path` would be.
 fn places(path: &str) -> Vec<String> {
