@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use arrow::array::Array;
 use serde_json::Value;
 use wysiwyh::table::Table;
 
