@@ -59,7 +59,7 @@ pub struct Arguments {
 struct Planned {
     /// Take scenes and settings from this file, which `wysiwyh plan` wrote;
     /// the sounds are named by the scenes' identifiers
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenes", "How"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenes", "How", "VoiceArguments", "ReadingArguments"])]
     manifest: Option<PathBuf>,
     /// Only every N-th scene of the manifest, from scene I on: all shards from
     /// 0/N to N-1/N together are the whole

@@ -1,6 +1,5 @@
 //! The table of a sound: one row for each of its slots.
 
-use std::env;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -85,7 +84,6 @@ impl ChipTable {
         self.writer.finish(&[
             ("header", header.to_json()?),
             ("bands", bands.map_err(|e| Error::usage("bands", e))?),
-            ("command", env::args().collect::<Vec<_>>().join(" ")),
         ])
     }
 
