@@ -20,6 +20,7 @@ Writes:   GeoParquet, a row for each scene, sorted by `id`: id, source, sound (p
           start_time, sound_s, slots, loudness_lufs, model_psnr_db (of the model on
           unseen pictures), model, model_sha256, version, error, geometry (footprint
           in longitude and latitude), bbox. The same records give the same bytes
+Units:    seconds of sound without the lead-in, LUFS, decibels, degrees
 Example:  wysiwyh collect sounds --manifest archive.jsonl -o catalogue.parquet
 Exit status 0 if all is well, 1 if all scenes failed, 3 if some failed or are
 missing.")]

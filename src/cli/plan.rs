@@ -20,6 +20,7 @@ Writes:   a manifest, JSON lines: for each scene `id`, `source` and `settings`. 
           id is made of source and settings, so the same scenes give the same
           manifest, in whatever order they come; sources are kept as they are
           written, so carry it out in the same folder, or write whole paths
+Units:    of the options as for `convert`; indices and shards count from 0
 Then:     wysiwyh convert --manifest FILE -o DIR [--shard I/N | --index I], as often
           and on as many machines as it takes, then
           wysiwyh collect DIR --manifest FILE -o catalogue.parquet
