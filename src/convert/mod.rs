@@ -53,7 +53,7 @@ pub enum Event<'a> {
         scene: &'a str,
         /// Frames or chips to come.
         frames: Option<usize>,
-        /// See [`Sonifier::introduction`].
+        /// See [`Sonifier::introduction`](crate::sonifier::Sonifier::introduction).
         introduction: Option<String>,
     },
     /// One more frame or chip is done.
