@@ -338,7 +338,7 @@ fn a_batch_goes_on_without_the_scenes_that_fail() {
     assert!(text(&output.stdout).starts_with("2 of 4 scenes converted, 2 failed"));
     let said = text(&output.stderr);
     assert_eq!(said.lines().filter(|line| line.starts_with("error: ")).count(), 2, "{said}");
-    assert_eq!(names_in(&out), ["a.wav", "b.wav"]);
+    assert_eq!(names_in(&out), ["a.parquet", "a.wav", "b.parquet", "b.wav"]);
     let output = convert(&["c.png", "missing.png"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).starts_with("0 of 2 scenes converted, 2 failed."));

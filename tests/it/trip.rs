@@ -221,7 +221,7 @@ fn an_interrupted_conversion_leaves_whole_files_only() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains("error: simulated: stopped"), "{output:?}");
-        assert_eq!(names_in(&folder.path().join("out")), ["a.npy", "a.wav"]);
+        assert_eq!(names_in(&folder.path().join("out")), ["a.npy", "a.parquet", "a.wav"]);
         assert_eq!(whole(&folder.path().join("out/a.wav")), 5);
     }
 }
@@ -235,7 +235,7 @@ fn a_killed_conversion_leaves_no_half_file_under_a_final_name() {
     child.wait().unwrap();
     let names = names_in(&folder.path().join("out"));
     let shown: Vec<&String> = names.iter().filter(|name| !name.starts_with('.')).collect();
-    assert_eq!(shown, ["a.npy", "a.wav"]);
+    assert_eq!(shown, ["a.npy", "a.parquet", "a.wav"]);
     assert_eq!(whole(&folder.path().join("out/a.wav")), 5);
 }
 
