@@ -82,6 +82,11 @@ pub struct VoiceArguments {
     /// Which end of the span is loud [default: the profile's choice]
     #[arg(long, value_parser = polarity())]
     polarity: Option<Polarity>,
+    /// How many values the code has, a power of two: more tell more of the
+    /// picture, fewer are easier to tell apart [default: 64 in the preset
+    /// `listen`, 256 in `data`, or as many as the model has]
+    #[arg(long, value_name = "K")]
+    values: Option<usize>,
     /// Seed of the sound's phases and of the simulated camera; the same seed
     /// gives the same sound
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -91,8 +96,8 @@ pub struct VoiceArguments {
 impl VoiceArguments {
     /// The voice, for sound of this `preset` of sources read so.
     fn voice(self, preset: Preset, reading: Options) -> Voice {
-        let Self { model, sensor, span, polarity, seed } = self;
-        Voice { model, sensor, preset, span, polarity, seed, reading }
+        let Self { model, sensor, values, span, polarity, seed } = self;
+        Voice { model, sensor, preset, values, span, polarity, seed, reading }
     }
 }
 

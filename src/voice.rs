@@ -38,6 +38,9 @@ pub struct Voice {
     pub sensor: Option<String>,
     /// What the sound is made for.
     pub preset: Preset,
+    /// Number of values in a code, in place of the preset's or, where it has
+    /// fewer, the model's.
+    pub values: Option<usize>,
     /// Physical values that mean 0 and 1, in place of the model's range.
     pub span: Option<Span>,
     /// Which end is loud, in place of the profile's choice.
@@ -163,7 +166,7 @@ impl Voice {
     /// A sonifier for `model` with this voice's mapping and polarity.
     fn sonifier(&self, model: Model, range: Vec<[f64; 2]>) -> Result<Sonifier> {
         let mut mapping = Mapping::preset(self.preset, model.profile().frequencies_hz);
-        mapping.values = mapping.values.min(model.values());
+        mapping.values = self.values.unwrap_or(mapping.values.min(model.values()));
         let mut sonifier = Sonifier::new(model, mapping, self.seed)?.with_range(range);
         if let Some(polarity) = self.polarity {
             sonifier = sonifier.with_polarity(polarity);

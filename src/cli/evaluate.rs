@@ -31,6 +31,9 @@ pub struct Arguments {
     /// Pictures or rasters
     #[arg(required = true, value_name = "DATA")]
     data: Vec<String>,
+    /// Length of the code that is sent, a power of two [default: the model's]
+    #[arg(long, value_name = "K")]
+    values: Option<usize>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -52,7 +55,7 @@ impl Arguments {
             report
                 .note(format_args!("{trained_on} groups skipped: the model was trained on them."));
         }
-        let scores = evaluate::scores(&model, &frames)?;
+        let scores = evaluate::scores(&model, &frames, self.values.unwrap_or(model.values()))?;
         match self.json {
             true => report.json(&scores)?,
             false => report.print(&scores)?,
@@ -69,6 +72,7 @@ impl Arguments {
             model: None,
             sensor: Some(self.model.clone()),
             preset: Preset::Data,
+            values: None,
             span: None,
             polarity: None,
             seed: 0,

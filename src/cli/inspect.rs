@@ -115,6 +115,7 @@ fn hear(source: &str, name: &str, frames: Option<usize>, reading: Options) -> Re
         model: None,
         sensor: Some(name.to_owned()),
         preset: Preset::Data,
+        values: None,
         span: None,
         polarity: None,
         seed: 0,

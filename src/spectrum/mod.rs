@@ -122,9 +122,10 @@ pub struct Mapping {
 pub enum Preset {
     /// What people hear apart: 64 values.
     Listen,
-    /// What a receiver reads back: 128 values, all at the same level to it.
+    /// What a receiver reads back: 256 values, all at the same level to it.
     /// Levels that are equal to the ear are not: unseen thermal pictures lose
-    /// 0.36 dB with them behind noise 20 dB down.
+    /// 0.36 dB with them behind noise 20 dB down. Of 128 values 1.3 dB less is
+    /// left there, and 1.8 dB less in a file.
     Data,
 }
 
@@ -135,7 +136,7 @@ impl Mapping {
         let [low_hz, high_hz] = frequencies_hz;
         let (values, range_db, equal_loudness) = match preset {
             Preset::Listen => (64, LISTEN_RANGE_DB, true),
-            Preset::Data => (128, DATA_RANGE_DB, false),
+            Preset::Data => (256, DATA_RANGE_DB, false),
         };
         let law = Law::Decibel { range_db };
         Self { values, axis: Axis::Erb, low_hz, high_hz, law, equal_loudness }

@@ -418,6 +418,7 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
             model: None,
             sensor: Some("hituav-lwir".into()),
             preset: Preset::Listen,
+            values: None,
             span: None,
             polarity: None,
             seed: 0,
