@@ -136,6 +136,19 @@ impl Original {
         samples.extend(&self.slot);
     }
 
+    /// What a still picture of `code` consists of: a frequency in hertz and a
+    /// power for every bin, 1 being that of a full-scale sine.
+    pub fn tones(&self, code: &[f32]) -> Vec<(f64, f64)> {
+        let unit = 2.0 * self.gain / SAMPLES as f64;
+        let tone = |value: f32| {
+            move |bin: usize| {
+                let power = (f64::from(value) * unit).powi(2);
+                (bin as f64 * BIN_HZ, power * share(bin))
+            }
+        };
+        self.owned.iter().zip(code).flat_map(|(bins, &v)| bins.clone().map(tone(v))).collect()
+    }
+
     /// The code in slot `slot` of `samples`; `None` past the last whole slot,
     /// or where it is silent.
     ///
@@ -168,14 +181,18 @@ fn owned(values: usize) -> Vec<Range<usize>> {
     (0..values).map(|value| if value == 0 { 1 } else { end(value - 1) }..end(value)).collect()
 }
 
+/// The share of its power that a bin is left with: at the Nyquist frequency the
+/// amplitude is halved, and of its power half is left on average.
+fn share(bin: usize) -> f64 {
+    if bin == HIGHEST { 1.0 / 8.0 } else { 1.0 }
+}
+
 /// The gain at which a code that is uniform in 0..1 plays at [`MEAN_LUFS`]:
 /// the mean square of its values is 1/3, whichever own the bins.
 fn gain() -> f64 {
     let power = |bin: usize| {
         let amplitude = 2.0 / SAMPLES as f64;
-        // At the Nyquist frequency half of it, and half of the power on average.
-        let share = if bin == HIGHEST { 1.0 / 8.0 } else { 1.0 };
-        share * amplitude * amplitude / 2.0 / 3.0 * hearing::k_weighting(bin as f64 * BIN_HZ)
+        share(bin) * amplitude * amplitude / 2.0 / 3.0 * hearing::k_weighting(bin as f64 * BIN_HZ)
     };
     let own = (1..=HIGHEST).map(power).sum::<f64>();
     (hearing::power_of_lufs(MEAN_LUFS) / own).sqrt()
