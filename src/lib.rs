@@ -20,6 +20,7 @@ pub mod dataset;
 pub mod model;
 pub mod train;
 
+pub mod original;
 pub mod receiver;
 pub mod sonifier;
 pub mod spectrum;

@@ -194,6 +194,7 @@ impl Sonifier {
             profile: self.model.profile().name.clone(),
             view: self.model.view().cloned(),
             mapping: self.layout.mapping().clone(),
+            original: false,
             polarity: self.polarity,
             range: self.range.clone(),
             seed: self.seed,

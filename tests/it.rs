@@ -27,6 +27,8 @@ mod mutation;
 #[cfg(any(feature = "gige", all(target_os = "linux", feature = "uvc")))]
 #[path = "fake/network.rs"]
 mod network;
+#[path = "it/original.rs"]
+mod original;
 #[cfg(feature = "gdal")]
 #[path = "it/product.rs"]
 mod product;

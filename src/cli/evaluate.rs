@@ -4,6 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde::Serialize;
+use wysiwyh::evaluate::Scores;
+use wysiwyh::evaluate::rivals::{Contender, rivals};
 use wysiwyh::model::Model;
 use wysiwyh::profile::Profile;
 use wysiwyh::spectrum::Preset;
@@ -34,11 +37,24 @@ pub struct Arguments {
     /// Length of the code that is sent, a power of two [default: the model's]
     #[arg(long, value_name = "K")]
     values: Option<usize>,
+    /// Also say how well a modelled ear tells pictures apart by our sound, by
+    /// that of the original WYSIWYH and by a scan from left to right
+    #[arg(long)]
+    compare: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     reading: ReadingArguments,
+}
+
+/// What was found, for programs.
+#[derive(Serialize)]
+struct Findings {
+    #[serde(flatten)]
+    scores: Scores,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sounds: Vec<Contender>,
 }
 
 impl Arguments {
@@ -50,15 +66,24 @@ impl Arguments {
             true => Model::load(path)?,
             false => self.speaker()?,
         };
-        let (frames, trained_on) = dataset::unseen(&self.data, &model, &self.reading.options()?)?;
-        if trained_on > 0 {
-            report
-                .note(format_args!("{trained_on} groups skipped: the model was trained on them."));
+        let unseen = dataset::unseen(&self.data, &model, &self.reading.options()?)?;
+        if unseen.skipped > 0 {
+            let skipped = unseen.skipped;
+            report.note(format_args!("{skipped} groups skipped: the model was trained on them."));
         }
-        let scores = evaluate::scores(&model, &frames, self.values.unwrap_or(model.values()))?;
-        match self.json {
-            true => report.json(&scores)?,
-            false => report.print(&scores)?,
+        let scores =
+            evaluate::scores(&model, &unseen.frames, self.values.unwrap_or(model.values()))?;
+        let sounds = match self.compare {
+            true => rivals(&model, &unseen.frames, &unseen.groups)?,
+            false => vec![],
+        };
+        if self.json {
+            report.json(&Findings { scores, sounds })?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        report.print(&scores)?;
+        for contender in &sounds {
+            report.print(contender)?;
         }
         Ok(ExitCode::SUCCESS)
     }

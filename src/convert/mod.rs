@@ -35,6 +35,9 @@ pub struct Job {
     pub voice: Voice,
     /// The format of the sound.
     pub format: Format,
+    /// Whether to make the original's sound instead of ours, for comparison.
+    /// The voice's preset has to be `data`, and no session is recorded of it.
+    pub original: bool,
     /// Whether to record a session beside each sound.
     pub rrd: bool,
     /// Whether to write the frames as sent beside each sound.

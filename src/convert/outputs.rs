@@ -7,13 +7,14 @@ use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::map;
 use crate::npy::FrameArray;
+use crate::original::Original;
 use crate::recorder::{Pace, Recorder, Target};
 use crate::sensor::Source;
 use crate::session;
 use crate::sink::{self, FileSink};
 use crate::sonifier::{Sonifier, Sound};
 use crate::staging::StagedFolder;
-use crate::synth::SLOT_S;
+use crate::synth::{SLOT, SLOT_S};
 
 /// The files of one scene in the making.
 pub(super) struct Outputs<'a> {
@@ -22,6 +23,7 @@ pub(super) struct Outputs<'a> {
     staging: &'a StagedFolder,
     sound: Box<dyn FileSink>,
     header: sink::Header,
+    original: Option<Original>,
     array: Option<FrameArray>,
     recorder: Option<Recorder>,
     names: Vec<String>,
@@ -38,7 +40,12 @@ impl<'a> Outputs<'a> {
         sonifier: &Sonifier,
     ) -> Result<Self> {
         let name = format!("{stem}.{}", job.format.extension());
-        let header = sonifier.header(source, scene);
+        let mut header = sonifier.header(source, scene);
+        let mut original = None;
+        if job.original {
+            original = Some(Original::new(header.mapping.values, job.voice.seed));
+            header = Original::header(header, job.voice.seed);
+        }
         let sound = sink::create(&staging.place(&name), job.format, &header)?;
         let mut names = vec![name];
         let staged = |extension: &str| staging.place(&format!("{stem}.{extension}"));
@@ -49,7 +56,7 @@ impl<'a> Outputs<'a> {
             names.push(format!("{stem}.npy"));
         }
         let mut recorder = None;
-        if job.rrd {
+        if job.rrd && !job.original {
             let target =
                 Target { save: Some(staged("rrd")), pace: Pace::Batch, ..Target::default() };
             let about = session::about(sonifier, &header, Some(job.folder.join(&names[0])));
@@ -57,11 +64,29 @@ impl<'a> Outputs<'a> {
             names.push(format!("{stem}.rrd"));
         }
         let stem = stem.to_owned();
-        Ok(Self { source, stem, staging, sound, header, array, recorder, names, slots: 0 })
+        Ok(Self {
+            source,
+            stem,
+            staging,
+            sound,
+            header,
+            original,
+            array,
+            recorder,
+            names,
+            slots: 0,
+        })
     }
 
     pub fn write(&mut self, sonifier: &Sonifier, frame: &Frame, sound: Sound) -> Result<()> {
-        self.sound.write(&sound.samples)?;
+        match &mut self.original {
+            Some(original) => {
+                let mut samples = Vec::with_capacity(SLOT);
+                original.push(&sound.code, &mut samples);
+                self.sound.write(&samples)?;
+            }
+            None => self.sound.write(&sound.samples)?,
+        }
         if let Some(array) = &mut self.array {
             array.push(sound.sent.data.view())?;
         }
@@ -77,7 +102,9 @@ impl<'a> Outputs<'a> {
 
     /// Completes every file; gives their names, the sound first.
     pub fn finish(mut self, sonifier: &mut Sonifier) -> Result<Vec<String>> {
-        self.sound.write(&sonifier.finish())?;
+        if self.original.is_none() {
+            self.sound.write(&sonifier.finish())?;
+        }
         self.header.frames = Some(self.slots);
         self.sound.replace_header(&self.header)?;
         self.sound.finish()?;

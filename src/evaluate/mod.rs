@@ -4,6 +4,8 @@ pub mod audible;
 pub mod channel;
 pub mod figures;
 pub mod peers;
+pub mod pleasant;
+pub mod rivals;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,10 +19,16 @@ use crate::model::{Model, normalise};
 use crate::random::Random;
 use crate::receiver::align::align;
 use crate::sonifier::{Sonifier, Sound};
-use crate::spectrum::{Mapping, Preset};
+use crate::spectrum::{Mapping, Preset, Spectrum};
+use crate::synth::{SAMPLE_RATE, SLOT, Synth};
+use audible::Pairs;
 use channel::Channel;
 use figures::{bits, correlation, mean, psnr_db, quantile, spectral_angle_deg, ssim, uniformity};
 use peers::Peer;
+use pleasant::{FULL_SCALE_PA, Sensation};
+
+/// At most so many pictures are held still, to hear how pleasant they are.
+const STILL: usize = 12;
 
 /// The figures of a model on frames it has not seen, preset `data`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -49,12 +57,17 @@ pub struct Scores {
     /// What each channel leaves, by its name.
     pub channels: BTreeMap<String, Survival>,
     /// Spearman's correlation of how different frames look and how different
-    /// they sound, preset `listen`: see [`audible::distance_correlation`].
+    /// they sound, preset `listen`: see [`audible::Pairs`].
     pub audible_r: f64,
     /// Shares of the frames that are recognised by their sound, preset
     /// `listen`, as the first guess and among five: see
     /// [`audible::retrieval`].
     pub recognised: [f64; 2],
+    /// Mean roughness in asper of still pictures, preset `listen`: see
+    /// [`pleasant`].
+    pub roughness_asper: f64,
+    /// Their mean fluctuation strength in vacil.
+    pub fluctuation_vacil: f64,
     /// Correlation of band energy with the mean code.
     pub energy_code_r: f64,
     /// Correlation of band energy with loudness.
@@ -114,6 +127,8 @@ impl fmt::Display for Scores {
         let [first, five] = self.recognised.map(|share| 100.0 * share);
         writeln!(f, "correlation of looking and sounding different: {:.3}", self.audible_r)?;
         writeln!(f, "recognised by the sound: {first:.0} %; among five guesses: {five:.0} %")?;
+        writeln!(f, "roughness of still pictures: {:.2} asper", self.roughness_asper)?;
+        writeln!(f, "their fluctuation: {:.2} vacil", self.fluctuation_vacil)?;
         writeln!(f, "correlation of band energy with mean code: {:.3}", self.energy_code_r)?;
         writeln!(f, "correlation of band energy with loudness: {:.3}", self.energy_loudness_r)?;
         writeln!(f, "loudness, 5th to 95th percentile: {:.1} LU", self.loudness_span_lu)?;
@@ -154,10 +169,29 @@ pub fn scores(model: &Model, frames: &[Frame], values: usize) -> Result<Scores> 
         }
     }
     scores.loudness(&sent.sounds);
-    let mut listen = Mapping::preset(Preset::Listen, model.profile().frequencies_hz);
-    listen.values = listen.values.min(model.values());
-    scores.audible(&Sent::new(model, frames, listen)?);
+    scores.audible(&Sent::new(model, frames, listening(model))?);
     Ok(scores)
+}
+
+/// What people hear of a model: the preset `listen`.
+fn listening(model: &Model) -> Mapping {
+    let mut mapping = Mapping::preset(Preset::Listen, model.profile().frequencies_hz);
+    mapping.values = mapping.values.min(model.values());
+    mapping
+}
+
+/// Roughness in asper and fluctuation strength in vacil of two seconds of
+/// `spectrum`, held still.
+fn sensations(spectrum: &Spectrum) -> [f64; 2] {
+    let (mut synth, mut samples) = (Synth::new(0), Vec::new());
+    let seconds = 2 * SAMPLE_RATE;
+    while samples.len() < SLOT + seconds {
+        synth.push(spectrum, &mut samples);
+    }
+    // Without the lead-in.
+    let pressure = samples[SLOT..SLOT + seconds].iter();
+    let pressure: Vec<f64> = pressure.map(|&v| FULL_SCALE_PA * f64::from(v)).collect();
+    [Sensation::Roughness, Sensation::Fluctuation].map(|sensation| sensation.of(&pressure))
 }
 
 /// Compares `scores` of a model, measured on `frames` of the groups `groups`
@@ -260,8 +294,12 @@ impl Scores {
             sent.sounds.iter().map(|sound| normalise(&sound.sent, range)).collect();
         let levels_db: Vec<Vec<f64>> =
             sent.sounds.iter().map(|sound| audible::levels_db(&sound.spectrum)).collect();
-        self.audible_r = audible::distance_correlation(&pictures, &levels_db);
+        self.audible_r = Pairs::new(&pictures, &levels_db).correlation(|_| 1);
         self.recognised = audible::retrieval(&levels_db);
+        let still = sent.sounds.iter().step_by(sent.sounds.len().div_ceil(STILL));
+        let felt: Vec<[f64; 2]> = still.map(|sound| sensations(&sound.spectrum)).collect();
+        let [rough, slow] = [0, 1].map(|k| mean(&felt.iter().map(|v| v[k]).collect::<Vec<_>>()));
+        (self.roughness_asper, self.fluctuation_vacil) = (rough, slow);
     }
 
     /// Fills in what the codes and their loudness say.

@@ -17,9 +17,9 @@ const LEAST: f64 = 0.1;
 const DB_PER_PART: f64 = 10.0 / std::f64::consts::LN_10;
 
 /// Standard deviation over frames of the loudness of unseen pictures, in LU:
-/// those of a drone's flights span 8.3 LU between the 5th and the 95th
+/// those of a drone's flights span 6.2 LU between the 5th and the 95th
 /// percentile, which lie 3.3 deviations apart.
-const LOUDNESS_DEVIATION_LU: f64 = 2.5;
+const LOUDNESS_DEVIATION_LU: f64 = 1.9;
 
 /// The gain of a channel at every bin.
 #[derive(Clone, Debug)]
