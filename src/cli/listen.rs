@@ -46,7 +46,7 @@ impl Arguments {
         let heard = listen::run(
             &self.audio,
             &self.output,
-            &self.voice.voice(self.preset, Options::default()),
+            &self.voice.voice(self.preset, Options::default())?,
             &STOP,
             &mut |done, total| {
                 progress.get_or_insert_with(|| report.progress("decoding", Some(total))).set(done);
