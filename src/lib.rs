@@ -20,6 +20,7 @@ pub mod dataset;
 pub mod model;
 pub mod train;
 
+pub mod ears;
 pub mod original;
 pub mod receiver;
 pub mod sonifier;

@@ -45,7 +45,7 @@ use self::glance::glance;
 use self::outputs::{Outputs, percentiles};
 
 pub use self::command::{Command, HELP, Keys};
-pub(crate) use self::outputs::open_speaker;
+pub use self::outputs::open_speaker;
 
 /// By how much one command changes the volume, in dB.
 const VOLUME_STEP_DB: f32 = 3.0;

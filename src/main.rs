@@ -35,6 +35,7 @@ fn run(verb: Verb, report: &Report) -> Result<ExitCode> {
         Verb::Convert(arguments) => arguments.run(report),
         Verb::Listen(arguments) => arguments.run(report),
         Verb::Evaluate(arguments) => arguments.run(report),
+        Verb::Hearing(arguments) => arguments.run(report),
         Verb::View(arguments) => arguments.run(report),
         Verb::Demo(arguments) => arguments.run(report),
     }

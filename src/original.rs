@@ -92,6 +92,7 @@ impl Original {
             high_hz: HIGHEST as f64 * BIN_HZ,
             law: Law::Linear,
             equal_loudness: false,
+            gains_db: Vec::new(),
         }
     }
 

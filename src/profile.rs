@@ -283,10 +283,15 @@ impl Profile {
 
 /// Where the user's own profiles lie.
 fn user_shelf() -> Option<PathBuf> {
+    user_configuration().map(|folder| folder.join("sensors"))
+}
+
+/// Where the user's settings lie: `$XDG_CONFIG_HOME/wysiwyh`.
+pub(crate) fn user_configuration() -> Option<PathBuf> {
     let configuration = std::env::var_os("XDG_CONFIG_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
-    Some(configuration.join("wysiwyh/sensors"))
+    Some(configuration.join("wysiwyh"))
 }
 
 #[cfg(test)]

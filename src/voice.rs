@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::dataset::{self, GRID};
+use crate::ears::Ears;
 use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};
 use crate::model::{Model, View};
@@ -45,11 +46,34 @@ pub struct Voice {
     pub span: Option<Span>,
     /// Which end is loud, in place of the profile's choice.
     pub polarity: Option<Polarity>,
+    /// Who listens.
+    pub listener: Listener,
     /// Seeds the phases and the simulated camera.
     pub seed: u64,
     /// How sources are read; what is to do with chips, seed and length follows
     /// from the rest.
     pub reading: Options,
+}
+
+/// What suits the listener, in place of the profile's frequencies.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listener {
+    /// The lowest frequency in hertz.
+    pub low_hz: Option<f64>,
+    /// The highest one.
+    pub high_hz: Option<f64>,
+    /// What the listener's ears hear; the frequencies above come before it.
+    pub ears: Option<Ears>,
+}
+
+impl Listener {
+    fn fit(&self, mapping: &mut Mapping) {
+        if let Some(ears) = &self.ears {
+            ears.fit(mapping);
+        }
+        mapping.low_hz = self.low_hz.unwrap_or(mapping.low_hz);
+        mapping.high_hz = self.high_hz.unwrap_or(mapping.high_hz);
+    }
 }
 
 /// A source, and per band the values that mean 0 and 1.
@@ -167,6 +191,7 @@ impl Voice {
     fn sonifier(&self, model: Model, range: Vec<[f64; 2]>) -> Result<Sonifier> {
         let mut mapping = Mapping::preset(self.preset, model.profile().frequencies_hz);
         mapping.values = self.values.unwrap_or(mapping.values.min(model.values()));
+        self.listener.fit(&mut mapping);
         let mut sonifier = Sonifier::new(model, mapping, self.seed)?.with_range(range);
         if let Some(polarity) = self.polarity {
             sonifier = sonifier.with_polarity(polarity);

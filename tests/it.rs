@@ -15,6 +15,8 @@ mod flir;
 #[cfg(feature = "gige")]
 #[path = "it/gige.rs"]
 mod gige;
+#[path = "it/hearing.rs"]
+mod hearing;
 #[path = "it/inspect.rs"]
 mod inspect;
 #[path = "it/keys.rs"]

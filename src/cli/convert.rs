@@ -76,7 +76,7 @@ impl Arguments {
         let job = Job {
             scenes: self.scenes,
             folder: self.output,
-            voice: self.voice.voice(self.preset, self.reading.options()?),
+            voice: self.voice.voice(self.preset, self.reading.options()?)?,
             format: self.format,
             original: self.original,
             rrd: self.rrd,

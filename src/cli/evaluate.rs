@@ -10,7 +10,7 @@ use wysiwyh::evaluate::rivals::{Contender, rivals};
 use wysiwyh::model::Model;
 use wysiwyh::profile::Profile;
 use wysiwyh::spectrum::Preset;
-use wysiwyh::voice::{Ready, Voice};
+use wysiwyh::voice::{Listener, Ready, Voice};
 use wysiwyh::{Result, dataset, evaluate};
 
 use super::ReadingArguments;
@@ -100,6 +100,7 @@ impl Arguments {
             values: None,
             span: None,
             polarity: None,
+            listener: Listener::default(),
             seed: 0,
             reading: self.reading.options()?,
         };

@@ -51,7 +51,7 @@ impl Arguments {
         let heard = listen::run(
             &self.audio,
             &self.output,
-            &self.voice.voice(self.preset, Options::default()),
+            &self.voice.voice(self.preset, Options::default())?,
             &self.wavelengths,
             &STOP,
             &mut |done, total| {

@@ -71,7 +71,7 @@ impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
         let settings = Settings {
             source: self.source.unwrap_or_else(|| STDIN.to_owned()),
-            voice: self.voice.voice(self.preset, self.reading.options()?),
+            voice: self.voice.heard(self.preset, self.reading.options()?, report)?,
             volume_db: self.speaker.volume_db(),
             sound: self.output,
             rrd: self.rrd,
