@@ -5,6 +5,8 @@
 //! once somebody says which model and which preset made it: its frames are
 //! found by their sound.
 
+mod live;
+
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,8 @@ use crate::sonifier::Sonifier;
 use crate::staging::StagedFolder;
 use crate::synth::{SAMPLE_RATE, SLOT_S};
 use crate::voice::Voice;
+
+pub use live::{Microphone, Settings, Summary, run as run_live};
 
 /// Pictures are written as PNG for the first so many frames; `frames.npy`
 /// holds all of them.
@@ -298,10 +302,10 @@ fn check(audio: &Path, samples: &[f32], header: &Header, model: &Model) -> Resul
 struct Decoder<'a> {
     audio: &'a Path,
     sonifier: Sonifier,
-    /// Makes pictures of other bands than those that were sent.
-    painter: Option<Sonifier>,
     /// Hears the code in its place where the sound is the original's.
     original: Option<Original>,
+    /// Makes pictures of other bands than those that were sent.
+    painter: Option<Sonifier>,
     header: Header,
     frames: usize,
     sureness: Option<f64>,

@@ -35,7 +35,7 @@ pub const CYCLE: usize = 3840;
 pub const JOIN: usize = 480;
 
 /// Width of a glide, see [`phasors`], in ERBs.
-const GLIDE_ERBS: f64 = 1.5;
+const GLIDE_ERBS: f64 = 1.0;
 
 /// Turns one spectrum after another into one sound.
 ///
@@ -141,14 +141,14 @@ fn rise(sample: usize, count: usize) -> f32 {
 
 /// The phase of every bin, as half of a unit phasor.
 ///
-/// Every [`GLIDE_ERBS`] of the axis is a glide that takes the whole period: of
-/// the tones that one auditory filter hears, each has its moment of its own,
+/// Every [`GLIDE_ERBS`] of the axis are a glide that takes the whole period: of
+/// the tones that one auditory filter hears, each has a moment of its own,
 /// and they beat less than with random phases. A still picture is two thirds
 /// as rough, and fluctuates a little less; see ARCHITECTURE.md. One glide over
 /// the whole axis (Schroeder's phases) would pass every filter as a click,
 /// 12.5 times a second.
 ///
-/// Where the glides begin, and at what phase, is random. Of 32 draws we take
+/// When each glide begins, and at what phase, is random. Of 32 draws we take
 /// the one with the lowest peak on the loudest sounds there are. Their crest
 /// factor then is about 9 dB instead of 10 to 12.5, so that they do not clip;
 /// single codes vary too much for any phases to suit them all.
@@ -157,14 +157,15 @@ fn phasors(seed: u64, inverse: &dyn ComplexToReal<f32>) -> Vec<Complex32> {
     let mut random = Random::named(seed, "phases");
     let mut draw = || -> Vec<Complex32> {
         let offset = random.uniform();
-        let (mut glide, mut phase) = (usize::MAX, 0.0);
+        let (mut glide, mut delay, mut phase) = (usize::MAX, 0.0, 0.0);
         let inner = (1..Spectrum::BINS - 1).map(|bin| {
             let place = hearing::erb_rate(bin as f64 * BIN_HZ) / GLIDE_ERBS + offset;
             if place as usize != glide {
-                (glide, phase) = (place as usize, TAU * random.uniform());
+                glide = place as usize;
+                (delay, phase) = (random.uniform(), TAU * random.uniform());
             }
             // From one bin to the next, a delay of one period is one turn.
-            phase -= TAU * place.fract();
+            phase -= TAU * (place + delay).fract();
             Complex32::from_polar(0.5, phase as f32)
         });
         // Neither 0 Hz nor the Nyquist frequency has a phase.

@@ -60,7 +60,7 @@ pub struct Arguments {
 }
 
 /// The slots in a number of seconds.
-fn slots(text: &str) -> std::result::Result<u64, String> {
+pub fn slots(text: &str) -> std::result::Result<u64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds.is_finite() => Ok((seconds * 10.0).ceil() as u64),
         _ => Err("give a number of seconds above 0".to_owned()),

@@ -33,6 +33,8 @@ use crate::spectrum::Mapping;
 pub use flac::FlacSink;
 pub use foreign::decode;
 pub use speaker::Speaker;
+#[cfg(feature = "sound")]
+pub(crate) use speaker::plausible;
 pub use wav::WavSink;
 
 /// The version of [`Header`] that this build writes, and the newest it reads.
