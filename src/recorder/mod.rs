@@ -13,7 +13,8 @@
 //! | `code` | the code, 0..1 |
 //! | `spectrum` | level of each value in dB above the lowest possible level, over Hz |
 //! | `spectrogram` | the last [`SPECTROGRAM_SLOTS`] spectra as a picture |
-//! | `scores/loudness_lufs`, `band_energy`, `psnr_db`, `latency_s`, `drops` | one number per slot |
+//! | `scores/loudness_lufs`, `band_energy`, `psnr_db`, `latency_s`, `left_out`, `drops` | one number per slot |
+//! | `scene/highest`, `lowest`, `centre` | values of the picture before it was shrunk, likewise |
 //! | `marks` | what was noted at a slot, in words |
 //! | `about` | what the session is, and what its colours mean |
 //!
@@ -36,7 +37,7 @@ use std::time::Duration;
 
 use ndarray::Array3;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame::Band;
 use outlet::{Destination, Outlet};
 use queue::{Entry, Pictures, Slot};
@@ -62,6 +63,8 @@ pub enum Pace {
 }
 
 /// Where a session goes: any of these together. None: nothing is recorded.
+/// Rerun's own viewers of the same minor version show it, on a screen or, with
+/// their option `--web-viewer`, in a browser.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// To this `.rrd` file.
@@ -77,6 +80,14 @@ pub struct Target {
     pub pace: Pace,
     /// How long [`Recorder::finish`] waits for a target that takes nothing.
     pub patience: Duration,
+}
+
+impl Target {
+    /// Whether nothing is recorded.
+    pub fn is_none(&self) -> bool {
+        let Self { save, connect, serve, spawn, .. } = self;
+        save.is_none() && connect.is_none() && serve.is_none() && !spawn
+    }
 }
 
 impl Default for Target {
@@ -155,6 +166,11 @@ pub struct Moment {
     pub psnr_db: Option<f64>,
     /// Seconds from the event in the scene to its sound.
     pub latency_s: Option<f64>,
+    /// Pictures of the source that were left out so far.
+    pub left_out: Option<u64>,
+    /// The highest and the lowest value of the picture, and the one at its
+    /// centre, in physical units.
+    pub extremes: [Option<f64>; 3],
 }
 
 /// What did not reach the targets.
@@ -233,6 +249,13 @@ impl Recorder {
         self.outlets.iter().try_for_each(Outlet::check)
     }
 
+    /// Gives up the viewers that are gone, as when somebody closes their
+    /// window, and tells why. Everything else goes on.
+    pub fn lost_viewers(&mut self) -> Vec<Error> {
+        let gone = |outlet: &mut Outlet| outlet.is_viewer() && outlet.check().is_err();
+        self.outlets.extract_if(.., gone).filter_map(|outlet| outlet.check().err()).collect()
+    }
+
     /// Writes what is still queued, closes every target and tells what was
     /// dropped.
     ///
@@ -273,6 +296,8 @@ impl From<Moment> for Slot {
             band_energy: moment.band_energy,
             psnr_db: moment.psnr_db,
             latency_s: moment.latency_s,
+            left_out: moment.left_out,
+            extremes: moment.extremes,
             pictures: Some(Arc::new(Pictures { input, reconstruction })),
             dropped: 0,
         }

@@ -40,6 +40,10 @@ pub(super) fn recording_id() -> RecordingId {
 /// take a hundred megabytes and a thousand messages.
 const IN_FLIGHT: usize = 8 << 20;
 
+/// Viewers are waited for far more often, so that it is soon known when one
+/// is gone: about once a second.
+const IN_FLIGHT_TO_VIEWER: usize = 256 << 10;
+
 /// A spectrogram is logged once in so many slots.
 const SPECTROGRAM_STEP: u64 = 20;
 
@@ -128,7 +132,7 @@ impl Stream {
                 .with_widths(widths(&about.frequencies_hz));
             rec.log_static("spectrum", &axis)?;
         }
-        for (path, name) in blueprint::SCORES {
+        for (path, name) in blueprint::SCORES.into_iter().chain(blueprint::SCENE) {
             rec.log_static(path, &SeriesLines::new().with_names([name]))?;
         }
         Ok(())
@@ -142,7 +146,8 @@ impl Stream {
     pub fn write(&mut self, entry: &Entry) -> std::result::Result<(), String> {
         self.log(entry).map_err(|e| self.failed(&e))?;
         self.in_flight += bytes(entry);
-        if self.in_flight >= IN_FLIGHT {
+        let most = if self.file.is_some() { IN_FLIGHT } else { IN_FLIGHT_TO_VIEWER };
+        if self.in_flight >= most {
             self.in_flight = 0;
             self.rec.flush_blocking().map_err(|e| self.failed(&e))?;
         }
@@ -203,8 +208,10 @@ impl Stream {
         self.rec.log("spectrum", &BarChart::new(heights))?;
         let drops = Some(slot.dropped as f64);
         let scores = [Some(slot.loudness_lufs), Some(slot.band_energy), slot.psnr_db];
-        let scores = scores.into_iter().chain([slot.latency_s, drops]);
-        for ((path, _), score) in blueprint::SCORES.into_iter().zip(scores) {
+        let left_out = slot.left_out.map(|count| count as f64);
+        let scores = scores.into_iter().chain([slot.latency_s, left_out, drops]);
+        let paths = blueprint::SCORES.into_iter().chain(blueprint::SCENE);
+        for ((path, _), score) in paths.zip(scores.chain(slot.extremes)) {
             if let Some(score) = score {
                 self.rec.log(path, &Scalars::single(score))?;
             }

@@ -13,14 +13,14 @@ use wysiwyh::synth::SLOT;
 use super::speaker::{Process, Pulse, metered, pictures, program, wait_for};
 
 /// A program that is talked to.
-struct Talk {
+pub struct Talk {
     process: Process,
     input: Option<ChildStdin>,
     said: Arc<Mutex<String>>,
 }
 
 impl Talk {
-    fn start(command: &mut Command) -> Self {
+    pub fn start(command: &mut Command) -> Self {
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = Process(command.spawn().unwrap());
         let said = Arc::new(Mutex::new(String::new()));
@@ -41,17 +41,17 @@ impl Talk {
         Self { process, input, said }
     }
 
-    fn said(&self) -> String {
+    pub fn said(&self) -> String {
         self.said.lock().unwrap().clone()
     }
 
-    fn send(&mut self, text: &str) {
+    pub fn send(&mut self, text: &str) {
         self.input.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
 
     /// Sends `text` and waits for an answer that holds `expected` after what
     /// was said before.
-    fn ask(&mut self, text: &str, expected: &str) -> String {
+    pub fn ask(&mut self, text: &str, expected: &str) -> String {
         let before = self.said().len();
         self.send(text);
         wait_for(expected, || self.said()[before..].contains(expected));
@@ -59,7 +59,7 @@ impl Talk {
     }
 
     /// Its exit status, and all it said.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub fn end(mut self) -> (Option<i32>, String) {
         let status = self.process.0.wait().unwrap();
         wait_for("the summary", || self.said().contains("sound frames sent: "));
         (status.code(), self.said())

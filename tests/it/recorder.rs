@@ -55,6 +55,8 @@ fn moment(slot: u64) -> Moment {
         band_energy: slot as f64 / 100.0,
         psnr_db: slot.is_multiple_of(2).then_some(25.0 + slot as f64),
         latency_s: None,
+        left_out: Some(slot / 3),
+        extremes: [Some(30.5), Some(-4.0), (slot > 2).then_some(slot as f64)],
     }
 }
 
@@ -99,7 +101,7 @@ fn cells(
     cells
 }
 
-fn scalars(
+pub fn scalars(
     engine: &QueryEngine<StorageEngine>,
     timeline: &'static str,
     entity: &str,
@@ -164,6 +166,10 @@ fn every_value_of_every_slot_comes_back() {
         assert_eq!(score("/scores/psnr_db"), each(&|m| m.psnr_db));
         assert_eq!(score("/scores/latency_s"), []);
         assert_eq!(score("/scores/drops"), each(&|_| Some(0.0)));
+        assert_eq!(score("/scores/left_out"), each(&|m| m.left_out.map(|count| count as f64)));
+        for (at, name) in ["highest", "lowest", "centre"].into_iter().enumerate() {
+            assert_eq!(score(&format!("/scene/{name}")), each(&|m| m.extremes[at]));
+        }
         let times: Vec<i64> = (0..20).map(|slot| slot * 100_000_000).collect();
         let logged = scalars(&engine, "time", "/scores/band_energy");
         assert!(logged.iter().map(|(nanoseconds, _)| *nanoseconds).eq(times));
@@ -337,7 +343,7 @@ fn only_sessions_can_be_viewed() {
 }
 
 /// The viewer's program, where it is installed.
-fn viewer() -> Option<PathBuf> {
+pub fn viewer() -> Option<PathBuf> {
     let oracles = std::env::var_os("WYSIWYH_ORACLES").map(|o| PathBuf::from(o).join("bin"));
     let path = std::env::var_os("PATH")?;
     let mut folders = oracles.into_iter().chain(std::env::split_paths(&path));
