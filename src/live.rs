@@ -282,6 +282,9 @@ impl Player<'_> {
                     left_out,
                 )?;
             }
+            if let Some(sentence) = self.outputs.growth.take() {
+                say(&sentence);
+            }
             clock.slots += 1;
         }
         Ok(())

@@ -25,9 +25,9 @@ use crate::train::{self, Settings};
 const PICTURES: u64 = 200;
 const FEWEST: u64 = 30;
 
-/// The time of gathering is dealt out in so many parts, whose pictures stay
-/// together when some are held out: neighbours in time are too much alike.
-const PARTS: u64 = 10;
+/// So many pictures that follow each other stay together when some are held
+/// out: neighbours in time are too much alike.
+const TOGETHER: u64 = 10;
 
 /// Views in which less than this share of the variance lies between pictures
 /// are too still; see [`change`]. It is 0.01 to 0.07 in recordings of cameras
@@ -87,8 +87,8 @@ impl Learner {
             // The picture that is due may come late, but not with the next.
             let due = slot / step >= self.pictures;
             if let Some(frame) = frame.filter(|frame| due && frame.valid_fraction() > 0.5) {
+                self.gathered.add(&format!("part {}", self.pictures / TOGETHER), frame);
                 self.pictures += 1;
-                self.gathered.add(&format!("part {}", PARTS * slot / self.slots), frame);
             }
             return None;
         }

@@ -16,6 +16,12 @@ use crate::sink::{self, FileSink, Format, Header, Sink, Speaker};
 use crate::sonifier::{Sonifier, Sound};
 use crate::synth::{JOIN, SAMPLE_RATE, SLOT_S};
 
+/// Seconds in an hour.
+const HOUR_S: f64 = 3600.0;
+
+/// Bytes of a sample in a file.
+const WAV_BYTES: usize = 2;
+
 /// Where the sound goes.
 pub(super) struct Outputs {
     pub speaker: Option<Box<Speaker>>,
@@ -25,8 +31,12 @@ pub(super) struct Outputs {
     header: Header,
     pub summary: Summary,
     pub latencies_s: Vec<f64>,
+    /// A sentence on how large the session becomes, once that is known.
+    pub growth: Option<String>,
     /// What the speaker was asked for.
     volume_db: f32,
+    /// Whether the session goes to a file.
+    keeps_session: bool,
     muted: bool,
     marks: u64,
 }
@@ -55,7 +65,12 @@ impl Outputs {
         let mut file = None;
         if let (Some(path), Some(format)) = (&settings.sound, format) {
             file = Some(sink::create(path, format, &header)?);
-            say(&format!("The sound is written to {}.", path.display()));
+            let most = if format == Format::Flac { " at most" } else { "" };
+            say(&format!(
+                "The sound is written to {}: {:.0} MB an hour{most}.",
+                path.display(),
+                WAV_BYTES as f64 * SAMPLE_RATE as f64 * HOUR_S / 1e6
+            ));
         }
         let mut recorder = None;
         if !settings.session.is_none() {
@@ -79,7 +94,9 @@ impl Outputs {
             header,
             summary,
             latencies_s: vec![],
+            growth: None,
             volume_db,
+            keeps_session: settings.session.save.is_some(),
             muted: false,
             marks: 0,
         })
@@ -187,6 +204,13 @@ impl Outputs {
             moment.latency_s = latency_s;
             moment.left_out = Some(left_out);
             moment.extremes = seen.map_or([None; 3], Glance::values);
+            if self.summary.slots == 0 && self.keeps_session {
+                let bytes = recorder.slot_bytes(&moment) as f64 * HOUR_S / SLOT_S;
+                self.growth = Some(format!(
+                    "By its first picture, the session takes about {:.0} MB an hour.",
+                    bytes / 1e6
+                ));
+            }
             recorder.log(moment);
         }
         if self.header.scene.is_some() {

