@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::frame::Frame;
-use crate::profile::Polarity;
+use crate::profile::{Polarity, Profile};
 use crate::recorder::Target;
 use crate::sensor::Source;
 use crate::sensor::camera::Losses;
@@ -145,6 +145,11 @@ pub fn run(
     let Ready { sensor, mut sonifier } = settings.voice.ready(&settings.source, None)?;
     let source = sensor.source().clone();
     let profile = sonifier.model().profile();
+    if settings.voice.model.is_none()
+        && let Some(own) = Profile::own_model(&profile.name).filter(|path| path.is_file())
+    {
+        say(&format!("Your own model for {} speaks: {}.", profile.name, own.display()));
+    }
     let mut learner = settings.learn.map(|slots| Learner::new(profile, slots)).transpose()?;
     let mut outputs = Outputs::open(settings, &source, &sonifier, say)?;
     if let Some(sentence) = sonifier.introduction() {
@@ -260,13 +265,7 @@ impl Player<'_> {
                 Taken::Failure(error) => return Err(error),
             }
             let Some((frame, arrived)) = &current else { continue };
-            let seen = (fresh && self.outputs.look()).then(|| Glance::at(frame));
-            self.outputs.watch(seen.as_ref(), say);
-            self.outputs.check_viewers(say);
-            let learner = self.learner.as_mut();
-            if let Some(sentence) = learner.and_then(|l| l.see(fresh.then_some(frame))) {
-                say(&sentence);
-            }
+            let seen = self.attend(frame, fresh, say);
             if absence.is_some() {
                 self.outputs.rest(self.sonifier)?;
             } else {
@@ -282,12 +281,23 @@ impl Player<'_> {
                     left_out,
                 )?;
             }
-            if let Some(sentence) = self.outputs.growth.take() {
-                say(&sentence);
-            }
             clock.slots += 1;
         }
         Ok(())
+    }
+
+    /// Lets everybody look at the picture of this slot, which may be a `fresh`
+    /// one, and tells what they say.
+    fn attend(&mut self, frame: &Frame, fresh: bool, say: &mut dyn FnMut(&str)) -> Option<Glance> {
+        let seen = (fresh && self.outputs.look()).then(|| Glance::at(frame));
+        self.outputs.watch(seen.as_ref(), say);
+        self.outputs.check_viewers(say);
+        let learner = self.learner.as_mut();
+        let learned = learner.and_then(|learner| learner.see(fresh.then_some(frame)));
+        for sentence in self.outputs.growth.take().into_iter().chain(learned) {
+            say(&sentence);
+        }
+        seen
     }
 
     /// Does what a listener asks for, and answers. `seen` is the picture that

@@ -252,7 +252,7 @@ mod tests {
         let mut alarm = Alarm::new(limit, &source(Unit::Kelvin)).unwrap();
         let mut see = |kelvin: f32| alarm.see(Some(&seen(Unit::Kelvin, kelvin, 280.0)));
         assert_eq!(see(333.0), None);
-        assert_eq!(see(334.2).unwrap(), "Alarm: 334.2 K, upper left, above 333.2 K.");
+        assert_eq!(see(334.2).unwrap(), "Alarm: 334.2 K, upper left, above 333.1 K.");
         // Back within the kelvin, and below it for less than a second.
         for kelvin in [[332.5; 30], [331.0; 30]].concat()[..39].iter().chain(&[333.0]) {
             assert_eq!(see(*kelvin), None);

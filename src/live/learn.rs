@@ -81,7 +81,7 @@ impl Learner {
         if let Some(computing) = self.computing.take_if(|computing| computing.is_finished()) {
             return Some(told(computing));
         }
-        let (slot, step) = (self.slot, (self.slots / PICTURES).max(1));
+        let (slot, step) = (self.slot, self.slots.div_ceil(PICTURES).max(1));
         self.slot += 1;
         if slot < self.slots {
             // The picture that is due may come late, but not with the next.

@@ -369,6 +369,8 @@ fn spawn() -> Result<GrpcSink> {
         executable_path: Some(viewer.display().to_string()),
         extra_args: vec!["--bind=127.0.0.1".to_owned()],
         hide_welcome_screen: true,
+        // It shares our standard error, which is read out to some.
+        extra_env: vec![("RUST_LOG".to_owned(), "error".to_owned())],
         ..Default::default()
     };
     let failed = |what: &dyn fmt::Display| Error::new(Fault::Device, viewer.display(), what);

@@ -121,6 +121,27 @@ mod viewers {
         TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
     }
 
+    #[test]
+    fn a_session_takes_as_much_as_was_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let [wav, rrd] = ["a.wav", "a.rrd"].map(|name| folder.path().join(name));
+        let mut command = live(&wav);
+        command.args(["--no-speaker", "--frames", "80", "--rrd"]).arg(&rrd);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        let told = |before: &str| -> f64 {
+            let (_, rest) = said.split_once(before).expect(&said);
+            rest.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        // 80 of 36000 slots, in megabytes.
+        let found = |path: &Path| fs::metadata(path).unwrap().len() as f64 / 80.0 * 36_000.0 / 1e6;
+        let (session, stated) = (found(&rrd), told("the session takes about "));
+        assert!((session / stated - 1.0).abs() < 0.2, "{session} MB an hour, {stated} stated");
+        let (sound, stated) = (found(&wav), told("a.wav: "));
+        assert!((sound / stated - 1.0).abs() < 0.05, "{sound} MB an hour, {stated} stated");
+    }
+
     fn listens(port: u16) -> bool {
         std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
     }
@@ -259,6 +280,7 @@ fn a_model_is_learned_while_it_plays_and_speaks_from_the_next_run_on() {
     // It speaks, and its sound is read, without being named.
     slopes(&raw, 40, 0);
     let said = run(&[&live[..], &["--learn=4s"]].concat());
+    assert!(said.contains("Your own model for cptv-lepton3 speaks"), "{said}");
     assert!(said.contains("too still to learn much from"), "{said}");
     assert_eq!(sink::read(&wav).unwrap().header.unwrap().model_hash, first.hash());
     assert_ne!(Model::load(&learned).unwrap().hash(), first.hash());
