@@ -16,6 +16,10 @@
 //! seconds), its last picture fades, and slots go by in silence; when it is
 //! back, its pictures fade in.
 //!
+//! On the way to the speaker alone an alarm on a temperature may be played
+//! over the sound. What the pictures show may become a model for their sensor,
+//! on a thread that gives way to all others.
+//!
 //! Whoever listens may ask for something by a [`Command`]. It is done by the
 //! slot clock at the start of a slot, and answered in a sentence.
 

@@ -85,7 +85,7 @@ pub struct Arguments {
 struct ViewerArguments {
     /// Show the session in a Rerun viewer that runs already, by default on this
     /// machine; if it is closed, the sound goes on
-    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, require_equals = true,
+    #[arg(long, value_name = "HOST[:PORT]", num_args = 0..=1, require_equals = true,
         default_missing_value = "127.0.0.1:9876")]
     connect: Option<String>,
     /// Let viewers on this machine connect to this port, also from a browser
@@ -100,10 +100,12 @@ struct ViewerArguments {
 impl ViewerArguments {
     /// Where the session goes, a file at `rrd` included.
     fn target(self, rrd: Option<PathBuf>) -> Target {
-        let connect = self.connect.map(|address| match address.contains("://") {
-            true => address,
-            false => format!("rerun+http://{address}/proxy"),
-        });
+        let connect =
+            self.connect.map(|address| match (address.contains("://"), address.contains(':')) {
+                (true, _) => address,
+                (false, true) => format!("rerun+http://{address}/proxy"),
+                (false, false) => format!("rerun+http://{address}:9876/proxy"),
+            });
         Target { save: rrd, connect, serve: self.serve, spawn: self.view, ..Target::default() }
     }
 }

@@ -292,7 +292,8 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// The first error of any target; all are closed nevertheless.
+    /// The first error of any target; all are closed nevertheless. Viewers may
+    /// be closed at any time, and their errors do not count.
     pub fn finish(mut self) -> Result<Drops> {
         self.end()
     }
@@ -301,8 +302,11 @@ impl Recorder {
         let outlets = std::mem::take(&mut self.outlets);
         outlets.iter().for_each(Outlet::close);
         let pictures = outlets.iter().map(Outlet::dropped).sum();
-        let ends: Vec<Result<()>> =
-            outlets.into_iter().map(|outlet| outlet.finish(self.patience)).collect();
+        let end = |outlet: Outlet| match outlet.is_viewer() {
+            true => Ok(drop(outlet.finish(self.patience))),
+            false => outlet.finish(self.patience),
+        };
+        let ends: Vec<Result<()>> = outlets.into_iter().map(end).collect();
         ends.into_iter().collect::<Result<()>>()?;
         Ok(Drops { pictures })
     }

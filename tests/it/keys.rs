@@ -46,7 +46,16 @@ impl Talk {
     }
 
     pub fn send(&mut self, text: &str) {
-        self.input.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+        self.write(text.as_bytes());
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.input.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
+    /// The end of what it is sent.
+    pub fn close(&mut self) {
+        self.input = None;
     }
 
     /// Sends `text` and waits for an answer that holds `expected` after what
@@ -119,7 +128,7 @@ fn the_end_of_the_lines_is_not_the_end_of_the_sound() {
     let wav = folder.path().join("sound.wav");
     let mut talk = Talk::start(live(&wav).args(["--frames", "25"]));
     talk.send("help");
-    talk.input = None;
+    talk.close();
     let (code, said) = talk.end();
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("25 sound frames sent") && said.contains("h or help"), "{said}");
@@ -133,7 +142,7 @@ fn pictures_on_standard_input_are_no_commands() {
     command.args(["live", "--raw", "gray8", "4x4", "--sensor", "cptv-lepton3", "--span", "0..255"]);
     let mut talk = Talk::start(command.args(["--no-speaker", "-o"]).arg(&wav));
     talk.send(&"q\nq\nq\nq\n".repeat(8));
-    talk.input = None;
+    talk.close();
     let (code, said) = talk.end();
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("4 sound frames sent"), "{said}");

@@ -11,7 +11,7 @@ use wysiwyh::sink::guard::{CAP_LUFS, RISE_DB};
 use wysiwyh::synth::SAMPLE_RATE;
 
 use super::keys::Talk;
-use super::speaker::{Pulse, metered, pictures, program};
+use super::speaker::{Pulse, metered, pictures, program, wait_for};
 
 fn live(wav: &Path) -> Command {
     let mut command = Command::new(program());
@@ -71,6 +71,38 @@ fn an_alarm_is_heard_and_told_and_leaves_the_file_alone() {
 }
 
 #[test]
+fn an_alarm_tells_where_it_is_hot_when_it_is_over_and_when_it_is_blind() {
+    let folder = tempfile::tempdir().unwrap();
+    let [wav, profile] = ["sound.wav", "my-thermal.toml"].map(|name| folder.path().join(name));
+    let text = "name = \"my-thermal\"\ntitle = \"\"\nsource = \"frames\"\ntested = \"never\"\n\
+                range = [10.0, 45.0]\n[[bands]]\nname = \"LWIR\"\nwavelength_um = 11.0\n\
+                fwhm_um = 6.0\nunit = \"celsius\"\nscale = 0.01\noffset = -273.15\n";
+    fs::write(&profile, text).unwrap();
+    // Hundredths of a kelvin: 20 degC, and three pixels by three in a corner.
+    let picture = |celsius: f64| -> Vec<u8> {
+        let corner = |at: usize| at % 9 < 3 && at / 9 < 3;
+        let kelvin = |at: usize| if corner(at) { celsius + 273.15 } else { 293.15 };
+        (0..81).flat_map(|at| ((kelvin(at) * 100.0).round() as u16).to_le_bytes()).collect()
+    };
+    let mut command = Command::new(program());
+    command.args(["live", "--raw", "gray16le", "9x9@10", "--sensor"]).arg(&profile);
+    command.args(["--alarm", ">60C", "--no-speaker", "-o"]).arg(&wav);
+    let mut talk = Talk::start(&mut command);
+    talk.write(&[picture(20.0), picture(20.0), picture(61.25)].concat());
+    wait_for("the alarm", || {
+        talk.said().contains("Alarm: 61.2 degC, upper left, above 60.0 degC.")
+    });
+    wait_for("its blindness", || talk.said().contains("No picture for 2.0 s: the alarm is blind"));
+    talk.write(&picture(30.0).repeat(15));
+    wait_for("its end", || talk.said().contains("The alarm is over after "));
+    talk.close();
+    let (code, said) = talk.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said.matches("Alarm: ").count(), 1, "{said}");
+    assert!(said.contains("The alarm sees again."), "{said}");
+}
+
+#[test]
 fn an_alarm_needs_temperatures() {
     let folder = tempfile::tempdir().unwrap();
     let scene = pictures(folder.path(), &[10, 20]);
@@ -91,7 +123,7 @@ mod viewers {
     use std::os::unix::process::CommandExt;
 
     use super::super::recorder::{codes, recording, scalars, viewer};
-    use super::super::speaker::{Process, wait_for};
+    use super::super::speaker::Process;
     use super::*;
 
     /// A program and those that it started, which end with the test.
