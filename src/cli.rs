@@ -24,7 +24,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use wysiwyh::ears::Ears;
 use wysiwyh::profile::Polarity;
-use wysiwyh::sensor::{Object, Options, RawFormat};
+use wysiwyh::sensor::{Flip, Object, Options, RawFormat, Turn};
 use wysiwyh::sink::guard::{DEFAULT_VOLUME_DB, VOLUMES_DB};
 use wysiwyh::spectrum::Preset;
 use wysiwyh::voice::{Listener, Span, Voice};
@@ -166,6 +166,13 @@ pub struct ReadingArguments {
     /// Temperature in degC of what the object mirrors, likewise
     #[arg(long, value_name = "DEGC", allow_hyphen_values = true, value_parser = celsius)]
     reflected: Option<f64>,
+    /// Turn pictures clockwise, of a camera that hangs on its side
+    #[arg(long, value_name = "DEGREES", value_parser = quarters())]
+    rotate: Option<u8>,
+    /// Then let left and right (`horizontal`) or top and bottom (`vertical`)
+    /// change places, of a camera that looks into a mirror
+    #[arg(long, value_name = "WAY", value_parser = flip())]
+    flip: Option<Flip>,
     /// The source is raw pixels, from a file, a named pipe or `-`, standard
     /// input: gray8, gray16le, gray16be, y10, y12, y14, mono10p, mono12p,
     /// mono10packed, mono12packed or f32le; columns x rows, and pictures a
@@ -192,7 +199,8 @@ impl ReadingArguments {
             // Nobody reads it where standard error is closed.
             let _ = writeln!(std::io::stderr().lock(), "{text}");
         };
-        Ok(Options { object, raw, stop: Some(&STOP), tell: Some(tell), ..Options::default() })
+        let turn = Turn { quarters: self.rotate.unwrap_or_default(), flip: self.flip };
+        Ok(Options { object, turn, raw, stop: Some(&STOP), tell: Some(tell), ..Options::default() })
     }
 }
 
@@ -215,6 +223,22 @@ fn celsius(text: &str) -> std::result::Result<f64, String> {
         Ok(value) if (-273.0..=5000.0).contains(&value) => Ok(value),
         _ => Err("a temperature is a number of degC from -273 to 5000".to_owned()),
     }
+}
+
+/// Quarter turns.
+fn quarters() -> impl TypedValueParser<Value = u8> {
+    PossibleValuesParser::new(["90", "180", "270"]).map(|degrees| match degrees.as_str() {
+        "90" => 1,
+        "180" => 2,
+        _ => 3,
+    })
+}
+
+fn flip() -> impl TypedValueParser<Value = Flip> {
+    PossibleValuesParser::new(["horizontal", "vertical"]).map(|way| match way.as_str() {
+        "vertical" => Flip::Vertical,
+        _ => Flip::Horizontal,
+    })
 }
 
 fn polarity() -> impl TypedValueParser<Value = Polarity> {

@@ -22,7 +22,7 @@ use crate::model::Model;
 use crate::npy::FrameArray;
 use crate::original::Original;
 use crate::picture;
-use crate::profile::Profile;
+use crate::profile::{Profile, user_shelf};
 use crate::receiver::Receiver;
 use crate::receiver::align::{Aligned, align};
 use crate::sensor::{Scene, Source};
@@ -205,7 +205,7 @@ fn find_model(audio: &Path, header: &Header, given: Option<&Path>) -> Result<Mod
         other = Some(format!("; {} is {}", path.display(), short(model.hash())));
     }
     let beside = audio.parent().map(Path::to_owned);
-    for folder in [beside, user_models()].into_iter().flatten() {
+    for folder in [beside, user_models(), user_shelf()].into_iter().flatten() {
         if let Some(model) = find_in(&folder, &header.model_hash) {
             return Ok(model);
         }

@@ -15,7 +15,7 @@ use crate::sonifier::Sonifier;
 use crate::spectrum::{Mapping, Preset};
 
 /// Difference between the kelvin and the degree Celsius (BIPM, SI brochure).
-const CELSIUS_ZERO_K: f64 = 273.15;
+pub(crate) const CELSIUS_ZERO_K: f64 = 273.15;
 
 /// What a span is learned from: so many pictures of a camera or a pipe, as
 /// somebody is waiting for the sound, and so many of what is recorded.
@@ -90,8 +90,8 @@ pub struct Ready {
 
 impl Voice {
     /// Opens `source` and finds who speaks for it: the given model; the
-    /// shipped model of the given sensor, or of the profile that recognises
-    /// the source; or, where none ships for it, a general model seen through
+    /// user's own or else the shipped model of the given sensor, or of the
+    /// profile that recognises the source; or, where none ships for it, a general model seen through
     /// that sensor. `frames` stops the source early.
     ///
     /// Scenes are opened in chips of the model's grid, everything else whole.
@@ -112,8 +112,8 @@ impl Voice {
                 };
                 (profile, Some(model))
             }
-            (Some(name), None) => with_shipped(Profile::find(name)?)?,
-            (None, None) => with_shipped(recognise(source, &self.options())?)?,
+            (Some(name), None) => with_model(Profile::find(name)?)?,
+            (None, None) => with_model(recognise(source, &self.options())?)?,
         };
         let side = model.as_ref().map_or(GRID, |model| model.grid()[0]);
         let chip = (profile.source == Kind::Scene).then_some(side);
@@ -153,7 +153,13 @@ impl Voice {
     pub fn alone(&self) -> Result<Sonifier> {
         let model = match (&self.model, &self.sensor) {
             (Some(path), _) => Model::load(path)?,
-            (None, Some(name)) => Model::shipped(&Profile::find(name)?.name)?,
+            (None, Some(name)) => {
+                let profile = Profile::find(name)?;
+                match Model::of_sensor(&profile.name)? {
+                    Some(model) => model,
+                    None => Model::shipped(&profile.name)?,
+                }
+            }
             (None, None) => return Err(Error::usage("--model", "no model is chosen")),
         };
         let range = match &self.span {
@@ -223,10 +229,9 @@ fn first_range(source: &str, sensor: Box<dyn Sensor>) -> Result<Ranged> {
     Ok((Box::new(peeked), range))
 }
 
-/// `profile` with the model that ships for it, if one does.
-fn with_shipped(profile: Profile) -> Result<(Profile, Option<Model>)> {
-    let ships = Profile::shipped_model(&profile.name).is_some();
-    let model = ships.then(|| Model::shipped(&profile.name)).transpose()?;
+/// `profile` with the model that speaks for it, if one does.
+fn with_model(profile: Profile) -> Result<(Profile, Option<Model>)> {
+    let model = Model::of_sensor(&profile.name)?;
     Ok((profile, model))
 }
 

@@ -78,3 +78,5 @@ mod trip;
 #[cfg(all(target_os = "linux", feature = "uvc"))]
 #[path = "it/uvc.rs"]
 mod uvc;
+#[path = "it/watch.rs"]
+mod watch;

@@ -23,6 +23,7 @@ mod rig;
 mod simulated;
 mod stack;
 mod tiles;
+mod turned;
 #[cfg(all(target_os = "linux", feature = "uvc"))]
 mod uvc;
 mod video;
@@ -45,6 +46,7 @@ use crate::profile::Profile;
 
 use self::camera::Losses;
 use self::jpeg::Thermal;
+use self::turned::Turned;
 
 pub use cptv::Cptv;
 pub use flir::Flir;
@@ -57,6 +59,7 @@ pub use rig::Rig;
 pub use simulated::Simulated;
 pub use stack::Stack;
 pub use tiles::Tiles;
+pub use turned::{Flip, Turn};
 pub use video::Video;
 
 /// The largest picture that is decoded at once: 1 GiB of f32 readings.
@@ -172,6 +175,8 @@ pub struct Options {
     pub frames: Option<usize>,
     /// What the user knows of the object, in place of what FLIR's files state.
     pub object: Object,
+    /// How pictures are turned, before anything else is done with them.
+    pub turn: Turn,
     /// The source is raw pixels that lie so; `-` is standard input.
     pub raw: Option<RawFormat>,
     /// Once true, a source that waits for its writer ends.
@@ -245,13 +250,15 @@ pub fn is_repeatable(source: &str) -> bool {
 ///
 /// Where the profile lists bands, their names, wavelengths and units are
 /// used, and its scale and offset where the file states none. A source of one
-/// picture is tiled if the options ask for chips; sequences are not.
+/// picture is tiled if the options ask for chips, after it was turned where
+/// they ask for that; sequences are not.
 ///
 /// # Errors
 ///
 /// If the source is missing, empty, damaged, no picture, of a kind that this
-/// build cannot read, has another number of bands than the profile lists, or
-/// is not FLIR's where the options know something of the object.
+/// build cannot read, has another number of bands than the profile lists, is
+/// not FLIR's where the options know something of the object, or lies on a map
+/// where they ask to turn it.
 pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
     if is_simulated(source) || options.raw.is_some() || camera::is_one(source) {
         options.object.refuse(source)?;
@@ -269,6 +276,9 @@ pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Resul
         _ if camera::is_one(source) => camera::open(source, profile)?,
         _ => open_path(source, profile, options)?,
     };
+    if !options.turn.is_none() {
+        sensor = Box::new(Turned::new(sensor, options.turn));
+    }
     if let Some(chip) = options.chip
         && sensor.source().frames == Some(1)
         && sensor.source().scene.is_none()
@@ -387,9 +397,13 @@ fn tiff(path: &Path, profile: Option<&Profile>, options: &Options) -> Result<Box
 fn raster(source: &str, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
     probe::check(source)?;
     let raster = raster::Raster::open(source, profile)?;
+    let turned = !options.turn.is_none();
+    if turned && raster.georeference().is_some() {
+        return Err(Turn::refused(source));
+    }
     Ok(match options.chip {
-        Some(chip) => Box::new(raster.chips(chip)),
-        None => Box::new(raster),
+        Some(chip) if !turned => Box::new(raster.chips(chip)),
+        _ => Box::new(raster),
     })
 }
 
