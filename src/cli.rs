@@ -1,6 +1,7 @@
 //! The command line: one file per verb, each with its arguments and what it
 //! says. The work itself is done in the library.
 
+mod collect;
 mod console;
 mod convert;
 mod demo;
@@ -9,6 +10,7 @@ mod hearing;
 mod inspect;
 mod listen;
 mod live;
+mod plan;
 #[cfg(feature = "gdal")]
 pub mod probe;
 pub mod report;
@@ -59,6 +61,8 @@ pub enum Verb {
     Train(train::Arguments),
     Live(live::Arguments),
     Convert(convert::Arguments),
+    Plan(plan::Arguments),
+    Collect(collect::Arguments),
     Listen(listen::Arguments),
     Evaluate(evaluate::Arguments),
     Hearing(hearing::Arguments),
@@ -195,12 +199,17 @@ impl ReadingArguments {
             distance_m: self.distance,
             reflected_c: self.reflected,
         };
+        let turn = Turn { quarters: self.rotate.unwrap_or_default(), flip: self.flip };
+        Ok(Options { object, turn, raw, ..Self::silent() })
+    }
+
+    /// How to open a source of which the user says nothing.
+    fn silent() -> Options {
         let tell: fn(&str) = |text| {
             // Nobody reads it where standard error is closed.
             let _ = writeln!(std::io::stderr().lock(), "{text}");
         };
-        let turn = Turn { quarters: self.rotate.unwrap_or_default(), flip: self.flip };
-        Ok(Options { object, turn, raw, stop: Some(&STOP), tell: Some(tell), ..Options::default() })
+        Options { stop: Some(&STOP), tell: Some(tell), ..Options::default() }
     }
 }
 

@@ -123,7 +123,8 @@ pub struct Mapping {
 }
 
 /// The two mappings that most people need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Preset {
     /// What people hear apart: 64 values.
     Listen,
