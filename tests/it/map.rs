@@ -7,7 +7,7 @@ use gdal::vector::Geometry;
 use ndarray::{Array4, Axis, s};
 use wysiwyh::map::{Mosaic, footprints, write_mosaic};
 use wysiwyh::sensor::raster::Raster;
-use wysiwyh::sensor::{Scene, Sensor};
+use wysiwyh::sensor::{Route, Scene, Sensor};
 use wysiwyh::{Frame, Profile};
 
 use crate::data;
@@ -15,7 +15,7 @@ use crate::data;
 /// Chips, their positions and the scene of a Landsat band.
 fn scene(data: &std::path::Path, chip: usize) -> (Scene, Vec<Frame>, Vec<[u32; 2]>) {
     let path = data.join("formats/landsat/LC08_L2SP_008059_20191201_20200825_02_T1_SR_B4.TIF");
-    let chips = Raster::open(path, None).unwrap().chips(chip);
+    let chips = Raster::open(path, None).unwrap().chips(chip, Route::Winding);
     let scene = chips.source().scene.clone().unwrap();
     let frames: Vec<Frame> = chips.map(Result::unwrap).collect();
     let position = |f: &Frame| [f.position.0 as u32, f.position.1 as u32];
@@ -85,7 +85,7 @@ fn a_mosaic_returns_what_the_chips_held() {
     let path = data.join("sentinel2/ssl4eos12_val_0173706_2.tif");
     let mut raster = Raster::open(&path, Some(&profile)).unwrap();
     let all = raster.next().unwrap().unwrap();
-    let chips = raster.chips(64);
+    let chips = raster.chips(64, Route::Winding);
     let (scene, bands) = (chips.source().scene.clone().unwrap(), chips.source().bands.clone());
     let frames: Vec<Frame> = chips.map(Result::unwrap).collect();
     let mut stack = Array4::zeros((frames.len(), 12, 64, 64));
@@ -116,7 +116,8 @@ fn a_mosaic_returns_what_the_chips_held() {
 
 #[test]
 fn an_unfinished_or_impossible_mosaic_leaves_nothing_behind() {
-    let scene = Scene { rows: 100, columns: 90, chip: 64, georeference: None };
+    let scene =
+        Scene { rows: 100, columns: 90, chip: 64, route: Route::Winding, georeference: None };
     let bands = [wysiwyh::Band::new("LWIR", wysiwyh::Unit::Celsius)];
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("mosaic.tif");

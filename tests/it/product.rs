@@ -10,7 +10,7 @@ use gdal::raster::Buffer;
 use gdal::spatial_ref::SpatialRef;
 use tiff::decoder::{Decoder, DecodingResult};
 use wysiwyh::sensor::raster::Raster;
-use wysiwyh::sensor::{Options, Sensor, open};
+use wysiwyh::sensor::{Options, Route, Sensor, open};
 use wysiwyh::table::Table;
 use wysiwyh::{Frame, Profile, Result, Unit};
 
@@ -21,7 +21,7 @@ fn whole(path: impl AsRef<Path>) -> Frame {
 }
 
 /// Writes bands of `side` by `side` pixels of `pixel_m`, in UTM zone 34.
-fn geotiff(
+pub fn geotiff(
     path: &Path,
     side: usize,
     pixel_m: f64,
@@ -143,7 +143,7 @@ fn sentinel_2_products_are_reflectance_on_one_grid() {
             let crop = all.data.slice(ndarray::s![.., row..row + rows, column..column + columns]);
             assert!(part.data.iter().zip(crop).all(|(a, b)| a.to_bits() == b.to_bits()));
         }
-        let chips: Vec<Frame> = raster.chips(32).map(Result::unwrap).collect();
+        let chips: Vec<Frame> = raster.chips(32, Route::Winding).map(Result::unwrap).collect();
         assert_eq!(chips.len(), 4);
         assert_eq!(chips[2].data[(0, 3, 4)], all.data[(0, 35, 36)]);
     }
