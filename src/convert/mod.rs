@@ -217,7 +217,7 @@ fn convert(
     let staging = StagedFolder::open(&job.folder)?;
     let named = |error| staging.named(error);
     let mut outputs =
-        Outputs::create(job, scene, &unit.name, &staging, &source, &sonifier).map_err(named)?;
+        Outputs::create(job, request, &unit.name, &staging, &source, &sonifier).map_err(named)?;
     let slots = |frames: usize| match source.period_s {
         Some(period_s) => (frames as f64 * period_s / SLOT_S).ceil() as usize,
         None => frames,

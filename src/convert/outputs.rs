@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::Job;
 use super::chips::ChipTable;
+use super::record::Request;
 use crate::error::Result;
 use crate::frame::Frame;
 use crate::map::Geopackage;
@@ -21,6 +22,7 @@ use crate::table::Table;
 /// The files of one scene in the making.
 pub(super) struct Outputs<'a> {
     source: &'a Source,
+    request: &'a Request,
     sound: Box<dyn FileSink>,
     table: ChipTable,
     table_path: PathBuf,
@@ -36,14 +38,14 @@ pub(super) struct Outputs<'a> {
 impl<'a> Outputs<'a> {
     pub fn create(
         job: &Job,
-        scene: &str,
+        request: &'a Request,
         stem: &str,
         staging: &StagedFolder,
         source: &'a Source,
         sonifier: &Sonifier,
     ) -> Result<Self> {
         let name = format!("{stem}.{}", job.format.extension());
-        let mut header = sonifier.header(source, scene);
+        let mut header = sonifier.header(source, &request.source);
         let mut original = None;
         if job.original {
             original = Some(Original::new(header.mapping.values, job.voice.seed));
@@ -76,6 +78,7 @@ impl<'a> Outputs<'a> {
         let slots = 0;
         Ok(Self {
             source,
+            request,
             sound,
             table,
             table_path,
@@ -121,7 +124,7 @@ impl<'a> Outputs<'a> {
         self.header.frames = Some(self.slots);
         self.sound.replace_header(&self.header)?;
         self.sound.finish()?;
-        self.table.finish(&self.header, sonifier)?;
+        self.table.finish(&self.header, self.request, sonifier)?;
         if let Some(geopackage) = self.geopackage {
             geopackage.fill(&Table::open(&self.table_path)?)?;
         }

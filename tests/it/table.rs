@@ -62,7 +62,8 @@ fn a_table_says_what_its_sound_says_and_other_readers_agree() {
     let recording = sink::read(&sound).unwrap();
     let header = recording.header.unwrap();
     assert_eq!(table.about("header"), Some(&*header.to_json().unwrap()));
-    assert!(table.about("command").unwrap().contains("convert"));
+    let request: Value = serde_json::from_str(table.about("request").unwrap()).unwrap();
+    assert_eq!(request["settings"]["sensor"], "sentinel2-l2a");
     let model = Model::shipped("sentinel2-l2a").unwrap();
     let mut sonifier = Sonifier::new(model, header.mapping.clone(), header.seed).unwrap();
     let codes = codes(&table);
@@ -118,7 +119,10 @@ fn pictures_without_a_place_have_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let frames = ["convert", "simulated", "--frames", "12", "-o"];
     program().args(frames).arg(folder.path()).assert().success();
-    assert_eq!(names_in(folder.path()), ["simulated.parquet", "simulated.wav"]);
+    assert_eq!(
+        names_in(folder.path()),
+        ["simulated.parquet", "simulated.record.json", "simulated.wav"]
+    );
     let table = Table::open(&folder.path().join("simulated.parquet")).unwrap();
     assert_eq!(table.rows(), whole(&folder.path().join("simulated.wav")));
     let rows = table.read(&["time_s", "row", GEOMETRY]).unwrap().next().unwrap().unwrap();
