@@ -20,6 +20,8 @@ pub mod dataset;
 pub mod model;
 pub mod train;
 
+pub mod ears;
+pub mod original;
 pub mod receiver;
 pub mod sonifier;
 pub mod spectrum;

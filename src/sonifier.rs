@@ -194,6 +194,7 @@ impl Sonifier {
             profile: self.model.profile().name.clone(),
             view: self.model.view().cloned(),
             mapping: self.layout.mapping().clone(),
+            original: false,
             polarity: self.polarity,
             range: self.range.clone(),
             seed: self.seed,
@@ -331,14 +332,25 @@ impl Sonifier {
             let what = format!("{} values, the mapping has {groups}", code.len());
             return Err(Error::usage("code", what));
         }
-        let repeat = self.model.values() / groups;
-        let code: Vec<f32> =
-            code.iter().flat_map(|&value| std::iter::repeat_n(self.polar(value), repeat)).collect();
-        let mut picture = self.model.autoencoder().decode(&code, groups)?;
+        let mut picture = self.model.autoencoder().decode(&self.whole(code), groups)?;
         for (mut band, &[low, high]) in picture.outer_iter_mut().zip(&self.range) {
             band.mapv_inplace(|v| (low + f64::from(v) * (high - low)) as f32);
         }
         Ok(picture)
+    }
+
+    /// The components of unit variance that a code still holds, `[value]`, as
+    /// many as the model has; zero beyond those that were sent.
+    pub fn components(&self, code: &[f32]) -> Vec<f32> {
+        let groups = self.layout.mapping().values;
+        self.model.autoencoder().components_of_code(&self.whole(code), groups)
+    }
+
+    /// A code that was sent as the model has it: each value for its whole
+    /// group, without the polarity.
+    fn whole(&self, code: &[f32]) -> Vec<f32> {
+        let repeat = self.model.values() / self.layout.mapping().values;
+        code.iter().flat_map(|&value| std::iter::repeat_n(self.polar(value), repeat)).collect()
     }
 
     /// The code of a frame on the model's grid.

@@ -17,6 +17,8 @@ mod flir;
 #[cfg(feature = "gige")]
 #[path = "it/gige.rs"]
 mod gige;
+#[path = "it/hearing.rs"]
+mod hearing;
 #[path = "it/inspect.rs"]
 mod inspect;
 #[path = "it/keys.rs"]
@@ -29,6 +31,8 @@ mod mutation;
 #[cfg(any(feature = "gige", all(target_os = "linux", feature = "uvc")))]
 #[path = "fake/network.rs"]
 mod network;
+#[path = "it/original.rs"]
+mod original;
 #[cfg(feature = "gdal")]
 #[path = "it/product.rs"]
 mod product;
@@ -72,6 +76,8 @@ fn data() -> Option<PathBuf> {
     }
     folder
 }
+#[path = "it/table.rs"]
+mod table;
 #[path = "it/train.rs"]
 mod train;
 #[path = "it/trip.rs"]
@@ -79,3 +85,5 @@ mod trip;
 #[cfg(all(target_os = "linux", feature = "uvc"))]
 #[path = "it/uvc.rs"]
 mod uvc;
+#[path = "it/watch.rs"]
+mod watch;

@@ -81,6 +81,11 @@ pub struct How {
     /// `data`: what a receiver reads back; `listen`: what people hear apart
     #[arg(long, value_parser = preset(), default_value = "data")]
     preset: Preset,
+    /// Make the sound of the original WYSIWYH instead, for comparison: linear
+    /// axis to 5 kHz, new phases every tenth of a second, hard joins; as loud
+    /// as ours on average
+    #[arg(long, conflicts_with_all = ["preset", "rrd"])]
+    original: bool,
     /// Format of the sound
     #[arg(long, value_parser = format(), default_value = "wav")]
     format: Format,
@@ -141,8 +146,9 @@ impl How {
         Ok(Job {
             units: vec![],
             folder,
-            voice: self.voice.voice(self.preset, reading),
+            voice: self.voice.voice(self.preset, reading)?,
             format: self.format,
+            original: self.original,
             rrd: self.rrd,
             npy: self.npy,
             gpkg: self.gpkg,

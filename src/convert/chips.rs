@@ -8,6 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, FieldRef, Float32Type};
 
+use super::record::Request;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::map::{self, Footprint};
@@ -77,13 +78,17 @@ impl ChipTable {
         if self.waiting.len() == WAITING { self.write() } else { Ok(()) }
     }
 
-    /// Completes the table; `header` is that of the sound.
-    pub fn finish(mut self, header: &Header, sonifier: &Sonifier) -> Result<()> {
+    /// Completes the table; `header` is that of the sound. It holds what was
+    /// asked for, and not the command, so that all calls that ask for the same
+    /// make the same file.
+    pub fn finish(mut self, header: &Header, request: &Request, sonifier: &Sonifier) -> Result<()> {
         self.write()?;
         let bands = serde_json::to_string(sonifier.model().bands());
+        let request = serde_json::to_string(request);
         self.writer.finish(&[
             ("header", header.to_json()?),
             ("bands", bands.map_err(|e| Error::usage("bands", e))?),
+            ("request", request.map_err(|e| Error::usage("request", e))?),
         ])
     }
 

@@ -42,6 +42,9 @@ pub struct Job {
     pub voice: Voice,
     /// The format of the sound.
     pub format: Format,
+    /// Whether to make the original's sound instead of ours, for comparison.
+    /// The voice's preset has to be `data`, and no session is recorded of it.
+    pub original: bool,
     /// Whether to record a session beside each sound.
     pub rrd: bool,
     /// Whether to write the frames as sent beside each sound.
@@ -214,7 +217,7 @@ fn convert(
     let staging = StagedFolder::open(&job.folder)?;
     let named = |error| staging.named(error);
     let mut outputs =
-        Outputs::create(job, scene, &unit.name, &staging, &source, &sonifier).map_err(named)?;
+        Outputs::create(job, request, &unit.name, &staging, &source, &sonifier).map_err(named)?;
     let slots = |frames: usize| match source.period_s {
         Some(period_s) => (frames as f64 * period_s / SLOT_S).ceil() as usize,
         None => frames,

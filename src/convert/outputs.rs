@@ -4,26 +4,31 @@ use std::path::PathBuf;
 
 use super::Job;
 use super::chips::ChipTable;
+use super::record::Request;
 use crate::error::Result;
 use crate::frame::Frame;
 use crate::map::Geopackage;
 use crate::npy::FrameArray;
+use crate::original::Original;
 use crate::recorder::{Pace, Recorder, Target};
 use crate::sensor::Source;
 use crate::session;
 use crate::sink::{self, FileSink};
 use crate::sonifier::{Sonifier, Sound};
 use crate::staging::StagedFolder;
+use crate::synth::SLOT;
 use crate::table::Table;
 
 /// The files of one scene in the making.
 pub(super) struct Outputs<'a> {
     source: &'a Source,
+    request: &'a Request,
     sound: Box<dyn FileSink>,
     table: ChipTable,
     table_path: PathBuf,
     geopackage: Option<Geopackage>,
     header: sink::Header,
+    original: Option<Original>,
     array: Option<FrameArray>,
     recorder: Option<Recorder>,
     names: Vec<String>,
@@ -33,14 +38,19 @@ pub(super) struct Outputs<'a> {
 impl<'a> Outputs<'a> {
     pub fn create(
         job: &Job,
-        scene: &str,
+        request: &'a Request,
         stem: &str,
         staging: &StagedFolder,
         source: &'a Source,
         sonifier: &Sonifier,
     ) -> Result<Self> {
         let name = format!("{stem}.{}", job.format.extension());
-        let header = sonifier.header(source, scene);
+        let mut header = sonifier.header(source, &request.source);
+        let mut original = None;
+        if job.original {
+            original = Some(Original::new(header.mapping.values, job.voice.seed));
+            header = Original::header(header, job.voice.seed);
+        }
         let sound = sink::create(&staging.place(&name), job.format, &header)?;
         let staged = |extension: &str| staging.place(&format!("{stem}.{extension}"));
         let table_path = staged("parquet");
@@ -58,7 +68,7 @@ impl<'a> Outputs<'a> {
             names.push(format!("{stem}.npy"));
         }
         let mut recorder = None;
-        if job.rrd {
+        if job.rrd && !job.original {
             let target =
                 Target { save: Some(staged("rrd")), pace: Pace::Batch, ..Target::default() };
             let about = session::about(sonifier, &header, Some(job.folder.join(&names[0])));
@@ -68,11 +78,13 @@ impl<'a> Outputs<'a> {
         let slots = 0;
         Ok(Self {
             source,
+            request,
             sound,
             table,
             table_path,
             geopackage,
             header,
+            original,
             array,
             recorder,
             names,
@@ -81,7 +93,14 @@ impl<'a> Outputs<'a> {
     }
 
     pub fn write(&mut self, sonifier: &Sonifier, frame: &Frame, sound: Sound) -> Result<()> {
-        self.sound.write(&sound.samples)?;
+        match &mut self.original {
+            Some(original) => {
+                let mut samples = Vec::with_capacity(SLOT);
+                original.push(&sound.code, &mut samples);
+                self.sound.write(&samples)?;
+            }
+            None => self.sound.write(&sound.samples)?,
+        }
         let moment = session::moment(sonifier, self.slots as u64, sound)?;
         self.table.push(sonifier, frame, &moment)?;
         if let Some(array) = &mut self.array {
@@ -99,11 +118,13 @@ impl<'a> Outputs<'a> {
 
     /// Completes every file; gives their names, the sound first.
     pub fn finish(mut self, sonifier: &mut Sonifier) -> Result<Vec<String>> {
-        self.sound.write(&sonifier.finish())?;
+        if self.original.is_none() {
+            self.sound.write(&sonifier.finish())?;
+        }
         self.header.frames = Some(self.slots);
         self.sound.replace_header(&self.header)?;
         self.sound.finish()?;
-        self.table.finish(&self.header, sonifier)?;
+        self.table.finish(&self.header, self.request, sonifier)?;
         if let Some(geopackage) = self.geopackage {
             geopackage.fill(&Table::open(&self.table_path)?)?;
         }

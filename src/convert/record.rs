@@ -18,10 +18,10 @@ use super::Job;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::profile::{Polarity, Profile};
-use crate::sensor::{self, Detail, Object, Options, RawFormat, Route};
+use crate::sensor::{self, Detail, Object, Options, RawFormat, Route, Turn};
 use crate::sink::{Format, Header};
 use crate::spectrum::Preset;
-use crate::voice::{Span, Voice};
+use crate::voice::{Listener, Span, Voice};
 
 /// Version of the record's layout.
 const FORMAT: u32 = 1;
@@ -92,14 +92,20 @@ pub struct Settings {
     pub sensor: Option<String>,
     /// See [`Voice::preset`].
     pub preset: Preset,
+    /// See [`Voice::values`].
+    pub values: Option<usize>,
     /// See [`Voice::span`].
     pub span: Option<Span>,
     /// See [`Voice::polarity`].
     pub polarity: Option<Polarity>,
+    /// See [`Voice::listener`].
+    pub listener: Listener,
     /// See [`Voice::seed`].
     pub seed: u64,
     /// See [`Options::object`].
     pub object: Object,
+    /// See [`Options::turn`].
+    pub turn: Turn,
     /// See [`Options::raw`].
     pub raw: Option<RawFormat>,
     /// See [`Options::detail`].
@@ -110,6 +116,8 @@ pub struct Settings {
     pub frames: Option<usize>,
     /// See [`Job::format`].
     pub format: Format,
+    /// See [`Job::original`].
+    pub original: bool,
     /// See [`Job::rrd`].
     pub rrd: bool,
     /// See [`Job::npy`].
@@ -228,25 +236,40 @@ impl Input {
 impl Settings {
     /// Those of `job`.
     pub fn of(job: &Job) -> Self {
-        let Voice { model, sensor, preset, span, polarity, seed, reading } = job.voice.clone();
+        let Voice { model, sensor, preset, values, span, polarity, listener, seed, reading } =
+            job.voice.clone();
         // What chips, seed and frames are follows from the rest, and nobody
         // hears what a source is told.
-        let Options { object, raw, detail, route, chip: _, seed: _, frames: _, stop: _, tell: _ } =
-            reading;
-        let Job { format, rrd, npy, gpkg, frames, .. } = *job;
+        let Options {
+            object,
+            turn,
+            raw,
+            detail,
+            route,
+            chip: _,
+            seed: _,
+            frames: _,
+            stop: _,
+            tell: _,
+        } = reading;
+        let Job { format, original, rrd, npy, gpkg, frames, .. } = *job;
         Self {
             model,
             sensor,
             preset,
+            values,
             span,
             polarity,
+            listener,
             seed,
             object,
+            turn,
             raw,
             detail,
             route,
             frames,
             format,
+            original,
             rrd,
             npy,
             gpkg,
@@ -256,14 +279,14 @@ impl Settings {
     /// A job with these settings that converts nothing yet; `reading` says how
     /// sources are stopped, and whom they tell.
     pub fn job(self, folder: PathBuf, reading: Options) -> Job {
-        let Self {
-            model, sensor, preset, span, polarity, seed, object, raw, detail, route, ..
-        } = self;
-        let reading = Options { object, raw, detail, route, ..reading };
-        let voice = Voice { model, sensor, preset, span, polarity, seed, reading };
-        let Self { format, rrd, npy, gpkg, frames, .. } = self;
+        let Self { object, turn, raw, detail, route, .. } = self;
+        let reading = Options { object, turn, raw, detail, route, ..reading };
+        let Self { model, sensor, preset, values, span, polarity, listener, seed, .. } = self;
+        let voice =
+            Voice { model, sensor, preset, values, span, polarity, listener, seed, reading };
+        let Self { format, original, rrd, npy, gpkg, frames, .. } = self;
         let (units, force, planned) = (vec![], false, false);
-        Job { units, folder, voice, format, rrd, npy, gpkg, frames, force, planned }
+        Job { units, folder, voice, format, original, rrd, npy, gpkg, frames, force, planned }
     }
 }
 

@@ -26,6 +26,7 @@ mod route;
 mod simulated;
 mod stack;
 mod tiles;
+mod turned;
 #[cfg(all(target_os = "linux", feature = "uvc"))]
 mod uvc;
 mod video;
@@ -48,6 +49,7 @@ use crate::profile::Profile;
 
 use self::camera::Losses;
 use self::jpeg::Thermal;
+use self::turned::Turned;
 
 pub use cptv::Cptv;
 pub use detail::{Detail, LONGEST_S};
@@ -63,6 +65,7 @@ pub use route::{Route, Walk};
 pub use simulated::Simulated;
 pub use stack::Stack;
 pub use tiles::{Canvas, Tiles, Whole};
+pub use turned::{Flip, Turn};
 pub use video::Video;
 
 /// The largest picture that is decoded at once: 1 GiB of f32 readings.
@@ -213,6 +216,8 @@ pub struct Options {
     pub frames: Option<usize>,
     /// What the user knows of the object, in place of what FLIR's files state.
     pub object: Object,
+    /// How pictures are turned, before anything else is done with them.
+    pub turn: Turn,
     /// The source is raw pixels that lie so; `-` is standard input.
     pub raw: Option<RawFormat>,
     /// Once true, a source that waits for its writer ends.
@@ -287,13 +292,15 @@ pub fn is_repeatable(source: &str) -> bool {
 ///
 /// Where the profile lists bands, their names, wavelengths and units are
 /// used, and its scale and offset where the file states none. A source of one
-/// picture is tiled if the options ask for chips; sequences are not.
+/// picture is tiled if the options ask for chips, after it was turned where
+/// they ask for that; sequences are not.
 ///
 /// # Errors
 ///
 /// If the source is missing, empty, damaged, no picture, of a kind that this
-/// build cannot read, has another number of bands than the profile lists, or
-/// is not FLIR's where the options know something of the object.
+/// build cannot read, has another number of bands than the profile lists, is
+/// not FLIR's where the options know something of the object, or lies on a map
+/// where they ask to turn it.
 pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
     if is_simulated(source) || options.raw.is_some() || camera::is_one(source) {
         options.object.refuse(source)?;
@@ -311,6 +318,9 @@ pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Resul
         _ if camera::is_one(source) => camera::open(source, profile)?,
         _ => open_path(source, profile, options)?,
     };
+    if !options.turn.is_none() {
+        sensor = Box::new(Turned::new(sensor, options.turn));
+    }
     if let Some(chip) = options.chip
         && sensor.source().frames == Some(1)
         && sensor.source().scene.is_none()
@@ -463,7 +473,12 @@ fn tiff(path: &Path, profile: Option<&Profile>, options: &Options) -> Result<Box
 fn raster(source: &str, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
     probe::check(source)?;
     let raster = raster::Raster::open(source, profile)?;
-    let Some(chip) = options.chip else { return Ok(Box::new(raster)) };
+    let turned = !options.turn.is_none();
+    if turned && raster.georeference().is_some() {
+        return Err(Turn::refused(source));
+    }
+    // What is turned is tiled after that.
+    let Some(chip) = options.chip.filter(|_| !turned) else { return Ok(Box::new(raster)) };
     let chip = chip.max(1);
     let whole = raster.scene(chip, options.route);
     let pixel_m = raster.pixel_m();

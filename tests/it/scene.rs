@@ -66,7 +66,7 @@ fn a_scene_comes_back_from_its_sound_as_well_as_evaluate_says() {
         program().args(["evaluate", "sentinel2-l2a", "--json"]).arg(&scene).output().unwrap();
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(said["frames"], scores.len());
-    let expected = said["psnr_sound_db"]["128"].as_f64().unwrap();
+    let expected = said["psnr_sound_db"]["256"].as_f64().unwrap();
     assert!((mean - expected).abs() < 0.1, "{mean} dB, evaluate says {expected} dB");
     assert!(mean > 25.0, "{mean} dB");
 }
