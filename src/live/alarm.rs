@@ -144,6 +144,9 @@ impl Alarm {
     /// something begins or ends.
     pub fn see(&mut self, seen: Option<&Glance>) -> Option<String> {
         let mut said = Vec::new();
+        if let Some(slots) = &mut self.sounding {
+            *slots += 1;
+        }
         let seen =
             seen.filter(|glance| glance.unit == self.unit).and_then(|glance| glance.extremes);
         if let Some([highest, lowest]) = seen {
@@ -174,14 +177,12 @@ impl Alarm {
         let (value, place) = self.last?;
         let beyond = if self.above { value - self.limit } else { self.limit - value };
         let told = format!("{}, {place}", quantity(value, self.unit));
-        let Some(slots) = &mut self.sounding else {
+        let Some(slots) = self.sounding else {
             return (beyond > 0.0).then(|| {
                 (self.sounding, self.calm) = (Some(0), 0);
                 format!("Alarm: {told}, {}.", self.bound())
             });
         };
-        *slots += 1;
-        let slots = *slots;
         self.calm = if beyond <= -BACK_K { self.calm + 1 } else { 0 };
         (self.calm >= CALM_SLOTS).then(|| {
             self.sounding = None;
@@ -294,6 +295,12 @@ mod tests {
         let said = alarm.see(Some(&seen(Unit::Celsius, 70.0, 10.0))).unwrap();
         assert_eq!(said, "The alarm sees again. Alarm: 70.0 degC, upper left, above 60.0 degC.");
         assert!(peak(&alarm) > 0.19);
+        // An alarm that has begun goes on while it is blind.
+        let heard = (0..50).filter(|_| {
+            alarm.see(None);
+            peak(&alarm) > 0.19
+        });
+        assert_eq!(heard.count(), 30);
     }
 
     #[test]
