@@ -110,7 +110,7 @@ rust_for_tests() {
 oracles() {
     local folder="$HOME/.cache/wysiwyh/oracles"
     # The viewer reads sessions of its own version only.
-    local wheels=(numpy scipy rasterio "rerun-sdk==$(wanted rerun)")
+    local wheels=(numpy scipy rasterio duckdb pyarrow shapely "rerun-sdk==$(wanted rerun)")
     [ "$(cat "$folder/complete" 2>/dev/null)" != "${wheels[*]}" ] || return 0
     say "installing ${wheels[*]} for the tests into $folder"
     rm -rf "$folder"

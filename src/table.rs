@@ -23,6 +23,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder,
 };
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
@@ -82,7 +83,11 @@ impl TableWriter {
             .set_created_by(concat!("wysiwyh ", env!("CARGO_PKG_VERSION")).to_owned())
             .build();
         let file = staged.file().try_clone().map_err(|e| Error::output(path, e))?;
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))
+        // With a schema of Arrow's in the file, its libraries look there for
+        // what the file says of itself, and not where GeoParquet has it.
+        let options =
+            ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(file, schema.clone(), options)
             .map_err(|e| Error::output(path, e))?;
         let path = path.to_owned();
         Ok(Self { writer, schema, staged, path, kinds: BTreeSet::new(), bounds: None })
@@ -360,7 +365,7 @@ mod tests {
     fn row(number: u32) -> (Vec<ArrayRef>, Option<Footprint>) {
         let west = f64::from(number % 100);
         let corners = [(west, 2.0), (west, 1.0), (west + 1.0, 1.0), (west + 1.0, 2.0)];
-        let place = (number % 3 != 0).then(|| Footprint::new(&corners));
+        let place = (!number.is_multiple_of(3)).then(|| Footprint::new(&corners));
         let name = StringArray::from(vec![format!("row {number}")]);
         (vec![Arc::new(name), Arc::new(UInt32Array::from(vec![Some(number)]))], place)
     }

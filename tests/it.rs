@@ -76,6 +76,8 @@ fn data() -> Option<PathBuf> {
     }
     folder
 }
+#[path = "it/table.rs"]
+mod table;
 #[path = "it/train.rs"]
 mod train;
 #[path = "it/trip.rs"]

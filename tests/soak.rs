@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use wysiwyh::random::Random;
 use wysiwyh::receiver::Receiver;
 use wysiwyh::sink;
+use wysiwyh::table::Table;
 
 #[cfg(feature = "gige")]
 #[path = "fake/network.rs"]
@@ -68,12 +69,15 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
-/// Asserts that the sounds in `folder` are complete, however they came there.
+/// Asserts that the sounds in `folder` are complete, however they came there,
+/// and so are their tables.
 fn whole_sounds(folder: &Path) {
     for path in names_in(folder).iter().filter(|path| sink::Format::of(path).is_some()) {
         let recording = sink::read(path).unwrap();
         let frames = recording.header.unwrap().frames.unwrap();
         assert_eq!(Receiver::slots(recording.samples.len()), frames, "{}", path.display());
+        let table = Table::open(&path.with_extension("parquet")).unwrap();
+        assert_eq!(table.rows(), frames, "{}", path.display());
     }
 }
 

@@ -95,7 +95,6 @@ impl Geopackage {
                 }
                 feature.create(&layer)?;
             }
-            drop(layer);
             transaction.commit()
         })
     }
