@@ -90,10 +90,13 @@ impl Follower {
             let ours = likeness(&self.heard, start) > OURS;
             self.missed = if ours { 0 } else { self.missed + 1 };
             self.since += 1;
-            // What is needed to look for beginnings again, and a little more.
-            let past = (start + SLOT).saturating_sub((RUN + 1) * SLOT);
+            let end = start + SLOT;
+            // What is needed to look for beginnings again; after a run that was
+            // not ours, nothing.
+            let kept = if self.missed < RUN { RUN * SLOT } else { 0 };
+            let past = end.saturating_sub(kept);
             self.heard.drain(..past);
-            self.next = (self.missed < RUN).then_some(start + SLOT - past);
+            self.next = (self.missed < RUN).then_some(end - past);
             return Some(slot);
         }
     }
