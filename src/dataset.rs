@@ -66,47 +66,14 @@ impl Dataset {
     /// If a source cannot be read, sources differ in bands, or there are
     /// fewer than three groups.
     pub fn read(paths: &[String], profile: &Profile, seed: u64, reading: &Options) -> Result<Self> {
-        let (mut frames, mut windows) = (Vec::new(), Vec::new());
-        let mut grid = None;
-        let mut random = Random::named(seed, "windows");
+        let mut gathered = Gathered::new(profile, seed);
         for source in expand(paths)? {
             let group = group(&source, profile);
             for frame in sample(&source, profile, reading)? {
-                let [rows, columns] = *grid.get_or_insert_with(|| grid_of(&frame, profile));
-                if profile.source == Kind::Frames {
-                    windows.extend((0..WINDOWS).map(|_| {
-                        (group.clone(), window(&frame, &mut random).letterbox(rows, columns))
-                    }));
-                }
-                frames.push((group.clone(), frame.letterbox(rows, columns)));
+                gathered.add(&group, &frame);
             }
         }
-        let Some((_, first)) = frames.first() else {
-            return Err(Error::usage("DATA", "no frame with a reading in it"));
-        };
-        let bands = first.bands.to_vec();
-        if let Some((group, odd)) = frames.iter().find(|(_, f)| f.bands.len() != bands.len()) {
-            let what = format!("{} bands, the first source has {}", odd.bands.len(), bands.len());
-            return Err(Error::new(Fault::Input, group, what));
-        }
-        let parts = split(frames.iter().map(|(group, _)| group), seed)?;
-        let mut dataset = Self {
-            grid: grid.unwrap_or([GRID; 2]),
-            bands,
-            range: Vec::new(),
-            frames,
-            windows,
-            from_above: profile.from_above,
-            parts,
-        };
-        dataset.range = match profile.range {
-            Some(range) => vec![range; dataset.bands.len()],
-            None => {
-                let training: Vec<&Frame> = dataset.frames(Part::Train).map(|(_, f)| f).collect();
-                percentiles(training.iter().copied(), dataset.bands.len())
-            }
-        };
-        Ok(dataset)
+        gathered.dataset()
     }
 
     /// The groups of `part`, sorted.
@@ -154,6 +121,78 @@ impl Dataset {
             .iter()
             .filter(move |(group, _)| self.parts.iter().any(|(g, p)| g == group && *p == part))
             .map(|(group, frame)| (group.as_str(), frame))
+    }
+}
+
+/// Frames that are gathered one after another, to become a [`Dataset`].
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    profile: Profile,
+    seed: u64,
+    random: Random,
+    grid: Option<[usize; 2]>,
+    frames: Vec<(String, Frame)>,
+    windows: Vec<(String, Frame)>,
+}
+
+impl Gathered {
+    /// Nothing yet, of the sensor of `profile`; windows and split are drawn
+    /// with `seed`.
+    pub(crate) fn new(profile: &Profile, seed: u64) -> Self {
+        Self {
+            profile: profile.clone(),
+            seed,
+            random: Random::named(seed, "windows"),
+            grid: None,
+            frames: Vec::new(),
+            windows: Vec::new(),
+        }
+    }
+
+    /// Adds `frame` to `group`; it is kept on the grid alone.
+    pub(crate) fn add(&mut self, group: &str, frame: &Frame) {
+        let grid = self.grid.get_or_insert_with(|| grid_of(frame, &self.profile));
+        let [rows, columns] = *grid;
+        if self.profile.source == Kind::Frames {
+            let random = &mut self.random;
+            let windows = (0..WINDOWS).map(|_| window(frame, random).letterbox(rows, columns));
+            self.windows.extend(windows.map(|window| (group.to_owned(), window)));
+        }
+        self.frames.push((group.to_owned(), frame.letterbox(rows, columns)));
+    }
+
+    /// What was gathered, split.
+    ///
+    /// # Errors
+    ///
+    /// If frames differ in bands, or there are fewer than three groups.
+    pub(crate) fn dataset(self) -> Result<Dataset> {
+        let Some((_, first)) = self.frames.first() else {
+            return Err(Error::usage("DATA", "no frame with a reading in it"));
+        };
+        let bands = first.bands.to_vec();
+        if let Some((group, odd)) = self.frames.iter().find(|(_, f)| f.bands.len() != bands.len()) {
+            let what = format!("{} bands, the first source has {}", odd.bands.len(), bands.len());
+            return Err(Error::new(Fault::Input, group, what));
+        }
+        let parts = split(self.frames.iter().map(|(group, _)| group), self.seed)?;
+        let mut dataset = Dataset {
+            grid: self.grid.unwrap_or([GRID; 2]),
+            bands,
+            range: Vec::new(),
+            frames: self.frames,
+            windows: self.windows,
+            from_above: self.profile.from_above,
+            parts,
+        };
+        dataset.range = match self.profile.range {
+            Some(range) => vec![range; dataset.bands.len()],
+            None => {
+                let training: Vec<&Frame> = dataset.frames(Part::Train).map(|(_, f)| f).collect();
+                percentiles(training.iter().copied(), dataset.bands.len())
+            }
+        };
+        Ok(dataset)
     }
 }
 

@@ -66,6 +66,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
         model: None,
         sensor: Some("simulated-lwir".into()),
         preset: Preset::Listen,
+        values: None,
         span: None,
         polarity: None,
         listener: settings.listener.clone(),

@@ -22,7 +22,7 @@ use crate::model::Model;
 use crate::npy::FrameArray;
 use crate::original::Original;
 use crate::picture;
-use crate::profile::Profile;
+use crate::profile::{Profile, user_shelf};
 use crate::receiver::Receiver;
 use crate::receiver::align::{Aligned, align};
 use crate::sensor::{Scene, Source};
@@ -92,8 +92,9 @@ pub fn run(
     if fs::metadata(audio).is_ok_and(|found| !found.is_file()) {
         return Err(Error::input(audio, "is no file"));
     }
-    let Sound { samples, header, model, sureness } = open(audio, voice)?;
+    let Sound { samples, mut header, model, sureness } = open(audio, voice)?;
     let frames = check(audio, &samples, &header, &model)?;
+    header.positions = places(audio, &header, frames)?;
     let speaking = |model: Model, range: &[[f64; 2]]| -> Result<Sonifier> {
         Ok(Sonifier::new(model, header.mapping.clone(), header.seed)?
             .with_range(range.to_vec())
@@ -161,7 +162,7 @@ fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
     })?;
     if header.frames.replace(frames) != Some(frames) {
         // Which part of the scene was heard is not known.
-        (header.scene, header.positions) = (None, Vec::new());
+        (header.scene, header.positions, header.left_out) = (None, vec![], vec![]);
     }
     Ok(Sound { samples, header, model, sureness: Some(sureness) })
 }
@@ -205,7 +206,7 @@ fn find_model(audio: &Path, header: &Header, given: Option<&Path>) -> Result<Mod
         other = Some(format!("; {} is {}", path.display(), short(model.hash())));
     }
     let beside = audio.parent().map(Path::to_owned);
-    for folder in [beside, user_models()].into_iter().flatten() {
+    for folder in [beside, user_models(), user_shelf()].into_iter().flatten() {
         if let Some(model) = find_in(&folder, &header.model_hash) {
             return Ok(model);
         }
@@ -292,10 +293,20 @@ fn check(audio: &Path, samples: &[f32], header: &Header, model: &Model) -> Resul
     if frames == 0 || frames > slots {
         return wrong(format!("it tells {frames} frames, but its sound lasts for {slots}"));
     }
-    if header.scene.is_some() && header.positions.len() != frames {
-        return wrong(format!("{} positions for {frames} chips", header.positions.len()));
-    }
     Ok(frames)
+}
+
+/// The places of all `frames` in the scene of `header`, if it tells one.
+fn places(audio: &Path, header: &Header, frames: usize) -> Result<Vec<[u32; 2]>> {
+    let places = match header.frames {
+        Some(_) => header.places(frames),
+        // Cut short, it does not say what was left out.
+        None => header.positions.clone(),
+    };
+    if header.scene.is_some() && places.len() != frames {
+        return Err(Error::input(audio, format!("{} positions for {frames} chips", places.len())));
+    }
+    Ok(places)
 }
 
 /// A sound that has been checked, and the model that made it.

@@ -150,6 +150,20 @@ impl Model {
         Self::from_bytes(bytes, profile)
     }
 
+    /// The model that speaks for the profile called `profile`: the user's own,
+    /// else the one that ships, if there is either.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn of_sensor(profile: &str) -> Result<Option<Self>> {
+        match Profile::own_model(profile).filter(|path| path.is_file()) {
+            Some(path) => Self::load(&path).map(Some),
+            None if Profile::shipped_model(profile).is_some() => Self::shipped(profile).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Reads a model file's `bytes`; `origin` names it in errors.
     ///
     /// # Errors

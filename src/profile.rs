@@ -150,6 +150,10 @@ pub struct Profile {
     /// Size of a pixel on the ground in metres, for scenes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixel_m: Option<f64>,
+    /// The finest and the coarsest pixels that its shipped model was trained on,
+    /// in metres, for scenes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_pixel_m: Option<[f64; 2]>,
     /// Whether it looks straight down, so that a picture turned over is as
     /// good an example as the picture itself.
     #[serde(default)]
@@ -256,6 +260,12 @@ impl Profile {
         SHELF.iter().find(|entry| entry.0 == name).and_then(|entry| entry.2)
     }
 
+    /// Where the user's own model for the profile called `name` lies, if there
+    /// is one.
+    pub fn own_model(name: &str) -> Option<PathBuf> {
+        user_shelf().map(|shelf| shelf.join(format!("{name}.safetensors")))
+    }
+
     /// The listed bands, if the profile lists them.
     pub fn listed_bands(&self) -> Option<&[Band]> {
         match &self.bands {
@@ -281,8 +291,8 @@ impl Profile {
     }
 }
 
-/// Where the user's own profiles lie.
-fn user_shelf() -> Option<PathBuf> {
+/// Where the user's own profiles lie, and models that were learned.
+pub(crate) fn user_shelf() -> Option<PathBuf> {
     user_configuration().map(|folder| folder.join("sensors"))
 }
 
@@ -352,6 +362,8 @@ mod tests {
         }
         if profile.source == Kind::Scene {
             assert!(profile.pixel_m.is_some_and(|metres| metres > 0.0), "{}", profile.name);
+            let ships = Profile::shipped_model(&profile.name).is_some();
+            assert_eq!(profile.trained_pixel_m.is_some(), ships, "{}", profile.name);
         }
     }
 

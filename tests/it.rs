@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+#[path = "it/archive.rs"]
+mod archive;
 #[path = "it/cli.rs"]
 mod cli;
 #[path = "it/cptv.rs"]
@@ -56,6 +58,9 @@ mod sensor;
 mod sound;
 #[path = "it/speaker.rs"]
 mod speaker;
+#[cfg(feature = "gdal")]
+#[path = "it/stac.rs"]
+mod stac;
 
 /// So that a test can forbid allocation where sound is made.
 #[global_allocator]
@@ -78,3 +83,5 @@ mod trip;
 #[cfg(all(target_os = "linux", feature = "uvc"))]
 #[path = "it/uvc.rs"]
 mod uvc;
+#[path = "it/watch.rs"]
+mod watch;

@@ -34,6 +34,9 @@ pub struct Arguments {
     /// Pictures or rasters
     #[arg(required = true, value_name = "DATA")]
     data: Vec<String>,
+    /// Length of the code that is sent, a power of two [default: the model's]
+    #[arg(long, value_name = "K")]
+    values: Option<usize>,
     /// Also say how well a modelled ear tells pictures apart by our sound, by
     /// that of the original WYSIWYH and by a scan from left to right
     #[arg(long)]
@@ -68,7 +71,8 @@ impl Arguments {
             let skipped = unseen.skipped;
             report.note(format_args!("{skipped} groups skipped: the model was trained on them."));
         }
-        let scores = evaluate::scores(&model, &unseen.frames)?;
+        let scores =
+            evaluate::scores(&model, &unseen.frames, self.values.unwrap_or(model.values()))?;
         let sounds = match self.compare {
             true => rivals(&model, &unseen.frames, &unseen.groups)?,
             false => vec![],
@@ -93,6 +97,7 @@ impl Arguments {
             model: None,
             sensor: Some(self.model.clone()),
             preset: Preset::Data,
+            values: None,
             span: None,
             polarity: None,
             listener: Listener::default(),

@@ -1,27 +1,30 @@
 //! The files of one scene.
 
-use std::fs;
+use std::path::PathBuf;
 
 use super::Job;
+use super::chips::ChipTable;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
-use crate::map;
+use crate::map::Geopackage;
 use crate::npy::FrameArray;
-use crate::original::Original;
+use crate::original::{self, Original};
 use crate::recorder::{Pace, Recorder, Target};
 use crate::sensor::Source;
 use crate::session;
 use crate::sink::{self, FileSink};
 use crate::sonifier::{Sonifier, Sound};
 use crate::staging::StagedFolder;
-use crate::synth::{SLOT, SLOT_S};
+use crate::synth::SLOT;
+use crate::table::Table;
 
 /// The files of one scene in the making.
 pub(super) struct Outputs<'a> {
     source: &'a Source,
-    stem: String,
-    staging: &'a StagedFolder,
     sound: Box<dyn FileSink>,
+    table: ChipTable,
+    table_path: PathBuf,
+    geopackage: Option<Geopackage>,
     header: sink::Header,
     original: Option<Original>,
     array: Option<FrameArray>,
@@ -35,7 +38,7 @@ impl<'a> Outputs<'a> {
         job: &Job,
         scene: &str,
         stem: &str,
-        staging: &'a StagedFolder,
+        staging: &StagedFolder,
         source: &'a Source,
         sonifier: &Sonifier,
     ) -> Result<Self> {
@@ -43,12 +46,25 @@ impl<'a> Outputs<'a> {
         let mut header = sonifier.header(source, scene);
         let mut original = None;
         if job.original {
+            let values = header.mapping.values;
+            if values > original::VALUES {
+                let what =
+                    format!("{values} values, the original's sound has {}", original::VALUES);
+                return Err(Error::usage("--original", what).hint("ask for fewer: --values 128"));
+            }
             original = Some(Original::new(header.mapping.values, job.voice.seed));
             header = Original::header(header, job.voice.seed);
         }
         let sound = sink::create(&staging.place(&name), job.format, &header)?;
-        let mut names = vec![name];
         let staged = |extension: &str| staging.place(&format!("{stem}.{extension}"));
+        let table_path = staged("parquet");
+        let table = ChipTable::create(&table_path, source, sonifier)?;
+        let mut names = vec![name, format!("{stem}.parquet")];
+        let mut geopackage = None;
+        if job.gpkg {
+            geopackage = Some(Geopackage::create(&staged("gpkg"), stem)?);
+            names.push(format!("{stem}.gpkg"));
+        }
         let mut array = None;
         if job.npy {
             let [rows, columns] = sonifier.model().grid();
@@ -63,18 +79,19 @@ impl<'a> Outputs<'a> {
             recorder = Some(Recorder::new(&target, &about)?);
             names.push(format!("{stem}.rrd"));
         }
-        let stem = stem.to_owned();
+        let slots = 0;
         Ok(Self {
             source,
-            stem,
-            staging,
             sound,
+            table,
+            table_path,
+            geopackage,
             header,
             original,
             array,
             recorder,
             names,
-            slots: 0,
+            slots,
         })
     }
 
@@ -87,11 +104,13 @@ impl<'a> Outputs<'a> {
             }
             None => self.sound.write(&sound.samples)?,
         }
+        let moment = session::moment(sonifier, self.slots as u64, sound)?;
+        self.table.push(sonifier, frame, &moment)?;
         if let Some(array) = &mut self.array {
-            array.push(sound.sent.data.view())?;
+            array.push(moment.input.view())?;
         }
         if let Some(recorder) = &self.recorder {
-            recorder.log(session::moment(sonifier, self.slots as u64, sound)?);
+            recorder.log(moment);
         }
         if self.source.scene.is_some() {
             self.header.positions.push([frame.position.0 as u32, frame.position.1 as u32]);
@@ -108,21 +127,15 @@ impl<'a> Outputs<'a> {
         self.header.frames = Some(self.slots);
         self.sound.replace_header(&self.header)?;
         self.sound.finish()?;
+        self.table.finish(&self.header, sonifier)?;
+        if let Some(geopackage) = self.geopackage {
+            geopackage.fill(&Table::open(&self.table_path)?)?;
+        }
         if let Some(array) = self.array {
             array.finish()?;
         }
         if let Some(recorder) = self.recorder {
             recorder.finish()?;
-        }
-        if let Some(scene) = self.source.scene.as_ref().filter(|s| s.georeference.is_some()) {
-            let time_s = |slot: usize| slot as f64 * SLOT_S;
-            let times: Vec<_> =
-                (0..self.slots).map(|slot| [time_s(slot), time_s(slot + 1)]).collect();
-            let footprints = map::footprints(scene, &self.header.positions, &times)?;
-            let name = format!("{}.geojson", self.stem);
-            let path = self.staging.place(&name);
-            fs::write(&path, footprints).map_err(|e| Error::output(&path, e))?;
-            self.names.push(name);
         }
         Ok(self.names)
     }

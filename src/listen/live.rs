@@ -192,6 +192,8 @@ impl Listener {
             code,
             psnr_db: None,
             latency_s: None,
+            left_out: None,
+            extremes: [None; 3],
         }
     }
 }

@@ -199,7 +199,7 @@ mod tests {
         let layout = Layout::new(&Mapping::preset(Preset::Data, [60.0, 5000.0])).unwrap();
         let (mut random, mut synth, mut samples) = (Random::new(4), Synth::new(1), Vec::new());
         let codes: Vec<Vec<f32>> = (0..FRAMES)
-            .map(|_| (0..128).map(|_| random.between(0.2, 0.8) as f32).collect())
+            .map(|_| (0..256).map(|_| random.between(0.2, 0.8) as f32).collect())
             .collect();
         for code in &codes {
             synth.push(&layout.spectrum(code), &mut samples);

@@ -123,13 +123,15 @@ pub struct Mapping {
 }
 
 /// The two mappings that most people need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Preset {
     /// What people hear apart: 64 values.
     Listen,
-    /// What a receiver reads back: 128 values, all at the same level to it.
+    /// What a receiver reads back: 256 values, all at the same level to it.
     /// Levels that are equal to the ear are not: unseen thermal pictures lose
-    /// 0.36 dB with them behind noise 20 dB down.
+    /// 0.36 dB with them behind noise 20 dB down. Of 128 values 1.3 dB less is
+    /// left there, and 1.8 dB less in a file.
     Data,
 }
 
@@ -140,7 +142,7 @@ impl Mapping {
         let [low_hz, high_hz] = frequencies_hz;
         let (values, range_db, equal_loudness) = match preset {
             Preset::Listen => (64, LISTEN_RANGE_DB, true),
-            Preset::Data => (128, DATA_RANGE_DB, false),
+            Preset::Data => (256, DATA_RANGE_DB, false),
         };
         let law = Law::Decibel { range_db };
         let gains_db = Vec::new();
@@ -490,7 +492,7 @@ mod tests {
         let layout = Layout::new(&mapping).unwrap();
         let mut random = Random::new(5);
         let power: f64 = (0..500)
-            .map(|_| layout.spectrum(&random_code(&mut random, 128)))
+            .map(|_| layout.spectrum(&random_code(&mut random, 256)))
             .map(|spectrum| hearing::power_of_lufs(loudness_without_pilots(&layout, &spectrum)))
             .sum();
         assert!((hearing::lufs(power / 500.0) - -23.0).abs() < 0.1);
@@ -537,7 +539,7 @@ mod tests {
     fn no_code_makes_a_spectrum_that_is_not_finite_or_too_loud() {
         let layout = Layout::new(&Mapping::preset(Preset::Data, [60.0, 5000.0])).unwrap();
         let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -7.0, 9.0, 0.5];
-        for code in [vec![], odd.to_vec(), vec![f32::NAN; 128], odd.repeat(200), vec![9.0; 128]] {
+        for code in [vec![], odd.to_vec(), vec![f32::NAN; 256], odd.repeat(200), vec![9.0; 256]] {
             let spectrum = layout.spectrum(&code);
             assert!(spectrum.amplitudes.iter().all(|a| a.is_finite()));
             assert!(loudness_without_pilots(&layout, &spectrum) < -10.999);
@@ -546,7 +548,7 @@ mod tests {
         for amplitudes in garbage.into_iter().chain([vec![], vec![0.0; 9]]) {
             let spectrum = Spectrum { amplitudes };
             let code = layout.code(&spectrum);
-            assert!(code.len() == 128 && code.iter().all(|c| (0.0..=1.0).contains(c)));
+            assert!(code.len() == 256 && code.iter().all(|c| (0.0..=1.0).contains(c)));
         }
     }
 

@@ -85,7 +85,7 @@ pub enum Budget {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            values: 128,
+            values: 256,
             seed: 0,
             part: Ends::Decoder,
             width: 64,
@@ -234,7 +234,7 @@ fn scored(
         dataset.frames(Part::Report).map(|(group, frame)| (group, frame.clone())).unzip();
     let count = frames.len();
     say(observer, &format!("Scoring {count} frames of groups not seen, through the WAV."))?;
-    record.scores = evaluate::scores(&model(record.clone())?, &frames)?;
+    record.scores = evaluate::scores(&model(record.clone())?, &frames, values)?;
 
     let mut fitted = dataset.mirrored(Part::Train);
     fitted.extend(dataset.mirrored(Part::Choose));

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use ebur128::{EbuR128, Mode};
 use realfft::RealFftPlanner;
 use tempfile::TempDir;
-use wysiwyh::live::{self, Settings, Summary};
+use wysiwyh::live::{self, Sent, Settings, Summary};
 use wysiwyh::receiver::Receiver;
+use wysiwyh::recorder::Target;
 use wysiwyh::sensor::Options;
 use wysiwyh::sink::guard::{CAP_LUFS, FLOOR_LUFS, Guard, RISE_DB};
 use wysiwyh::sink::{self, Recording};
@@ -456,6 +457,7 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
             model: None,
             sensor: Some("hituav-lwir".into()),
             preset: Preset::Listen,
+            values: None,
             span: None,
             polarity: None,
             listener: Listener::default(),
@@ -464,7 +466,10 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
         },
         volume_db: None,
         sound: Some(wav.clone()),
-        rrd: None,
+        session: Target::default(),
+        sent: Sent::default(),
+        alarm: None,
+        learn: None,
         slots: None,
     };
     let (_, commands) = std::sync::mpsc::channel();
