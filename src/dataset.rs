@@ -196,16 +196,26 @@ impl Gathered {
     }
 }
 
-/// The frames at `paths` of groups that `model` was not trained on, on its
-/// grid, and the number of groups that were skipped; `reading` is that of
-/// [`Dataset::read`].
+/// Frames of groups that a model was not trained on.
+#[derive(Clone, Debug)]
+pub struct Unseen {
+    /// The frames, on the model's grid.
+    pub frames: Vec<Frame>,
+    /// The group of each frame.
+    pub groups: Vec<String>,
+    /// How many groups were skipped: the model was trained on them.
+    pub skipped: usize,
+}
+
+/// The frames at `paths` of groups that `model` was not trained on; `reading`
+/// is that of [`Dataset::read`].
 ///
 /// # Errors
 ///
 /// If a source cannot be read, is not of the model's kind, or none is left.
-pub fn unseen(paths: &[String], model: &Model, reading: &Options) -> Result<(Vec<Frame>, usize)> {
+pub fn unseen(paths: &[String], model: &Model, reading: &Options) -> Result<Unseen> {
     let [rows, columns] = model.grid();
-    let (mut frames, mut skipped) = (Vec::new(), BTreeSet::new());
+    let (mut frames, mut groups, mut skipped) = (Vec::new(), Vec::new(), BTreeSet::new());
     for source in expand(paths)? {
         let group = group(&source, model.profile());
         if model.record().trained_groups.contains(&group) {
@@ -215,13 +225,14 @@ pub fn unseen(paths: &[String], model: &Model, reading: &Options) -> Result<(Vec
         for frame in sample(&source, model.profile(), reading)? {
             model.accepts(&frame.bands)?;
             frames.push(frame.letterbox(rows, columns));
+            groups.push(group.clone());
         }
     }
     if frames.is_empty() {
         let what = format!("no group left to report on, {} were trained on", skipped.len());
         return Err(Error::usage("DATA", what).hint("give flights, places or clips of their own"));
     }
-    Ok((frames, skipped.len()))
+    Ok(Unseen { frames, groups, skipped: skipped.len() })
 }
 
 /// The group of a source: see [`Profile::group`]; what is no file is its own.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ndarray::{Array3, ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, s};
 use serde::{Deserialize, Serialize};
 
 /// The physical unit of a band's values.
@@ -233,6 +233,19 @@ impl Frame {
         valid as f32 / pixels.max(1) as f32
     }
 
+    /// The same picture with pixels `factor` times as wide and as high, each
+    /// the mean of the readings in it; missing ones do not count. The
+    /// geo-reference follows.
+    #[must_use]
+    pub fn coarser(&self, factor: usize) -> Frame {
+        let (rows, columns) = (self.rows().div_ceil(factor), self.columns().div_ceil(factor));
+        let mut data = Array3::from_elem((self.bands.len(), rows, columns), f32::NAN);
+        average(self.data.view(), factor, data.view_mut());
+        let scale = factor as f64;
+        let georeference = self.georeference.as_ref().map(|own| own.scaled(scale, scale));
+        Frame { data, georeference, bands: self.bands.clone(), ..*self }
+    }
+
     /// The whole picture on a grid of `rows` by `columns`, its aspect kept,
     /// with bars of NaN where it does not reach.
     ///
@@ -257,6 +270,32 @@ impl Frame {
                 .scaled(row_step, column_step)
         });
         Frame { data, georeference, bands: self.bands.clone(), ..*self }
+    }
+}
+
+/// Fills `target` with the means of `factor` by `factor` pixels of `source`,
+/// both `[band, row, column]`. Missing readings do not count; where all are
+/// missing, and only there, the mean is. Cells at the lower and right edge may
+/// have fewer pixels.
+pub(crate) fn average(source: ArrayView3<f32>, factor: usize, mut target: ArrayViewMut3<f32>) {
+    let mut sums = vec![(0.0f64, 0u32); target.len_of(Axis(2))];
+    for (source, mut target) in source.outer_iter().zip(target.outer_iter_mut()) {
+        let lines = source.axis_chunks_iter(Axis(0), factor);
+        for (lines, mut cells) in lines.zip(target.outer_iter_mut()) {
+            sums.fill((0.0, 0));
+            for line in lines.outer_iter() {
+                for (pixels, (sum, count)) in line.axis_chunks_iter(Axis(0), factor).zip(&mut sums)
+                {
+                    for &value in pixels.iter().filter(|value| !value.is_nan()) {
+                        *sum += f64::from(value);
+                        *count += 1;
+                    }
+                }
+            }
+            for (cell, &(sum, count)) in cells.iter_mut().zip(&sums) {
+                *cell = if count > 0 { (sum / f64::from(count)) as f32 } else { f32::NAN };
+            }
+        }
     }
 }
 

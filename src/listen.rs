@@ -5,6 +5,8 @@
 //! once somebody says which model and which preset made it: its frames are
 //! found by their sound.
 
+mod live;
+
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ use crate::inspect::Statistics;
 use crate::map::Mosaic;
 use crate::model::Model;
 use crate::npy::FrameArray;
+use crate::original::Original;
 use crate::picture;
 use crate::profile::{Profile, user_shelf};
 use crate::receiver::Receiver;
@@ -28,6 +31,8 @@ use crate::sonifier::Sonifier;
 use crate::staging::StagedFolder;
 use crate::synth::{SAMPLE_RATE, SLOT_S};
 use crate::voice::Voice;
+
+pub use live::{Microphone, Settings, Summary, run as run_live};
 
 /// Pictures are written as PNG for the first so many frames; `frames.npy`
 /// holds all of them.
@@ -87,8 +92,9 @@ pub fn run(
     if fs::metadata(audio).is_ok_and(|found| !found.is_file()) {
         return Err(Error::input(audio, "is no file"));
     }
-    let Sound { samples, header, model, sureness } = open(audio, voice)?;
+    let Sound { samples, mut header, model, sureness } = open(audio, voice)?;
     let frames = check(audio, &samples, &header, &model)?;
+    header.positions = places(audio, &header, frames)?;
     let speaking = |model: Model, range: &[[f64; 2]]| -> Result<Sonifier> {
         Ok(Sonifier::new(model, header.mapping.clone(), header.seed)?
             .with_range(range.to_vec())
@@ -106,8 +112,9 @@ pub fn run(
     if sureness.is_some() {
         sonifier.equalise(&samples, frames);
     }
+    let original = header.original.then(|| Original::new(header.mapping.values, header.seed));
     let staging = StagedFolder::open(folder)?;
-    let mut decoder = Decoder { audio, sonifier, painter, header, frames, sureness };
+    let mut decoder = Decoder { audio, sonifier, painter, original, header, frames, sureness };
     let written = decoder.write(&samples, &staging, stop, tell);
     let (heard, names) = written.map_err(|e| staging.named(e))?;
     Ok(Heard { files: staging.publish(&names)?, ..heard })
@@ -137,6 +144,11 @@ fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
         Err(error) => return Err(error),
     };
     let (mut header, model) = match said {
+        Some(header) if header.original => {
+            let what = "a copy of the original's sound, which only decodes from its own file";
+            return Err(Error::new(Fault::Unsupported, audio.display(), what)
+                .hint("give the file that convert --original wrote"));
+        }
         Some(header) => {
             let model = find_model(audio, &header, voice.model.as_deref())?;
             let model = seen(audio, &header, model)?;
@@ -150,7 +162,7 @@ fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
     })?;
     if header.frames.replace(frames) != Some(frames) {
         // Which part of the scene was heard is not known.
-        (header.scene, header.positions) = (None, Vec::new());
+        (header.scene, header.positions, header.left_out) = (None, vec![], vec![]);
     }
     Ok(Sound { samples, header, model, sureness: Some(sureness) })
 }
@@ -273,21 +285,36 @@ fn check(audio: &Path, samples: &[f32], header: &Header, model: &Model) -> Resul
         );
         return wrong(what);
     }
-    let slots = Receiver::slots(samples.len());
+    let slots = match header.original {
+        true => Original::slots(samples.len()),
+        false => Receiver::slots(samples.len()),
+    };
     let frames = header.frames.unwrap_or(slots);
     if frames == 0 || frames > slots {
         return wrong(format!("it tells {frames} frames, but its sound lasts for {slots}"));
     }
-    if header.scene.is_some() && header.positions.len() != frames {
-        return wrong(format!("{} positions for {frames} chips", header.positions.len()));
-    }
     Ok(frames)
+}
+
+/// The places of all `frames` in the scene of `header`, if it tells one.
+fn places(audio: &Path, header: &Header, frames: usize) -> Result<Vec<[u32; 2]>> {
+    let places = match header.frames {
+        Some(_) => header.places(frames),
+        // Cut short, it does not say what was left out.
+        None => header.positions.clone(),
+    };
+    if header.scene.is_some() && places.len() != frames {
+        return Err(Error::input(audio, format!("{} positions for {frames} chips", places.len())));
+    }
+    Ok(places)
 }
 
 /// A sound that has been checked, and the model that made it.
 struct Decoder<'a> {
     audio: &'a Path,
     sonifier: Sonifier,
+    /// Hears the code in its place where the sound is the original's.
+    original: Option<Original>,
     /// Makes pictures of other bands than those that were sent.
     painter: Option<Sonifier>,
     header: Header,
@@ -370,7 +397,11 @@ impl Decoder<'_> {
     /// where the sent one had its bars or lay outside its scene; `None` where
     /// the sound is silent, as while a camera is away.
     fn decode(&mut self, samples: &[f32], slot: usize) -> Result<Option<Array3<f32>>> {
-        let Some(code) = self.sonifier.hear(samples, slot) else { return Ok(None) };
+        let code = match &mut self.original {
+            Some(original) => original.hear(samples, slot),
+            None => self.sonifier.hear(samples, slot),
+        };
+        let Some(code) = code else { return Ok(None) };
         let mut frame = self.painter.as_ref().unwrap_or(&self.sonifier).reconstruct(&code)?;
         let (rows, columns) = (frame.shape()[1], frame.shape()[2]);
         let mut area = self.header.area;
@@ -406,6 +437,9 @@ impl fmt::Display for Heard {
             frames as f64 * SLOT_S
         )?;
         writeln!(f, "model {} ({})", header.model, short(&header.model_hash))?;
+        if header.original {
+            writeln!(f, "the original's sound, made for comparison")?;
+        }
         if let Some(start) = &header.start_time {
             writeln!(f, "started {start}")?;
         }

@@ -55,7 +55,7 @@ use self::outputs::{Outputs, percentiles};
 pub use self::alarm::Limit;
 pub use self::capture::Sent;
 pub use self::command::{Command, HELP, Keys};
-pub(crate) use self::outputs::open_speaker;
+pub use self::outputs::open_speaker;
 
 /// By how much one command changes the volume, in dB.
 const VOLUME_STEP_DB: f32 = 3.0;

@@ -150,6 +150,10 @@ pub struct Profile {
     /// Size of a pixel on the ground in metres, for scenes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixel_m: Option<f64>,
+    /// The finest and the coarsest pixels that its shipped model was trained on,
+    /// in metres, for scenes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_pixel_m: Option<[f64; 2]>,
     /// Whether it looks straight down, so that a picture turned over is as
     /// good an example as the picture itself.
     #[serde(default)]
@@ -289,10 +293,15 @@ impl Profile {
 
 /// Where the user's own profiles lie, and models that were learned.
 pub(crate) fn user_shelf() -> Option<PathBuf> {
+    user_configuration().map(|folder| folder.join("sensors"))
+}
+
+/// Where the user's settings lie: `$XDG_CONFIG_HOME/wysiwyh`.
+pub(crate) fn user_configuration() -> Option<PathBuf> {
     let configuration = std::env::var_os("XDG_CONFIG_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
-    Some(configuration.join("wysiwyh/sensors"))
+    Some(configuration.join("wysiwyh"))
 }
 
 #[cfg(test)]
@@ -353,6 +362,8 @@ mod tests {
         }
         if profile.source == Kind::Scene {
             assert!(profile.pixel_m.is_some_and(|metres| metres > 0.0), "{}", profile.name);
+            let ships = Profile::shipped_model(&profile.name).is_some();
+            assert_eq!(profile.trained_pixel_m.is_some(), ships, "{}", profile.name);
         }
     }
 

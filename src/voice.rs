@@ -4,12 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataset::{self, GRID};
+use crate::ears::Ears;
 use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};
 use crate::model::{Model, View};
 use crate::profile::{Kind, Match, Polarity, Profile};
-use crate::sensor::{self, Object, Options, Sensor, Source};
+use crate::sensor::{self, Detail, Object, Options, Sensor, Source};
 use crate::sonifier::Sonifier;
 use crate::spectrum::{Mapping, Preset};
 
@@ -38,15 +41,41 @@ pub struct Voice {
     pub sensor: Option<String>,
     /// What the sound is made for.
     pub preset: Preset,
+    /// Number of values in a code, in place of the preset's or, where it has
+    /// fewer, the model's.
+    pub values: Option<usize>,
     /// Physical values that mean 0 and 1, in place of the model's range.
     pub span: Option<Span>,
     /// Which end is loud, in place of the profile's choice.
     pub polarity: Option<Polarity>,
+    /// Who listens.
+    pub listener: Listener,
     /// Seeds the phases and the simulated camera.
     pub seed: u64,
     /// How sources are read; what is to do with chips, seed and length follows
     /// from the rest.
     pub reading: Options,
+}
+
+/// What suits the listener, in place of the profile's frequencies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Listener {
+    /// The lowest frequency in hertz.
+    pub low_hz: Option<f64>,
+    /// The highest one.
+    pub high_hz: Option<f64>,
+    /// What the listener's ears hear; the frequencies above come before it.
+    pub ears: Option<Ears>,
+}
+
+impl Listener {
+    fn fit(&self, mapping: &mut Mapping) {
+        if let Some(ears) = &self.ears {
+            ears.fit(mapping);
+        }
+        mapping.low_hz = self.low_hz.unwrap_or(mapping.low_hz);
+        mapping.high_hz = self.high_hz.unwrap_or(mapping.high_hz);
+    }
 }
 
 /// A source, and per band the values that mean 0 and 1.
@@ -169,7 +198,8 @@ impl Voice {
     /// A sonifier for `model` with this voice's mapping and polarity.
     fn sonifier(&self, model: Model, range: Vec<[f64; 2]>) -> Result<Sonifier> {
         let mut mapping = Mapping::preset(self.preset, model.profile().frequencies_hz);
-        mapping.values = mapping.values.min(model.values());
+        mapping.values = self.values.unwrap_or(mapping.values.min(model.values()));
+        self.listener.fit(&mut mapping);
         let mut sonifier = Sonifier::new(model, mapping, self.seed)?.with_range(range);
         if let Some(polarity) = self.polarity {
             sonifier = sonifier.with_polarity(polarity);
@@ -253,8 +283,13 @@ pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
     }
     // What is known of the object tells nothing of the instrument, and a source
     // that takes no such knowledge is refused when it is opened to be heard.
-    let options =
-        Options { chip: None, frames: Some(1), object: Object::default(), ..options.clone() };
+    let options = Options {
+        chip: None,
+        detail: Detail::default(),
+        frames: Some(1),
+        object: Object::default(),
+        ..options.clone()
+    };
     let sensor = sensor::open(source, None, &options)?;
     let found = sensor.source();
     let mut fitting: Vec<_> = shelf.into_iter().filter(|p| fits(&p.matching, found)).collect();
@@ -301,7 +336,8 @@ fn marks(matching: &Match) -> usize {
 }
 
 /// Which physical values shall mean 0 and 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Span {
     /// `auto`: the first and the last percentile of the first pictures, per
     /// band, and somewhat more where pictures have a clock. They hold for the
@@ -344,6 +380,31 @@ impl FromStr for Span {
             return Err(format!("the span starts at {low} and ends at {high}"));
         }
         Ok(Self::Fixed(Interval { low, high, unit }))
+    }
+}
+
+impl From<Span> for String {
+    /// What [`Span::from_str`] reads.
+    fn from(span: Span) -> Self {
+        match span {
+            Span::Auto => "auto".to_owned(),
+            Span::Fixed(Interval { low, high, unit }) => {
+                let sign = match unit {
+                    Some(Unit::Celsius) => "C",
+                    Some(Unit::Kelvin) => "K",
+                    _ => "",
+                };
+                format!("{low}{sign}..{high}{sign}")
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        text.parse()
     }
 }
 
@@ -404,6 +465,9 @@ mod tests {
         assert_eq!(span("20 degC .. 40 °C"), celsius);
         assert_eq!("auto".parse(), Ok(Span::Auto));
         assert_eq!(span("-5..0.5"), Interval { low: -5.0, high: 0.5, unit: None });
+        for text in ["20C..40C", "290K..310.5K", "-5..0.5", "auto"] {
+            assert_eq!(String::from(text.parse::<Span>().unwrap()), text);
+        }
         for wrong in ["", "20", "40..20", "20C..40K", "a..b", "nan..1", "0..inf", "1..1"] {
             assert!(wrong.parse::<Span>().is_err(), "{wrong:?}");
         }

@@ -11,10 +11,10 @@ use wysiwyh::frame::{Band, Exposure, GeoReference};
 use wysiwyh::inspect::{self, Inspection, Statistics};
 use wysiwyh::profile::Profile;
 use wysiwyh::sensor::camera::Losses;
-use wysiwyh::sensor::{self, Options};
+use wysiwyh::sensor::{self, Detail, Options};
 use wysiwyh::spectrum::Preset;
 use wysiwyh::synth::SLOT_S;
-use wysiwyh::voice::{self, Ready, Voice};
+use wysiwyh::voice::{self, Listener, Ready, Voice};
 
 use super::report::{Report, table};
 use super::{ReadingArguments, STDIN, STOP};
@@ -115,10 +115,13 @@ fn hear(source: &str, name: &str, frames: Option<usize>, reading: Options) -> Re
         model: None,
         sensor: Some(name.to_owned()),
         preset: Preset::Data,
+        values: None,
         span: None,
         polarity: None,
+        listener: Listener::default(),
         seed: 0,
-        reading,
+        // As `convert` hears it.
+        reading: Options { detail: Detail::Fitting, ..reading },
     };
     let Ready { sensor, mut sonifier } = voice.ready(source, frames)?;
     let (period_s, total) = (sensor.source().period_s, sensor.source().frames);

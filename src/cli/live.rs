@@ -118,7 +118,7 @@ fn sent() -> impl TypedValueParser<Value = Sent> {
 }
 
 /// The slots in a number of seconds.
-fn slots(text: &str) -> std::result::Result<u64, String> {
+pub fn slots(text: &str) -> std::result::Result<u64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds.is_finite() => Ok((seconds * 10.0).ceil() as u64),
         _ => Err("give a number of seconds above 0".to_owned()),
@@ -138,7 +138,7 @@ impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
         let settings = Settings {
             source: self.source.unwrap_or_else(|| STDIN.to_owned()),
-            voice: self.voice.voice(self.preset, self.reading.options()?),
+            voice: self.voice.heard(self.preset, self.reading.options()?, report)?,
             volume_db: self.speaker.volume_db(),
             sound: self.output,
             session: self.viewers.target(self.rrd),

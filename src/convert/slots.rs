@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::frame::{Band, Unit};
-    use crate::sensor::Source;
+    use crate::sensor::{Route, Scene, Source};
 
     /// Pictures at given times, each filled with its number; NaN where the
     /// number is negative.
@@ -134,7 +134,8 @@ mod tests {
     }
 
     fn slots(period_s: Option<f64>, tiled: bool, pictures: Vec<(f64, f32)>) -> Slots {
-        let scene = crate::sensor::Scene { rows: 4, columns: 4, chip: 2, georeference: None };
+        let scene =
+            Scene { rows: 4, columns: 4, chip: 2, route: Route::Winding, georeference: None };
         let source = Source {
             description: String::new(),
             driver: None,
@@ -145,6 +146,7 @@ mod tests {
             frames: None,
             period_s,
             scene: tiled.then_some(scene),
+            remark: None,
         };
         Slots::new(Box::new(Fake(source, pictures.into_iter())))
     }

@@ -296,7 +296,7 @@ fn introduce(session: &Target, say: &mut dyn FnMut(&str)) {
 /// # Errors
 ///
 /// If a speaker that is needed cannot be opened.
-pub(crate) fn open_speaker(
+pub fn open_speaker(
     volume_db: Option<f32>,
     needed: bool,
     say: &mut dyn FnMut(&str),

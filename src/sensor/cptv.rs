@@ -91,6 +91,7 @@ impl Cptv {
                 frames: None,
                 period_s: Some(1.0 / f64::from(rate)),
                 scene: None,
+                remark: None,
             },
             stream,
             counts: Vec::new(),

@@ -86,6 +86,7 @@ impl Flir {
                 frames: end.is_none().then_some(places.len() + 1),
                 period_s: None,
                 scene: None,
+                remark: None,
             },
             path: path.to_owned(),
             object,

@@ -129,6 +129,7 @@ impl Folder {
                 frames,
                 period_s: None,
                 scene: None,
+                remark: None,
             },
             current: PathBuf::new(),
             pages: None,

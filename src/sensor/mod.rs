@@ -8,6 +8,8 @@
 
 pub mod camera;
 mod cptv;
+mod detail;
+mod files;
 mod flir;
 mod folder;
 mod gige;
@@ -20,6 +22,7 @@ mod probe;
 pub mod raster;
 mod raw;
 mod rig;
+mod route;
 mod simulated;
 mod stack;
 mod tiles;
@@ -49,6 +52,8 @@ use self::jpeg::Thermal;
 use self::turned::Turned;
 
 pub use cptv::Cptv;
+pub use detail::{Detail, LONGEST_S};
+pub(crate) use files::files;
 pub use flir::Flir;
 pub use folder::Folder;
 pub use pixels::Packing;
@@ -56,9 +61,10 @@ pub use pixels::Packing;
 pub use probe::{answer, probe_with};
 pub use raw::{Raw, RawFormat};
 pub use rig::Rig;
+pub use route::{Route, Walk};
 pub use simulated::Simulated;
 pub use stack::Stack;
-pub use tiles::Tiles;
+pub use tiles::{Canvas, Tiles, Whole};
 pub use turned::{Flip, Turn};
 pub use video::Video;
 
@@ -108,6 +114,8 @@ pub struct Source {
     pub period_s: Option<f64>,
     /// How the scene is tiled, where it is.
     pub scene: Option<Scene>,
+    /// What people should know before they hear it, in a sentence.
+    pub remark: Option<String>,
 }
 
 impl Source {
@@ -123,6 +131,7 @@ impl Source {
             frames: None,
             period_s: None,
             scene: None,
+            remark: None,
         }
     }
 }
@@ -137,9 +146,37 @@ pub struct Scene {
     /// Side of a chip in pixels; chips at the lower and right edge are padded
     /// with NaN.
     pub chip: usize,
+    /// The order of the chips.
+    #[serde(default)]
+    pub route: Route,
     /// Where the whole scene lies, if it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub georeference: Option<GeoReference>,
+}
+
+impl Scene {
+    /// How many chips lie below each other, and beside each other.
+    pub fn chips(&self) -> (usize, usize) {
+        (self.rows.div_ceil(self.chip.max(1)), self.columns.div_ceil(self.chip.max(1)))
+    }
+
+    /// Row and column of the upper left pixel of every chip, along the route.
+    pub fn walk(&self) -> impl Iterator<Item = [u32; 2]> + use<> {
+        let (down, across) = self.chips();
+        let chip = self.chip;
+        let pixel =
+            move |number: usize| u32::try_from(number.saturating_mul(chip)).unwrap_or(u32::MAX);
+        self.route.walk(down, across).map(move |(row, column)| [pixel(row), pixel(column)])
+    }
+
+    /// The same scene with pixels `factor` times as wide and as high.
+    #[must_use]
+    pub fn coarser(&self, factor: usize) -> Self {
+        let (rows, columns) = (self.rows.div_ceil(factor), self.columns.div_ceil(factor));
+        let scale = factor as f64;
+        let georeference = self.georeference.as_ref().map(|own| own.scaled(scale, scale));
+        Self { rows, columns, georeference, ..*self }
+    }
 }
 
 /// A source of frames. An error ends the iteration.
@@ -169,6 +206,10 @@ pub struct Options {
     /// Tile scenes into square chips of so many pixels; `None`: whole
     /// pictures.
     pub chip: Option<usize>,
+    /// How coarse a tiled scene is heard.
+    pub detail: Detail,
+    /// The order of its chips.
+    pub route: Route,
     /// Seed of the simulated camera.
     pub seed: u64,
     /// Stop after so many frames.
@@ -188,7 +229,7 @@ pub struct Options {
 
 /// What a user knows of the object in view; what is `None` is as the file
 /// states.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Object {
     /// Emissivity, above 0 and at most 1.
     pub emissivity: Option<f64>,
@@ -230,6 +271,7 @@ pub fn is_repeatable(source: &str) -> bool {
 /// - a number, `/dev/videoN`, or the name of a camera's profile: a camera;
 /// - `gige:ADDRESS`: the GigE Vision or USB3 Vision camera of this IP address,
 ///   name or serial number, or the only one that answers where there is none;
+/// - an item of a STAC: a JSON file of one, or `FILE#ID` in one of many;
 /// - a Sentinel-2, Landsat or EnMAP product, by its folder or its metadata
 ///   file (Sentinel-2 by its zip file, too), or a file of EMIT, MODIS or
 ///   PRISMA: see [`raster::Raster::open`];
@@ -283,7 +325,20 @@ pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Resul
         && sensor.source().frames == Some(1)
         && sensor.source().scene.is_none()
     {
-        sensor = Box::new(Tiles::new(sensor, chip));
+        let (rows, columns) = (sensor.source().rows, sensor.source().columns);
+        let whole = Scene { rows, columns, chip, route: options.route, georeference: None };
+        let factor = options.detail.factor(source, &whole, None)?;
+        let scene = whole.coarser(factor);
+        let remark = options.detail.remark(&whole, &scene, factor, None, None);
+        let mut canvas = Whole::new(sensor, factor);
+        canvas.say(remark);
+        sensor = Box::new(Tiles::new(canvas, scene));
+    }
+    if let (None, Detail::Pixel(_) | Detail::Duration(_)) = (&sensor.source().scene, options.detail)
+    {
+        let what = format!("{source} is heard whole, not in tiles");
+        return Err(Error::usage("--gsd or --duration", what)
+            .hint("leave it out, or choose the sensor of a scene with --sensor"));
     }
     Ok(match options.frames {
         Some(frames) => Box::new(Limited::new(sensor, frames)),
@@ -309,7 +364,7 @@ fn open_path(
     options: &Options,
 ) -> Result<Box<dyn Sensor>> {
     let path = Path::new(source);
-    if named_by_gdal(path) {
+    if named_by_gdal(path) || is_item(source) {
         options.object.refuse(source)?;
         return raster(source, profile, options);
     }
@@ -373,6 +428,27 @@ pub(crate) fn sources_in(path: &Path) -> Option<Vec<PathBuf>> {
     (path.is_dir() && Rig::is_one(path)).then(|| Rig::captures(path))
 }
 
+/// Whether `source` is the name of an item in a STAC collection, `FILE#ID`.
+pub(crate) fn is_item(source: &str) -> bool {
+    #[cfg(feature = "gdal")]
+    return raster::Raster::is_item(source) && !Path::new(source).exists();
+    #[cfg(not(feature = "gdal"))]
+    return false;
+}
+
+/// The names of the items in the STAC collection at `source`; none where it
+/// is something else.
+///
+/// # Errors
+///
+/// If an item has no id.
+pub(crate) fn items(source: &str) -> Result<Option<Vec<String>>> {
+    #[cfg(feature = "gdal")]
+    return raster::Raster::items(source);
+    #[cfg(not(feature = "gdal"))]
+    return Ok(None);
+}
+
 /// Whether `path` is no file, but a name that GDAL understands, such as
 /// `/vsizip/a.zip/a.tif` or `NETCDF:"a.nc":reflectance`.
 fn named_by_gdal(path: &Path) -> bool {
@@ -401,10 +477,17 @@ fn raster(source: &str, profile: Option<&Profile>, options: &Options) -> Result<
     if turned && raster.georeference().is_some() {
         return Err(Turn::refused(source));
     }
-    Ok(match options.chip {
-        Some(chip) if !turned => Box::new(raster.chips(chip)),
-        _ => Box::new(raster),
-    })
+    // What is turned is tiled after that.
+    let Some(chip) = options.chip.filter(|_| !turned) else { return Ok(Box::new(raster)) };
+    let chip = chip.max(1);
+    let whole = raster.scene(chip, options.route);
+    let pixel_m = raster.pixel_m();
+    let factor = options.detail.factor(source, &whole, pixel_m)?;
+    let raster = raster.coarser(factor);
+    let heard = raster.scene(chip, options.route);
+    let trained_m = profile.and_then(|profile| profile.trained_pixel_m);
+    let remark = options.detail.remark(&whole, &heard, factor, pixel_m, trained_m);
+    Ok(Box::new(raster.say(remark).chips(chip, options.route)))
 }
 
 #[cfg(not(feature = "gdal"))]

@@ -5,30 +5,37 @@
 //! wavelengths are resolved here: a [`Frame`] holds physical values and NaN.
 
 mod bands;
-mod chips;
 pub(crate) mod library;
 mod part;
 mod product;
+mod strips;
 
 use std::path::Path;
 
 use gdal::raster::GdalDataType;
+use gdal::spatial_ref::SpatialRef;
 use gdal::{Dataset, Metadata};
 use ndarray::{Array3, ArrayViewMut3, s};
 
 use crate::error::{Error, Fault, Result};
-use crate::frame::{Frame, GeoReference};
+use crate::frame::{self, Frame, GeoReference};
 use crate::profile::Profile;
-use crate::sensor::{LIMIT, Sensor, Source, count};
-use bands::{Layer, Layers, Shared};
-pub use chips::Chips;
+use crate::sensor::route::Route;
+use crate::sensor::tiles::Tiles;
+use crate::sensor::{LIMIT, Scene, Sensor, Source, count};
+use bands::{Law, Layer, Layers, Shared};
 use part::{Part, Window};
 use product::{Piece, Product};
+pub use strips::{Chips, Strips};
 
 /// How much of a window is decoded between two looks at the error list, in
 /// bytes: a part of the block cache, so that the blocks of files whose bands
 /// are interleaved by pixel stay in it until the last band is read.
-const STEP: usize = library::CACHE / 4;
+const STEP: usize = 64 << 20;
+
+/// A degree of latitude in metres, on a sphere of 6371.0088 km (IUGG mean
+/// radius).
+const DEGREE_M: f64 = 6_371_008.8 * std::f64::consts::PI / 180.0;
 
 /// A raster, opened and checked: one file, or a product of several.
 ///
@@ -44,6 +51,11 @@ pub struct Raster {
     shared_mask: Option<Shared>,
     /// Bytes of a pixel as stored, over all bands of the frame.
     stored_bytes: usize,
+    /// How many pixels of the grid make one pixel of the raster, each way.
+    factor: usize,
+    /// Whether GDAL averages them, else it is done here.
+    averaged_by_gdal: bool,
+    georeference: Option<GeoReference>,
     /// Whether the sensor has delivered its picture.
     delivered: bool,
 }
@@ -55,7 +67,8 @@ impl Raster {
     ///
     /// Products are known by the folder or the metadata file that holds them
     /// together: Sentinel-2 SAFE, also as a zip file, Landsat Collection 2 with
-    /// its MTL file, and EnMAP with its XML file. MODIS, EMIT and PRISMA keep
+    /// its MTL file, EnMAP with its XML file, and items of a STAC, `FILE` or
+    /// `FILE#ID` in a collection, with the bands of all their assets. MODIS, EMIT and PRISMA keep
     /// theirs in one file. Bands stand in order of wavelength on the grid of the
     /// finest one; coarser bands repeat their pixels there.
     ///
@@ -96,10 +109,39 @@ impl Raster {
         !matches!(Product::find(&path.to_string_lossy()), Ok(None))
     }
 
+    /// Whether `path` is the name of an item in a STAC collection, `FILE#ID`.
+    pub(crate) fn is_item(path: &str) -> bool {
+        product::stac::is_item(path)
+    }
+
+    /// The names of the items in the STAC collection at `path`, if it is one.
+    ///
+    /// # Errors
+    ///
+    /// If an item has no id.
+    pub(crate) fn items(path: &str) -> Result<Option<Vec<String>>> {
+        product::stac::items(path)
+    }
+
+    /// The files of the product at `path`, if it is one.
+    pub(crate) fn files(path: &str) -> Vec<String> {
+        let Ok(Some(product)) = Product::find(path) else { return vec![] };
+        let pieces = product.pieces.into_iter().map(|piece| piece.path);
+        pieces.chain(product.mask.map(|(path, _)| path)).collect()
+    }
+
     /// Opens the files of `product` and lays them under one grid.
     fn of_product(product: &Product, profile: Option<&Profile>) -> Result<Self> {
         let (mut layers, left_out) = bands::of_product(product, profile)?;
         let mut parts = gather(product, &mut layers)?;
+        // Where the metadata is silent, the files may know.
+        for layer in layers.iter_mut().filter(|layer| layer.missing.is_empty()) {
+            let part = &parts[layer.part];
+            let nodata = || Ok(part.dataset.rasterband(layer.index)?.no_data_value());
+            if part.cube_bytes() == 0 {
+                layer.missing.extend(library::call(Fault::Input, &part.path, nodata)?);
+            }
+        }
         let mask = match &product.mask {
             None => None,
             Some((path, bits)) => {
@@ -149,13 +191,51 @@ impl Raster {
             frames: Some(1),
             period_s: None,
             scene: None,
+            remark: None,
         };
         let stored_bytes = library::call(Fault::Input, &path, || {
             let stored = layers.iter().map(|layer| parts[layer.part].stored_bytes(layer.index));
             stored.sum::<gdal::errors::Result<usize>>()
         })?;
         let stored_bytes = stored_bytes + parts.iter().map(Part::cube_bytes).sum::<usize>();
-        Ok(Self { parts, path, source, layers, shared_mask: None, stored_bytes, delivered: false })
+        Ok(Self {
+            georeference: parts[0].georeference.clone(),
+            parts,
+            path,
+            source,
+            layers,
+            shared_mask: None,
+            stored_bytes,
+            factor: 1,
+            averaged_by_gdal: false,
+            delivered: false,
+        })
+    }
+
+    /// The same raster with pixels `factor` times as wide and as high, each
+    /// the mean of the readings in it; missing ones do not count, and a pixel
+    /// without any is missing. Pixels at the right and lower edge are the mean
+    /// of what there is of them. The geo-reference follows, exactly.
+    ///
+    /// Where GDAL knows all that is missing, it averages itself, from the
+    /// overviews of the file where it has any, and rounds to the type of
+    /// the stored numbers; else all pixels are read, and averaged here.
+    #[must_use]
+    pub fn coarser(mut self, factor: usize) -> Self {
+        self.factor *= factor.max(1);
+        let grid = &self.parts[0];
+        self.source.rows = grid.rows.div_ceil(self.factor);
+        self.source.columns = grid.columns.div_ceil(self.factor);
+        let scale = self.factor as f64;
+        self.georeference = grid.georeference.as_ref().map(|own| own.scaled(scale, scale));
+        let known = |layer: &Layer| {
+            layer.law == Law::Linear && !layer.own_mask && grid.knows(layer.index, &layer.missing)
+        };
+        self.averaged_by_gdal = self.factor > 1
+            && self.parts.len() == 1
+            && self.shared_mask.is_none()
+            && self.layers.iter().all(known);
+        self
     }
 
     /// Rows of the whole raster.
@@ -171,7 +251,7 @@ impl Raster {
     /// Where the whole raster lies, if it has both a transform and a
     /// coordinate reference system.
     pub fn georeference(&self) -> Option<&GeoReference> {
-        self.parts.first()?.georeference.as_ref()
+        self.georeference.as_ref()
     }
 
     /// The window of `rows` by `columns` whose upper left pixel is at (`row`,
@@ -224,9 +304,42 @@ impl Raster {
         Ok(frame)
     }
 
-    /// The raster as a scene of square chips of `chip` pixels; see [`Chips`].
-    pub fn chips(self, chip: usize) -> Chips {
-        Chips::new(self, chip)
+    /// The raster as a scene of square chips of `chip` pixels, heard along
+    /// `route`.
+    pub fn chips(self, chip: usize, route: Route) -> Chips {
+        let scene = self.scene(chip.max(1), route);
+        Tiles::new(Strips::new(self, scene.chip, route), scene)
+    }
+
+    /// How [`Raster::chips`] tiles it.
+    pub fn scene(&self, chip: usize, route: Route) -> Scene {
+        let georeference = self.georeference.clone();
+        Scene { rows: self.rows(), columns: self.columns(), chip, route, georeference }
+    }
+
+    /// The side of a square as large as one of its pixels, in metres; `None`
+    /// where it does not lie on a map. On a map of longitude and latitude it
+    /// is that of the pixel in the middle.
+    pub fn pixel_m(&self) -> Option<f64> {
+        let georeference = self.georeference.as_ref()?;
+        let t = &georeference.transform;
+        let area = (t[1] * t[5] - t[2] * t[4]).abs();
+        let (rows, columns) = (self.rows() as f64 / 2.0, self.columns() as f64 / 2.0);
+        let (_, latitude) = georeference.locate(rows, columns);
+        let area_m2 = library::call(Fault::Input, &self.path, || {
+            let map = SpatialRef::from_wkt(&georeference.crs_wkt)?;
+            Ok(match map.is_geographic() {
+                true => area * latitude.to_radians().cos().abs() * DEGREE_M.powi(2),
+                false => area * map.linear_units().powi(2),
+            })
+        });
+        area_m2.ok().map(f64::sqrt).filter(|metres| metres.is_finite() && *metres > 0.0)
+    }
+
+    /// The same raster, whose source remarks on itself so.
+    pub(super) fn say(mut self, remark: Option<String>) -> Self {
+        self.source.remark = remark;
+        self
     }
 
     /// Bytes of a frame of `rows` by `columns`.
@@ -245,11 +358,28 @@ impl Raster {
         self.parts.first().map_or((1, 1), |grid| grid.block)
     }
 
+    /// Bytes of the blocks that a row of the grid touches in all files.
+    fn block_row_bytes(&self) -> usize {
+        let rows = |part: &Part| part.block.0.saturating_mul(part.columns);
+        let bytes = |layer: &Layer| {
+            let part = &self.parts[layer.part];
+            rows(part).saturating_mul(part.stored_bytes(layer.index).unwrap_or(size_of::<f64>()))
+        };
+        self.layers.iter().map(bytes).fold(0, usize::saturating_add)
+    }
+
     /// Rows and columns of the pieces in which a window of `columns` is read:
     /// whole blocks, as many as [`STEP`] bytes hold, or one.
     fn steps(&self, columns: usize) -> (usize, usize) {
+        let (rows, columns) = self.fine_steps(columns.saturating_mul(self.factor));
+        ((rows / self.factor).max(1), (columns / self.factor).max(1))
+    }
+
+    /// Likewise, in pixels of the grid.
+    fn fine_steps(&self, columns: usize) -> (usize, usize) {
         let (block_rows, block_columns) = self.block();
-        let pixels = STEP / (self.stored_bytes + size_of::<f64>());
+        let readings = if self.factor > 1 { self.layers.len() * size_of::<f32>() } else { 0 };
+        let pixels = STEP / (self.stored_bytes + size_of::<f64>() + readings);
         let whole = |limit: usize, block: usize| (limit / block).max(1) * block;
         let column_step = whole((pixels / block_rows).min(columns + block_columns), block_columns);
         (whole(pixels / column_step, block_rows), column_step)
@@ -257,6 +387,26 @@ impl Raster {
 
     /// Fills `data` (`[band, row, column]`) with the readings of `window`.
     fn fill(&self, window: Window, mut data: ArrayViewMut3<f32>) -> gdal::errors::Result<()> {
+        if self.factor == 1 {
+            return self.fill_fine(window, data);
+        }
+        if self.averaged_by_gdal {
+            for (layer, mut plane) in self.layers.iter().zip(data.outer_iter_mut()) {
+                let means = self.parts[0].means(layer.index, window, self.factor)?;
+                plane.zip_mut_with(&means, |cell, &stored| *cell = layer.reading(stored));
+            }
+            return Ok(());
+        }
+        let fine = self.parts[0].fine(window, self.factor);
+        let mut readings =
+            Array3::from_elem((self.layers.len(), fine.rows, fine.columns), f32::NAN);
+        self.fill_fine(fine, readings.view_mut())?;
+        frame::average(readings.view(), self.factor, data);
+        Ok(())
+    }
+
+    /// Likewise, in pixels of the grid.
+    fn fill_fine(&self, window: Window, mut data: ArrayViewMut3<f32>) -> gdal::errors::Result<()> {
         let shared = self.shared(window)?;
         let cubes: Vec<Option<(Vec<f32>, usize)>> =
             self.parts.iter().map(|part| part.cube(window)).collect::<gdal::errors::Result<_>>()?;

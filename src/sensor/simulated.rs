@@ -73,6 +73,7 @@ impl Simulated {
             frames: None,
             period_s: Some(PERIOD_S),
             scene: None,
+            remark: None,
         };
         let mut random = Random::named(seed, "scene");
         let floor_c = random.between(17.0, 21.0);

@@ -79,6 +79,7 @@ impl Stack {
             frames: damage.is_none().then_some(directories.len()),
             period_s: None,
             scene: None,
+            remark: None,
         };
         let nodata = stated.1.trim_matches([' ', '\0']).parse().ok();
         Ok(Self { decoder, path, source, page, nodata, directories, delivered: 0, damage })

@@ -4,12 +4,14 @@
 use ndarray::{Array3, Axis};
 
 use super::camera::Losses;
+use serde::{Deserialize, Serialize};
+
 use super::{Sensor, Source};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 
 /// How pictures are turned: first by quarters, then mirrored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
     /// Quarter turns clockwise, 0 to 3.
     pub quarters: u8,
@@ -18,7 +20,8 @@ pub struct Turn {
 }
 
 /// Which sides of a picture change places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Flip {
     /// Left and right.
     Horizontal,

@@ -62,6 +62,7 @@ impl Video {
                 frames: facts.frames,
                 period_s: Some(1.0 / facts.rate()),
                 scene: None,
+                remark: None,
             },
             rate: facts.rate(),
             declared: facts.frames.map(|f| f as f64).or(facts.duration_s.map(|d| d * facts.rate())),

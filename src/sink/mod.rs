@@ -33,10 +33,16 @@ use crate::spectrum::Mapping;
 pub use flac::FlacSink;
 pub use foreign::decode;
 pub use speaker::Speaker;
+#[cfg(feature = "sound")]
+pub(crate) use speaker::plausible;
 pub use wav::WavSink;
 
 /// The version of [`Header`] that this build writes, and the newest it reads.
 pub const FORMAT: u32 = 1;
+
+/// So many chips without any reading are followed: those of a scene of a
+/// million pixels each way.
+const MOST_LEFT_OUT: usize = 1 << 28;
 
 /// What a sound says about itself. It travels in the file as JSON.
 ///
@@ -60,6 +66,10 @@ pub struct Header {
     pub view: Option<View>,
     /// How the code became frequencies and levels.
     pub mapping: Mapping,
+    /// Whether the sound is not ours but [`crate::original`]'s; `mapping` then
+    /// is what comes nearest to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub original: bool,
     /// Which end of the range is loud.
     #[serde(default)]
     pub polarity: Polarity,
@@ -84,9 +94,15 @@ pub struct Header {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scene: Option<Scene>,
     /// Row and column in the scene of every frame's upper left pixel; empty
-    /// for whole pictures.
+    /// for whole pictures. Where the scene's route and `left_out` say the same,
+    /// the file holds those instead: see [`Header::places`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub positions: Vec<[u32; 2]>,
+    /// Runs of chips that are not in the sound, because nothing was read
+    /// there: the number of the first along the scene's route, from 0, and how
+    /// many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<[u64; 2]>,
 }
 
 /// The fields by which a comment is known to be a header of ours.
@@ -112,7 +128,10 @@ impl Header {
                 format!("range {:?} or lead-in {} is not finite", self.range, self.lead_in_s);
             return Err(Error::usage("header", what));
         }
-        let json = serde_json::to_string(self).map_err(|e| Error::usage("header", e))?;
+        let short =
+            self.left_out().map(|left_out| Self { positions: vec![], left_out, ..self.clone() });
+        let json = serde_json::to_string(short.as_ref().unwrap_or(self))
+            .map_err(|e| Error::usage("header", e))?;
         let mut ascii = String::with_capacity(json.len());
         for character in json.chars() {
             if character.is_ascii() {
@@ -124,6 +143,50 @@ impl Header {
             }
         }
         Ok(ascii)
+    }
+
+    /// Which chips of the route `positions` leave out, where they follow it.
+    fn left_out(&self) -> Option<Vec<[u64; 2]>> {
+        let scene = self.scene.as_ref().filter(|_| self.frames == Some(self.positions.len()))?;
+        let mut left_out: Vec<[u64; 2]> = Vec::new();
+        let mut positions = self.positions.iter().copied().peekable();
+        for (number, chip) in (0..).zip(scene.walk()) {
+            match (positions.next_if_eq(&chip), left_out.last_mut()) {
+                (Some(_), _) if positions.peek().is_none() => return Some(left_out),
+                (Some(_), _) => {}
+                (None, Some([first, count])) if *first + *count == number => *count += 1,
+                (None, _) => left_out.push([number, 1]),
+            }
+        }
+        None
+    }
+
+    /// Row and column in the scene of the upper left pixel of each of `frames`
+    /// frames, as the header states them or as the route of its scene runs;
+    /// fewer where the scene ends before.
+    pub fn places(&self, frames: usize) -> Vec<[u32; 2]> {
+        let Some(scene) = self.scene.as_ref().filter(|_| self.positions.is_empty()) else {
+            return self.positions.clone();
+        };
+        let mut walk = scene.walk();
+        let mut left_out = self.left_out.iter().copied().peekable();
+        let (mut places, mut number, mut followed) = (Vec::new(), 0u64, 0usize);
+        while places.len() < frames {
+            if let Some([_, count]) = left_out.next_if(|run| run[0] == number) {
+                // A damaged header may claim runs longer than anybody can walk.
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                followed = followed.saturating_add(count);
+                if followed > MOST_LEFT_OUT || (count > 0 && walk.nth(count - 1).is_none()) {
+                    break;
+                }
+                number += count as u64;
+                continue;
+            }
+            let Some(place) = walk.next() else { break };
+            places.push(place);
+            number += 1;
+        }
+        places
     }
 
     /// Reads a comment of the file at `path`; `None` if it is somebody else's.
@@ -179,7 +242,8 @@ pub trait FileSink: Sink {
 }
 
 /// The formats of audio files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// RIFF WAVE, or RF64 past 4 GiB.
     Wav,
@@ -355,6 +419,7 @@ impl fmt::Debug for Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sensor::Route;
     use crate::spectrum::Preset;
 
     pub(super) fn header() -> Header {
@@ -366,6 +431,7 @@ mod tests {
             view: None,
             profile: "simulated-lwir".into(),
             mapping: Mapping::preset(Preset::Data, [60.0, 5000.0]),
+            original: false,
             polarity: Polarity::HotLoud,
             range: vec![[18.1, 36.3]],
             seed: 7,
@@ -376,6 +442,7 @@ mod tests {
             start_time: None,
             scene: None,
             positions: Vec::new(),
+            left_out: vec![],
         }
     }
 
@@ -422,5 +489,43 @@ mod tests {
             .map(|value| quantise(value / 32768.0, &mut clipped));
         assert_eq!(quantised, [0, 1, -1, 32767, 32767, -32768, -32768, 0]);
         assert_eq!(clipped, 3);
+    }
+
+    #[test]
+    fn chips_are_found_along_the_route() {
+        for route in [Route::Winding, Route::Hilbert, Route::Sweep] {
+            let scene = Scene { rows: 10980, columns: 9000, chip: 64, route, georeference: None };
+            let gap = |number: &usize| matches!(number, 0..=2 | 70 | 1000..=4000 | 20_000..);
+            let walk = scene.walk().enumerate().filter(|(number, _)| !gap(number));
+            let positions: Vec<[u32; 2]> = walk.map(|(_, place)| place).collect();
+            let frames = Some(positions.len());
+            let long = Header { scene: Some(scene), frames, positions, ..header() };
+            let json = long.to_json().unwrap();
+            assert!(json.len() < 3000, "{route}: {} bytes", json.len());
+            let short = Header::parse(&json, Path::new("a.wav")).unwrap().unwrap();
+            assert_eq!(short.left_out, [[0, 3], [70, 1], [1000, 3001]]);
+            assert_eq!(short.places(long.positions.len()), long.positions);
+            // As written by versions that knew no route.
+            let stated = Header { left_out: vec![], ..long.clone() };
+            assert_eq!(stated.places(7), long.positions);
+        }
+    }
+
+    #[test]
+    fn places_that_nobody_can_walk_to_are_not_found() {
+        let route = Route::Hilbert;
+        let side = usize::MAX;
+        let scene = Scene { rows: side, columns: side, chip: 1, route, georeference: None };
+        let left_out = vec![[1, u64::MAX]];
+        let hostile = Header { scene: Some(scene), left_out, ..header() };
+        assert_eq!(hostile.places(5).len(), 1);
+        assert_eq!(Header { left_out: vec![], ..hostile }.places(5).len(), 5);
+        let small = Scene { rows: 2, columns: 2, chip: 1, route, georeference: None };
+        let scattered = vec![[9, 9]];
+        let header = Header { scene: Some(small), positions: scattered.clone(), ..header() };
+        assert_eq!(header.left_out(), None);
+        let header = Header { frames: Some(1), ..header };
+        assert!(header.to_json().unwrap().contains("[[9,9]]"));
+        assert_eq!(header.places(1), scattered);
     }
 }

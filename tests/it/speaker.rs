@@ -18,7 +18,7 @@ use wysiwyh::sink::guard::{CAP_LUFS, FLOOR_LUFS, Guard, RISE_DB};
 use wysiwyh::sink::{self, Recording};
 use wysiwyh::spectrum::{Layout, Preset};
 use wysiwyh::synth::{JOIN, SAMPLE_RATE, SLOT};
-use wysiwyh::voice::Voice;
+use wysiwyh::voice::{Listener, Voice};
 
 /// How long a condition may take to come true; on a busy machine, long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -419,8 +419,10 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
             model: None,
             sensor: Some("hituav-lwir".into()),
             preset: Preset::Listen,
+            values: None,
             span: None,
             polarity: None,
+            listener: Listener::default(),
             seed: 0,
             reading: Options::default(),
         },

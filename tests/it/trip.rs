@@ -50,8 +50,11 @@ fn the_same_scene_makes_the_same_files_and_names_do_not_collide() {
         let arguments = ["convert", "--npy", "--sensor", "hituav-lwir", "--format", format, "-o"];
         program().args(arguments).arg(out(name)).args(&scenes).assert().success();
     }
+    let named = |ending: &str| [format!("FLIR0001-2.{ending}"), format!("FLIR0001.{ending}")];
+    let mut all = ["npy", "parquet", "record.json", "wav"].map(named).concat();
+    all.sort();
+    assert_eq!(names_in(&out("1")), all);
     let names = ["FLIR0001-2.npy", "FLIR0001-2.wav", "FLIR0001.npy", "FLIR0001.wav"];
-    assert_eq!(names_in(&out("1")), names);
     for name in names {
         let read = |run: &str| fs::read(out(run).join(name)).unwrap();
         assert!(read("1") == read("2"), "{name} differs");
@@ -220,7 +223,10 @@ fn an_interrupted_conversion_leaves_whole_files_only() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains("error: simulated: stopped"), "{output:?}");
-        assert_eq!(names_in(&folder.path().join("out")), ["a.npy", "a.wav"]);
+        assert_eq!(
+            names_in(&folder.path().join("out")),
+            ["a.npy", "a.parquet", "a.record.json", "a.wav"]
+        );
         assert_eq!(whole(&folder.path().join("out/a.wav")), 5);
     }
 }
@@ -234,7 +240,7 @@ fn a_killed_conversion_leaves_no_half_file_under_a_final_name() {
     child.wait().unwrap();
     let names = names_in(&folder.path().join("out"));
     let shown: Vec<&String> = names.iter().filter(|name| !name.starts_with('.')).collect();
-    assert_eq!(shown, ["a.npy", "a.wav"]);
+    assert_eq!(shown, ["a.npy", "a.parquet", "a.record.json", "a.wav"]);
     assert_eq!(whole(&folder.path().join("out/a.wav")), 5);
 }
 

@@ -256,6 +256,7 @@ fn described(name: &str, link: &Link, profile: Option<&Profile>) -> Result<Sourc
         frames: None,
         period_s: Some(period_s),
         scene: None,
+        remark: None,
     })
 }
 

@@ -12,9 +12,10 @@ use gdal::errors::{CplErrType, GdalError};
 
 use crate::error::{Error, Fault, Result};
 
-/// GDAL's cache of decoded blocks, in bytes. Its own default is a twentieth
-/// of the machine's memory.
-pub(super) const CACHE: usize = 256 << 20;
+/// GDAL's cache of decoded blocks, in bytes: two rows of blocks of a
+/// Sentinel-2 scene with all its bands. Its own default is a twentieth of the
+/// machine's memory.
+pub(super) const CACHE: usize = 512 << 20;
 
 /// Drivers that fetch pictures from servers, which a small local file can
 /// order them to do. Remote files remain readable by `/vsicurl/` and its kin.

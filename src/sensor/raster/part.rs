@@ -1,8 +1,9 @@
 //! One file of a raster, and how its pixels lie under the raster's grid.
 
 use gdal::cpl::CslStringList;
-use gdal::raster::{Group, RasterBand};
+use gdal::raster::{Group, RasterBand, ResampleAlg};
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
+use ndarray::{Array2, s};
 
 use super::library;
 use crate::error::{Error, Fault, Result};
@@ -254,6 +255,53 @@ impl Part {
         self.under(&self.dataset.rasterband(index)?.open_mask_band()?, window)
     }
 
+    /// Whether GDAL itself knows that exactly the stored numbers `missing` of
+    /// band `index` are no readings, so that it leaves them out of a mean.
+    pub fn knows(&self, index: usize, missing: &[f64]) -> bool {
+        let (None, None, Ok(band)) = (&self.array, self.fit, self.dataset.rasterband(index)) else {
+            return false;
+        };
+        let nodata = band.no_data_value();
+        // Nothing that is no number but nodata may lie among floats.
+        let numbers = band.band_type().is_integer() || nodata.is_some_and(f64::is_nan);
+        let same = |(a, b): (&f64, f64)| *a == b || (a.is_nan() && b.is_nan());
+        numbers && missing.len() == nodata.iter().len() && missing.iter().zip(nodata).all(same)
+    }
+
+    /// The means of `factor` by `factor` stored numbers of band `index`, as
+    /// GDAL computes them, for a `window` that counts in such pixels.
+    pub fn means(
+        &self,
+        index: usize,
+        window: Window,
+        factor: usize,
+    ) -> gdal::errors::Result<Array2<f64>> {
+        let band = self.dataset.rasterband(index)?;
+        let mut means = Array2::zeros((window.rows, window.columns));
+        for (top, rows) in cells(window.row, window.rows, self.rows / factor) {
+            for (left, columns) in cells(window.column, window.columns, self.columns / factor) {
+                let own = self.fine(Window { row: top, column: left, rows, columns }, factor);
+                let corner = (own.column.try_into()?, own.row.try_into()?);
+                let mut part = Array2::zeros((rows, columns));
+                let Some(cells) = part.as_slice_mut() else { continue };
+                let (from, to) = ((own.columns, own.rows), (columns, rows));
+                band.read_into_slice(corner, from, to, cells, Some(ResampleAlg::Average))?;
+                let (row, column) = (top - window.row, left - window.column);
+                means.slice_mut(s![row..row + rows, column..column + columns]).assign(&part);
+            }
+        }
+        Ok(means)
+    }
+
+    /// The file's own pixels in a `window` that counts in pixels `factor`
+    /// times as large.
+    pub fn fine(&self, window: Window, factor: usize) -> Window {
+        let (row, column) = (window.row * factor, window.column * factor);
+        let rows = (window.rows * factor).min(self.rows - row);
+        let columns = (window.columns * factor).min(self.columns - column);
+        Window { row, column, rows, columns }
+    }
+
     fn under(&self, band: &RasterBand, window: Window) -> gdal::errors::Result<Vec<f64>> {
         let Some(fit) = self.fit else { return window.stored(band) };
         let rows = fit.rows.under(window.row, window.rows, self.rows);
@@ -288,6 +336,14 @@ impl Lines {
             })
             .collect()
     }
+}
+
+/// Cuts `count` pixels from `first` after the first `whole` pixels of the
+/// file, behind which lies one that is cut off by its edge: (first, count) of
+/// both parts, if they have any.
+fn cells(first: usize, count: usize, whole: usize) -> impl Iterator<Item = (usize, usize)> {
+    let inside = count.min(whole.saturating_sub(first));
+    [(first, inside), (first + inside, count - inside)].into_iter().filter(|&(_, count)| count > 0)
 }
 
 /// The first of `lines`, and how many lie from it to the last.

@@ -250,6 +250,7 @@ fn described(device: &Device, stream: &Stream, reader: &Reader) -> Source {
         // Where the driver does not say: the rate of most webcams.
         period_s: stream.period_s.or(Some(1.0 / 30.0)),
         scene: None,
+        remark: None,
     }
 }
 

@@ -1,0 +1,70 @@
+//! Windows of a raster, cut from strips where the route follows its rows.
+
+use ndarray::{Array3, s};
+
+use super::{Raster, library};
+use crate::error::Result;
+use crate::frame::Frame;
+use crate::sensor::Source;
+use crate::sensor::route::Route;
+use crate::sensor::tiles::{Canvas, Tiles};
+
+/// How much of a scene is held as readings at a time, in bytes.
+const STRIP: usize = 256 << 20;
+
+/// The chips of a raster.
+pub type Chips = Tiles<Strips>;
+
+/// A raster whose windows are read by strips.
+///
+/// Blocks of the file stay decoded in GDAL's cache while the route needs them.
+/// Where a row of them does not fit, as many rows of chips are held as a row
+/// of blocks touches, so that few blocks are decoded twice.
+#[derive(Debug)]
+pub struct Strips {
+    raster: Raster,
+    /// Rows of a strip; 0: windows are read one by one.
+    height: usize,
+    /// The first row of the strip at hand, and its readings.
+    strip: Option<(usize, Array3<f32>)>,
+}
+
+impl Strips {
+    /// The strips of `raster` for chips of `chip` pixels along `route`.
+    pub(super) fn new(raster: Raster, chip: usize, route: Route) -> Self {
+        let row_bytes = raster.bytes(chip, raster.columns()).max(1);
+        // Rows of blocks that touch a row of chips: one, and those it shares.
+        let cached = 2 * raster.block_row_bytes() <= library::CACHE;
+        let wanted = if cached { 1 } else { raster.block().0.div_ceil(chip) };
+        let height = if route == Route::Hilbert { 0 } else { wanted.min(STRIP / row_bytes) };
+        Self { raster, height: height * chip, strip: None }
+    }
+}
+
+impl Canvas for Strips {
+    fn source(&self) -> &Source {
+        &self.raster.source
+    }
+
+    fn window(&mut self, row: usize, column: usize, rows: usize, columns: usize) -> Result<Frame> {
+        if self.height == 0 {
+            return self.raster.read(row, column, rows, columns);
+        }
+        let first = row / self.height * self.height;
+        let strip = match self.strip.take() {
+            Some(strip) if strip.0 == first => strip,
+            _ => {
+                let height = self.height.min(self.raster.rows() - first);
+                (first, self.raster.read(first, 0, height, self.raster.columns())?.data)
+            }
+        };
+        let top = row - first;
+        let inside = s![.., top..top + rows, column..column + columns];
+        let mut frame =
+            Frame::new(strip.1.slice(inside).to_owned(), self.raster.source.bands.clone(), 0.0);
+        self.strip = Some(strip);
+        frame.position = (row, column);
+        frame.georeference = self.raster.georeference_at(row, column);
+        Ok(frame)
+    }
+}
