@@ -63,7 +63,8 @@ impl FromStr for Limit {
             (None, None) => return Err(wrong()),
         };
         let unit = rest.chars().last().ok_or_else(wrong)?;
-        let number = rest.trim_end_matches(unit).trim_end_matches('°').trim_end_matches("deg");
+        let number =
+            rest.strip_suffix(unit).unwrap_or(rest).trim_end_matches('°').trim_end_matches("deg");
         let value: f64 = number.trim().parse().map_err(|_| wrong())?;
         let celsius = match unit {
             'C' => value,
@@ -242,7 +243,7 @@ mod tests {
         assert_eq!(celsius("< -0.5 degC"), Limit { above: false, celsius: -0.5 });
         assert!((celsius(">140F").celsius - 60.0).abs() < 1e-9);
         assert!((celsius("<273.15K").celsius).abs() < 1e-9);
-        for wrong in ["", ">", "60C", ">60", ">C", ">hotC", "<-1K", ">1e9C", ">nanC", ">60CC0"] {
+        for wrong in ["", ">", "60C", ">60", ">C", ">hotC", "<-1K", ">1e9C", ">nanC", ">60CC"] {
             assert!(wrong.parse::<Limit>().is_err(), "{wrong:?}");
         }
     }
