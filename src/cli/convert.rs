@@ -11,7 +11,7 @@ use wysiwyh::plan::{self, Manifest, Part};
 use wysiwyh::sensor::{Detail, Options, Route};
 use wysiwyh::sink::Format;
 use wysiwyh::spectrum::Preset;
-use wysiwyh::{Error, Result};
+use wysiwyh::{Error, Result, original};
 
 use super::report::Report;
 use super::{ReadingArguments, STDIN, STOP, VoiceArguments, preset};
@@ -83,7 +83,7 @@ pub struct How {
     preset: Preset,
     /// Make the sound of the original WYSIWYH instead, for comparison: linear
     /// axis to 5 kHz, new phases every tenth of a second, hard joins; as loud
-    /// as ours on average
+    /// as ours on average; of 128 values, or fewer by --values
     #[arg(long, conflicts_with_all = ["preset", "rrd"])]
     original: bool,
     /// Format of the sound
@@ -143,10 +143,14 @@ impl How {
             (None, None) => Detail::Fitting,
         };
         let reading = Options { detail, route: self.route, ..self.reading.options()? };
+        let mut voice = self.voice.voice(self.preset, reading)?;
+        if self.original {
+            voice.values.get_or_insert(original::VALUES);
+        }
         Ok(Job {
             units: vec![],
             folder,
-            voice: self.voice.voice(self.preset, reading)?,
+            voice,
             format: self.format,
             original: self.original,
             rrd: self.rrd,

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use super::Job;
 use super::chips::ChipTable;
 use super::record::Request;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::map::Geopackage;
 use crate::npy::FrameArray;
-use crate::original::Original;
+use crate::original::{self, Original};
 use crate::recorder::{Pace, Recorder, Target};
 use crate::sensor::Source;
 use crate::session;
@@ -48,6 +48,12 @@ impl<'a> Outputs<'a> {
         let mut header = sonifier.header(source, &request.source);
         let mut original = None;
         if job.original {
+            let values = header.mapping.values;
+            if values > original::VALUES {
+                let what =
+                    format!("{values} values, the original's sound has {}", original::VALUES);
+                return Err(Error::usage("--original", what).hint("ask for fewer: --values 128"));
+            }
             original = Some(Original::new(header.mapping.values, job.voice.seed));
             header = Original::header(header, job.voice.seed);
         }

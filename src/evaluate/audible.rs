@@ -140,6 +140,16 @@ mod tests {
     }
 
     #[test]
+    fn ranks_with_ties_correlate_as_scipy_has_them() {
+        let a: Vec<f64> = (0..40).map(|i| f64::from(i * i * 7 % 13)).collect();
+        let b: Vec<f64> = (0..40)
+            .map(|i| f64::from((i * 5 + 3) % 11) + f64::from(i * i * 7 % 13) / 4.0)
+            .collect();
+        // scipy.stats.spearmanr
+        assert!((correlation(&ranks(&a), &ranks(&b)) - 0.602_550_544_118_578_3).abs() < 1e-12);
+    }
+
+    #[test]
     fn filters_are_one_erb_apart_and_add_power() {
         let mut spectrum = Spectrum::silence();
         // 1000 Hz lies in filter 15, as 21.3 log10(1 + 1000 / 228.8) = 15.6.

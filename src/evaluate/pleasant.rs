@@ -274,9 +274,9 @@ impl Sensation {
     fn share(self, channel: usize) -> f64 {
         match self {
             Self::Roughness => {
-                let (bark, half) = ((channel + 1) / 2, (channel + 1) % 2);
-                let upper = CHANNEL_WEIGHT[(bark + half).min(CHANNEL_WEIGHT.len() - 1)];
-                0.25 * (CHANNEL_WEIGHT[bark] + upper) / 2.0
+                // Half a Bark apart: every second channel lies between two weights.
+                let [low, high] = [channel.div_ceil(2), (channel + 2) / 2];
+                0.25 * (CHANNEL_WEIGHT[low] + CHANNEL_WEIGHT[high]) / 2.0
             }
             Self::Fluctuation => 0.1626,
         }

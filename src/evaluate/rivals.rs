@@ -207,8 +207,10 @@ impl fmt::Display for Contender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, seconds, audible_r, first, five } = self;
         let percent = |value: f64| format!("{:.0} %", 100.0 * value);
-        let figures: [(&str, &Figure, &dyn Fn(f64) -> String); 3] = [
-            ("looking and sounding different correlate at", audible_r, &|v| format!("{v:.3}")),
+        let plain = |value: f64| format!("{value:.3}");
+        type Shown<'a> = (&'a str, &'a Figure, &'a dyn Fn(f64) -> String);
+        let figures: [Shown; 3] = [
+            ("looking and sounding different correlate at", audible_r, &plain),
             ("recognised among one frame of each group:", first, &percent),
             ("recognised among five guesses:", five, &percent),
         ];

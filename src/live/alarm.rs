@@ -63,7 +63,8 @@ impl FromStr for Limit {
             (None, None) => return Err(wrong()),
         };
         let unit = rest.chars().last().ok_or_else(wrong)?;
-        let number = rest.trim_end_matches(unit).trim_end_matches('°').trim_end_matches("deg");
+        let number =
+            rest.strip_suffix(unit).unwrap_or(rest).trim_end_matches('°').trim_end_matches("deg");
         let value: f64 = number.trim().parse().map_err(|_| wrong())?;
         let celsius = match unit {
             'C' => value,
@@ -144,6 +145,9 @@ impl Alarm {
     /// something begins or ends.
     pub fn see(&mut self, seen: Option<&Glance>) -> Option<String> {
         let mut said = Vec::new();
+        if let Some(slots) = &mut self.sounding {
+            *slots += 1;
+        }
         let seen =
             seen.filter(|glance| glance.unit == self.unit).and_then(|glance| glance.extremes);
         if let Some([highest, lowest]) = seen {
@@ -174,14 +178,12 @@ impl Alarm {
         let (value, place) = self.last?;
         let beyond = if self.above { value - self.limit } else { self.limit - value };
         let told = format!("{}, {place}", quantity(value, self.unit));
-        let Some(slots) = &mut self.sounding else {
+        let Some(slots) = self.sounding else {
             return (beyond > 0.0).then(|| {
                 (self.sounding, self.calm) = (Some(0), 0);
                 format!("Alarm: {told}, {}.", self.bound())
             });
         };
-        *slots += 1;
-        let slots = *slots;
         self.calm = if beyond <= -BACK_K { self.calm + 1 } else { 0 };
         (self.calm >= CALM_SLOTS).then(|| {
             self.sounding = None;
@@ -241,7 +243,7 @@ mod tests {
         assert_eq!(celsius("< -0.5 degC"), Limit { above: false, celsius: -0.5 });
         assert!((celsius(">140F").celsius - 60.0).abs() < 1e-9);
         assert!((celsius("<273.15K").celsius).abs() < 1e-9);
-        for wrong in ["", ">", "60C", ">60", ">C", ">hotC", "<-1K", ">1e9C", ">nanC", ">60CC0"] {
+        for wrong in ["", ">", "60C", ">60", ">C", ">hotC", "<-1K", ">1e9C", ">nanC", ">60CC"] {
             assert!(wrong.parse::<Limit>().is_err(), "{wrong:?}");
         }
     }
@@ -294,6 +296,12 @@ mod tests {
         let said = alarm.see(Some(&seen(Unit::Celsius, 70.0, 10.0))).unwrap();
         assert_eq!(said, "The alarm sees again. Alarm: 70.0 degC, upper left, above 60.0 degC.");
         assert!(peak(&alarm) > 0.19);
+        // An alarm that has begun goes on while it is blind.
+        let heard = (0..50).filter(|_| {
+            alarm.see(None);
+            peak(&alarm) > 0.19
+        });
+        assert_eq!(heard.count(), 30);
     }
 
     #[test]

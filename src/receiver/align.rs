@@ -51,8 +51,8 @@ pub fn align(samples: &[f32]) -> Option<Aligned> {
 /// Finds frames in a sound while it plays.
 ///
 /// They are looked for in a run of slots, so the first comes as late as that,
-/// and later ones as soon as they have been heard. Once a run of slots is not
-/// of ours, frames are looked for anew.
+/// and later ones as soon as they have been heard. After a run that is mostly
+/// not of ours, frames are looked for anew.
 #[derive(Clone, Debug, Default)]
 pub struct Follower {
     /// What was heard last.
@@ -61,8 +61,8 @@ pub struct Follower {
     next: Option<usize>,
     /// Slots since their beginnings were looked for.
     since: usize,
-    /// Slots in a row that were not ours.
-    missed: usize,
+    /// How many of these were ours.
+    ours: usize,
 }
 
 impl Follower {
@@ -79,21 +79,25 @@ impl Follower {
                 continue;
             };
             if self.since == RUN {
-                // By the slots that were given since.
-                self.since = 0;
-                let run = &self.heard[start.saturating_sub(RUN * SLOT)..];
-                let late = lateness(run, true).unwrap_or(0);
-                self.next = Some(start.saturating_add_signed(late));
+                // A run of another sound, or begun in one, says nothing.
+                self.next = None;
+                if 2 * self.ours < RUN {
+                    self.heard.drain(..start);
+                } else {
+                    let run = &self.heard[start.saturating_sub(RUN * SLOT)..];
+                    let late = lateness(run, true).unwrap_or(0);
+                    self.next = Some(start.saturating_add_signed(late));
+                }
+                (self.since, self.ours) = (0, 0);
                 continue;
             }
             let slot = self.heard.get(start..start + SLOT)?.to_vec();
-            let ours = likeness(&self.heard, start) > OURS;
-            self.missed = if ours { 0 } else { self.missed + 1 };
+            self.ours += usize::from(likeness(&self.heard, start) > OURS);
             self.since += 1;
-            // What is needed to look for beginnings again, and a little more.
-            let past = (start + SLOT).saturating_sub((RUN + 1) * SLOT);
+            // What is needed to look for beginnings again.
+            let past = (start + SLOT).saturating_sub(RUN * SLOT);
             self.heard.drain(..past);
-            self.next = (self.missed < RUN).then_some(start + SLOT - past);
+            self.next = Some(start + SLOT - past);
             return Some(slot);
         }
     }
@@ -105,7 +109,7 @@ impl Follower {
         }
         match lateness(&self.heard, false) {
             Some(late) => {
-                (self.since, self.missed) = (0, 0);
+                (self.since, self.ours) = (0, 0);
                 self.next = Some(late.unsigned_abs());
             }
             None => drop(self.heard.drain(..SLOT)),

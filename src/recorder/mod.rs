@@ -302,9 +302,11 @@ impl Recorder {
         let outlets = std::mem::take(&mut self.outlets);
         outlets.iter().for_each(Outlet::close);
         let pictures = outlets.iter().map(Outlet::dropped).sum();
-        let end = |outlet: Outlet| match outlet.is_viewer() {
-            true => Ok(drop(outlet.finish(self.patience))),
-            false => outlet.finish(self.patience),
+        let end = |outlet: Outlet| {
+            let is_viewer = outlet.is_viewer();
+            outlet
+                .finish(self.patience)
+                .or_else(|error| if is_viewer { Ok(()) } else { Err(error) })
         };
         let ends: Vec<Result<()>> = outlets.into_iter().map(end).collect();
         ends.into_iter().collect::<Result<()>>()?;

@@ -215,6 +215,31 @@ mod tests {
     }
 
     #[test]
+    fn all_third_octaves_agree_with_another_implementation() {
+        // The contours of STRAUSS 1.0.3 (Python, `Equaliser`) from a table of its
+        // own, in dB above 1 kHz, for 40 and 80 phon.
+        #[rustfmt::skip]
+        let theirs: [(f64, [f64; 29]); 2] = [
+            (40.0, [
+                59.743, 53.942, 48.208, 42.662, 37.769, 32.963, 28.331, 24.240, 20.439, 16.648,
+                13.284, 10.285, 7.584, 5.092, 3.129, 1.354, -0.010, 0.000, 1.782, 2.556, -0.784,
+                -3.404, -4.534, -3.278, 0.059, 5.810, 11.601, 14.382, 11.306,
+            ]),
+            (80.0, [
+                38.860, 34.192, 29.684, 25.441, 21.810, 18.347, 15.149, 12.461, 10.067, 7.822,
+                5.906, 4.305, 2.929, 1.751, 0.858, 0.085, -0.364, 0.000, 2.463, 3.807, 0.710,
+                -1.891, -2.843, -1.546, 1.756, 6.860, 11.330, 11.873, 5.606,
+            ]),
+        ];
+        for (phon, levels_db) in theirs {
+            for (tone, db) in ISO_226.iter().zip(levels_db) {
+                let found = tone.contour_db(phon) - phon;
+                assert!((found - db).abs() < 6e-4, "{phon} phon, {} Hz: {found}", tone.hz);
+            }
+        }
+    }
+
+    #[test]
     fn the_correction_is_continuous_and_bounded() {
         assert!(equal_loudness_db(1000.0).abs() < 1e-9);
         assert_eq!(equal_loudness_db(60.0), 12.0);

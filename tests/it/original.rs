@@ -8,6 +8,7 @@ use wysiwyh::original::{Original, VALUES};
 use wysiwyh::random::Random;
 use wysiwyh::sink;
 
+use crate::cli::{program, refused};
 use crate::trip::{array, convert, listen};
 
 /// NumPy's way from codes to sound: the loop of the original that stretches
@@ -89,4 +90,6 @@ fn the_original_sound_is_made_on_request_and_turned_back() {
     let square: f64 = sent.iter().zip(&back).map(|(a, b)| f64::from(a - b).powi(2)).sum();
     let psnr_db = 20.0 * 35f64.log10() - 10.0 * (square / sent.len() as f64).log10();
     assert!(psnr_db > 27.0, "{psnr_db} dB");
+    let more = ["convert", "simulated", "--original", "--values", "256", "--frames", "2", "-o"];
+    refused(&program().args(more).arg(&out).output().unwrap(), 2, "--original");
 }

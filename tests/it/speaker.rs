@@ -20,6 +20,8 @@ use wysiwyh::spectrum::{Layout, Preset};
 use wysiwyh::synth::{JOIN, SAMPLE_RATE, SLOT};
 use wysiwyh::voice::{Listener, Voice};
 
+use crate::trip::{array, convert, listen};
+
 /// How long a condition may take to come true; on a busy machine, long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -291,6 +293,42 @@ fn heard_against_written(pulse: &Pulse) -> Vec<f32> {
             ours.into_iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
         })
         .collect()
+}
+
+#[test]
+fn what_plays_is_seen_while_it_plays() {
+    let Some(pulse) = Pulse::start() else { return };
+    let path = |name: &str| pulse.folder.path().join(name);
+    let listening = pulse
+        .command(program())
+        .args(["listen", "--live", "--sensor", "simulated-lwir", "--preset", "listen"])
+        .args(["--seconds", "10", "-o"])
+        .arg(path("heard"))
+        .arg("--rrd")
+        .arg(path("heard.rrd"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    convert("simulated:1".as_ref(), &path("sounds"), &["--preset", "listen", "--frames", "50"]);
+    let sound = path("sounds").join("simulated-1.wav");
+    let played = pulse.command("paplay").args(["-d", "test"]).arg(&sound).output().unwrap();
+    succeeded(&played);
+    let told = succeeded(&listening.wait_with_output().unwrap());
+    assert!(told.contains("frames were heard"), "{told}");
+    listen(&sound, &path("exact"));
+    let [heard, exact] = ["heard", "exact"].map(|name| array(&path(name).join("frames.npy")));
+    // A busy machine may leave gaps, and frames with one in them are spoilt.
+    let seen = |frame: &ndarray::ArrayView3<f32>| {
+        exact.outer_iter().any(|sent| {
+            let square: f32 = frame.iter().zip(&sent).map(|(a, b)| (a - b).powi(2)).sum();
+            (square / frame.len() as f32).sqrt() < 0.3
+        })
+    };
+    let right = heard.outer_iter().filter(seen).count();
+    eprintln!("{right} of {} frames, {} were sent", heard.len_of(ndarray::Axis(0)), exact.dim().0);
+    assert!(right > 20, "{right}");
+    assert!(fs::metadata(path("heard.rrd")).is_ok_and(|rrd| rrd.len() > 10_000));
 }
 
 #[test]
