@@ -256,11 +256,11 @@ fn chips(data: &Path, folder: &Path, count: usize) -> Vec<PathBuf> {
     let side = 128;
     let cut = |number: usize| {
         let raster = Raster::open(&scenes[number % scenes.len()], None).unwrap();
-        let at = 37 * (number / scenes.len());
+        let at = 8 * (number / scenes.len());
         let frame = raster.read(at, at, side, side).unwrap();
         let path = folder.join(format!("chip{number:03}.tif"));
         let bands = frame.bands.len();
-        let mut file = driver.create_with_band_type::<f32, _>(&path, side, side, bands).unwrap();
+        let file = driver.create_with_band_type::<f32, _>(&path, side, side, bands).unwrap();
         for (index, plane) in frame.data.outer_iter().enumerate() {
             let mut buffer = Buffer::new((side, side), plane.iter().copied().collect());
             file.rasterband(index + 1).unwrap().write((0, 0), (side, side), &mut buffer).unwrap();
