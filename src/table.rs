@@ -16,7 +16,7 @@ use arrow::array::{
     Array, ArrayRef, BinaryArray, Float64Array, RecordBatch, StringArray, StructArray,
 };
 use arrow::buffer::NullBuffer;
-use arrow::compute::cast;
+use arrow::compute::{cast, is_null, nullif};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::{
@@ -316,24 +316,30 @@ impl Batch {
     ///
     /// If it was not read.
     pub fn column(&self, column: &str) -> Result<ArrayRef> {
+        let absent =
+            || Error::usage(self.path.display(), format!("its column {column} was not read"));
         let mut names = column.split('.');
-        let mut found = names.next().and_then(|name| self.rows.column_by_name(name));
-        for name in names {
-            let group = found.and_then(|array| array.as_any().downcast_ref::<StructArray>());
-            found = group.and_then(|group| group.column_by_name(name));
-        }
-        found.cloned().ok_or_else(|| {
-            Error::usage(self.path.display(), format!("its column {column} was not read"))
+        let whole = names.next().and_then(|name| self.rows.column_by_name(name));
+        names.try_fold(whole.ok_or_else(absent)?.clone(), |array, name| {
+            let group = array.as_any().downcast_ref::<StructArray>().ok_or_else(absent)?;
+            let field = group.column_by_name(name).ok_or_else(absent)?;
+            // What lies in a group that is null is not said to be null itself.
+            is_null(group)
+                .and_then(|missing| nullif(field, &missing))
+                .map_err(|e| self.unfit(column, e))
         })
     }
 
     fn cast<A: Array + Clone + 'static>(&self, column: &str, kind: &DataType) -> Result<A> {
         let array = self.column(column)?;
-        let unfit = |why: ArrowError| Error::input(&self.path, format!("column {column}: {why}"));
-        let array = cast(&array, kind).map_err(unfit)?;
+        let array = cast(&array, kind).map_err(|e| self.unfit(column, e))?;
         array.as_any().downcast_ref::<A>().cloned().ok_or_else(|| {
             Error::input(&self.path, format!("column {column} does not become {kind}"))
         })
+    }
+
+    fn unfit(&self, column: &str, why: ArrowError) -> Error {
+        Error::input(&self.path, format!("column {column}: {why}"))
     }
 }
 
