@@ -95,20 +95,15 @@ pub fn run(
     let Sound { samples, mut header, model, sureness } = open(audio, voice)?;
     let frames = check(audio, &samples, &header, &model)?;
     header.positions = places(audio, &header, frames)?;
-    let speaking = |model: Model, range: &[[f64; 2]]| -> Result<Sonifier> {
-        Ok(Sonifier::new(model, header.mapping.clone(), header.seed)?
-            .with_range(range.to_vec())
-            .with_polarity(header.polarity))
+    let speaking = |model: Model| -> Result<Sonifier> {
+        let sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?;
+        Ok(sonifier.with_polarity(header.polarity))
     };
     let painter = match wavelengths_um {
         [] => None,
-        _ => {
-            let model = model.at(wavelengths_um, &header.range)?;
-            let range = model.range().to_vec();
-            Some(speaking(model, &range)?)
-        }
+        _ => Some(speaking(model.at(wavelengths_um, &header.range)?)?),
     };
-    let mut sonifier = speaking(model, &header.range)?;
+    let mut sonifier = speaking(model)?.with_range(header.range.clone());
     if sureness.is_some() {
         sonifier.equalise(&samples, frames);
     }
@@ -323,6 +318,11 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
+    /// Who makes the pictures.
+    fn painter(&self) -> &Sonifier {
+        self.painter.as_ref().unwrap_or(&self.sonifier)
+    }
+
     /// Decodes every frame into files in `staging`, whose names it gives.
     fn write(
         &mut self,
@@ -331,7 +331,7 @@ impl Decoder<'_> {
         stop: &AtomicBool,
         tell: &mut dyn FnMut(usize, usize),
     ) -> Result<(Heard, Vec<String>)> {
-        let painter = self.painter.as_ref().unwrap_or(&self.sonifier);
+        let painter = self.painter();
         let (bands, range) = (painter.model().bands().to_vec(), painter.range().to_vec());
         let [rows, columns] = painter.model().grid();
         let mut names = vec!["frames.npy".to_owned()];
@@ -402,7 +402,7 @@ impl Decoder<'_> {
             None => self.sonifier.hear(samples, slot),
         };
         let Some(code) = code else { return Ok(None) };
-        let mut frame = self.painter.as_ref().unwrap_or(&self.sonifier).reconstruct(&code)?;
+        let mut frame = self.painter().reconstruct(&code)?;
         let (rows, columns) = (frame.shape()[1], frame.shape()[2]);
         let mut area = self.header.area;
         if let (Some(scene), Some(&[row, column])) =

@@ -22,7 +22,7 @@ use crate::autoencoder::transfer::{Mixing, Sight, neighbours};
 use crate::autoencoder::{Autoencoder, Network, Part};
 use crate::error::{Error, Fault, Result};
 use crate::evaluate::{Comparison, Scores};
-use crate::frame::{Band, Frame};
+use crate::frame::{Band, Frame, Unit};
 use crate::profile::Profile;
 use crate::staging::StagedFile;
 
@@ -319,7 +319,8 @@ impl Model {
     /// The decoder of this model's codes into bands of other wavelengths, given
     /// in um: what they most probably showed, by what the model knows of how
     /// its bands go together. `range` holds the physical values, per band,
-    /// that meant 0 and 1 when the codes were made. It has no use but to decode.
+    /// that meant 0 and 1 when the codes were made. It has no use but to
+    /// decode, and leaves out what a network corrects.
     ///
     /// # Errors
     ///
@@ -327,26 +328,13 @@ impl Model {
     pub fn at(&self, wavelengths_um: &[f32], range: &[[f64; 2]]) -> Result<Self> {
         // What was trained, without a view.
         let own = Self::from_bytes(&self.file, &self.name)?;
-        let own_range = if self.view.is_some() { own.range.clone() } else { range.to_vec() };
-        let old = Sight { bands: &own.bands, range: &own_range };
-        let (mut bands, mut ranges) = (Vec::new(), Vec::new());
-        for &wavelength_um in wavelengths_um {
-            let mut band = Band::new(format!("{wavelength_um} um"), own.bands[0].unit);
-            band.wavelength_um = Some(wavelength_um);
-            let neighbours = neighbours(&own.bands, &band);
-            let Some(&(first, _)) = neighbours.first() else {
-                return Err(own.beyond(wavelength_um));
-            };
-            band.unit = own.bands[first].unit;
-            let end = |end: usize| {
-                neighbours.iter().map(|&(i, w)| f64::from(w) * own_range[i][end]).sum()
-            };
-            ranges.push([end(0), end(1)]);
-            bands.push(band);
-        }
-        let new = Sight { bands: &bands, range: &ranges };
+        let own_range = if self.view.is_some() { &own.range } else { range };
+        let between = |&wavelength_um| own.between(wavelength_um, own_range);
+        let wanted = wavelengths_um.iter().map(between).collect::<Result<Vec<_>>>()?;
+        let (bands, range): (Vec<Band>, Vec<[f64; 2]>) = wanted.into_iter().unzip();
+        let old = Sight { bands: &own.bands, range: own_range };
         let linear = own.autoencoder.linear();
-        let wanted = Mixing::between(linear, old, new);
+        let wanted = Mixing::between(linear, old, Sight { bands: &bands, range: &range });
         let linear = match &self.view {
             None => linear.reading(None, &wanted)?,
             Some(view) => {
@@ -357,7 +345,19 @@ impl Model {
         };
         let spread = self.autoencoder.spread;
         let autoencoder = Autoencoder::new(linear, spread, self.autoencoder.device());
-        Ok(Self { autoencoder, bands, range: ranges, ..self.clone() })
+        Ok(Self { autoencoder, bands, range, ..self.clone() })
+    }
+
+    /// The band at `wavelength_um`, and the values that mean 0 and 1 there if
+    /// they do so at `range` in the model's own bands.
+    fn between(&self, wavelength_um: f32, range: &[[f64; 2]]) -> Result<(Band, [f64; 2])> {
+        let mut band = Band::new(format!("{wavelength_um} um"), Unit::Counts);
+        band.wavelength_um = Some(wavelength_um);
+        let neighbours = neighbours(&self.bands, &band);
+        let Some(&(first, _)) = neighbours.first() else { return Err(self.beyond(wavelength_um)) };
+        band.unit = self.bands[first].unit;
+        let end = |end: usize| neighbours.iter().map(|&(i, w)| f64::from(w) * range[i][end]).sum();
+        Ok((band, [end(0), end(1)]))
     }
 
     /// The error of a wavelength about which the model knows nothing.

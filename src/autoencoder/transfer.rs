@@ -181,14 +181,14 @@ impl Linear {
     /// the most probable pictures (in the sense of least squares) of bands
     /// that follow from this path's own by `wanted`. The codes are of this
     /// path, or of `sent`: what it is [`Linear::through`] that mixing. It
-    /// decodes only.
+    /// decodes only, and so has no band energy.
     ///
     /// # Errors
     ///
-    /// If the bands have no spectral components.
+    /// If eigenvalues do not converge.
     pub fn reading(&self, sent: Option<(&Mixing, &Self)>, wanted: &Mixing) -> Result<Self> {
         let path = sent.map_or(self, |(_, path)| path);
-        let (grid, pixels) = (path.grid, path.grid[0] * path.grid[1]);
+        let grid = path.grid;
         // What one unit of each component says of each coefficient here.
         let known = match sent {
             None => self.synthesis.clone(),
@@ -203,16 +203,14 @@ impl Linear {
             }
         }
         let centre = |from: &[(usize, f32)]| from.iter().map(|&(i, w)| w * self.centre[i]).sum();
-        let selected: Vec<u32> = sources.iter().map(|&(index, _)| index as u32).collect();
-        let weights = vec![1.0; wanted.weights.nrows()];
         Ok(Self {
             grid,
             band_mean: wanted.weights.dot(&self.band_mean) + &wanted.offset,
-            energy: energy(&selected, &sight.spectral, &weights, pixels),
+            energy: Array1::zeros(sources.len()),
             spectral: sight.spectral,
             centre: sources.iter().map(|(_, from)| centre(from)).collect(),
             variance: (&synthesis * &path.deviation).mapv(|v: f32| v * v).sum_axis(Axis(1)),
-            selected,
+            selected: sources.iter().map(|&(index, _)| index as u32).collect(),
             synthesis,
             deviation: path.deviation.clone(),
         })

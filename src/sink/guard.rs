@@ -23,31 +23,19 @@
 //!
 //! # How
 //!
-//! Sound passes in blocks of 5 ms, E_n being the K-weighted energy of block n
-//! as it leaves. A window of 100 ms that ends anywhere in block m lies within
-//! the 21 blocks up to m, and the window before it holds at least the 19
-//! blocks up to m - 21. So both limits hold at every sample if
-//!
-//! ```text
-//! E_(m-20) + .. + E_m <= L_m = min(cap, rise max(E_(m-39) + .. + E_(m-21), floor))
-//! ```
-//!
-//! All windows that block n lies in have limits which depend on the past
-//! alone. Block n may spend an even share of what each leaves,
-//!
-//! ```text
-//! E_n <= min over j = 0..20 of (L_(n+j) - what that window has spent) / (j + 1),
-//! ```
-//!
-//! and as long as every block does, no window is ever overspent. The gain
+//! Sound passes in blocks of 5 ms. What a block may spend of the loudness of
+//! the windows that it lies in follows from the blocks before it: see
+//! `spent`. As long as no block spends more, no window does. The gain
 //! falls as far as that takes at once, over a block, and recovers by 8 dB in
 //! 100 ms; the rise that is aimed at is 8 dB, too. As the share is one of 5 ms,
 //! sound that swells and fades within 100 ms, as all of ours does, stays some
-//! decibels below the cap. To know a block before its gain begins to move takes two blocks of
-//! delay: [`DELAY`].
+//! decibels below the cap. To know a block before its gain begins to move takes
+//! two blocks of delay: [`DELAY`].
 
+mod spent;
+
+use self::spent::{Spent, affordable};
 use super::meter::{Biquad, KWeighting, TruePeak};
-use crate::spectrum::hearing::power_of_lufs;
 use crate::synth::SAMPLE_RATE;
 
 /// No 100 ms are louder than this, in LUFS.
@@ -74,21 +62,6 @@ pub const DELAY: usize = 2 * BLOCK;
 const BLOCK: usize = 240;
 /// Seconds in a block.
 const BLOCK_S: f64 = BLOCK as f64 / SAMPLE_RATE as f64;
-/// Blocks that a window of 100 ms touches, at most.
-const TOUCHED: usize = 21;
-/// Blocks that a window of 100 ms holds whole, at least.
-const WHOLE: usize = 19;
-/// Blocks back from the end of a window to the end of those that the window
-/// before it holds whole.
-const BACK: usize = 21;
-/// Blocks to remember.
-const MEMORY: usize = 64;
-/// Kept between the cap and what is aimed at, in dB: one meter's filter is
-/// another's rounding.
-const MARGIN_DB: f64 = 0.05;
-/// Kept between the steepest rise and what is aimed at, in dB: a device that
-/// loses a few milliseconds on a busy machine makes the rest steeper.
-const RISE_MARGIN_DB: f64 = 2.0;
 /// How fast the gain recovers, in dB a block: 8 dB in 100 ms.
 const RELEASE_DB: f64 = 0.4;
 /// The gain from which it recovers at least, in dB: from nothing it would
@@ -198,7 +171,7 @@ impl Guard {
     pub fn interrupt(&mut self) {
         self.ready = [0.0; BLOCK];
         self.outlet = KWeighting::default();
-        self.spent.energies = [0.0; MEMORY];
+        self.spent.forget();
         self.gain = 0.0;
     }
 
@@ -305,75 +278,6 @@ fn bounded(volume_db: f32) -> f64 {
 /// The factor of amplitude that `db` decibels are.
 fn from_db(db: f64) -> f64 {
     10_f64.powf(db / 20.0)
-}
-
-/// The gain at which a block of `energy` spends all but 2 % of `cap`, which
-/// are left for what moves with the gain.
-fn affordable(cap: f64, energy: f64) -> f64 {
-    let cap = 0.98 * cap;
-    if energy > cap { (cap / energy).sqrt() } else { 1.0 }
-}
-
-/// What the last blocks spent, the newest last.
-#[derive(Clone, Debug)]
-struct Spent {
-    energies: [f64; MEMORY],
-    newest: usize,
-    cap: f64,
-    floor: f64,
-    rise: f64,
-}
-
-impl Default for Spent {
-    fn default() -> Self {
-        let window = |lufs: f64| power_of_lufs(lufs) * SAMPLE_RATE as f64 / 10.0;
-        Self {
-            energies: [0.0; MEMORY],
-            newest: 0,
-            cap: window(CAP_LUFS - MARGIN_DB),
-            floor: window(FLOOR_LUFS),
-            rise: 10_f64.powf((RISE_DB - RISE_MARGIN_DB) / 10.0),
-        }
-    }
-}
-
-impl Spent {
-    fn push(&mut self, energy: f64) {
-        self.newest = (self.newest + 1) % MEMORY;
-        self.energies[self.newest] = energy;
-    }
-
-    /// The energy of the block `ago` blocks before the newest one.
-    fn energy(&self, ago: usize) -> f64 {
-        self.energies[(self.newest + MEMORY - ago) % MEMORY]
-    }
-
-    /// What the next block may spend; or, where it is known how much the next
-    /// one spends at most, what the one after it may.
-    fn cap(&self, next: Option<f64>) -> f64 {
-        let ahead = usize::from(next.is_some());
-        let ago = |back: usize| match back.checked_sub(ahead + 1) {
-            Some(ago) => self.energy(ago),
-            // It may spend less, and then allows less in its wake.
-            None => 0.0,
-        };
-        let mut cap = f64::INFINITY;
-        // Windows that end j blocks after the block in question: `spent` are
-        // the blocks before it, `before` those of the window before.
-        let spend = |back: usize| if back == ahead { next.unwrap_or(0.0) } else { ago(back) };
-        let mut spent: f64 = (1..TOUCHED).map(spend).sum();
-        let mut before: f64 = (BACK..BACK + WHOLE).map(ago).sum();
-        for j in 0..TOUCHED {
-            let limit = self.cap.min(self.rise * before.max(self.floor));
-            cap = cap.min((limit - spent) / (j + 1) as f64);
-            // One block later.
-            if j + 1 < TOUCHED {
-                spent -= spend(TOUCHED - 1 - j);
-                before += ago(BACK - 1 - j) - ago(BACK + WHOLE - 1 - j);
-            }
-        }
-        cap.max(0.0)
-    }
 }
 
 #[cfg(test)]

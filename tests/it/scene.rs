@@ -13,7 +13,7 @@ use crate::cli::{names_in, program, text};
 use crate::trip::{array, convert, example, listen, whole};
 
 /// PSNR in dB of `back` against `sent`, over readings that both have.
-fn psnr_db(sent: ArrayView3<f32>, back: ArrayView3<f32>, [low, high]: [f64; 2]) -> f64 {
+pub fn psnr_db(sent: ArrayView3<f32>, back: ArrayView3<f32>, [low, high]: [f64; 2]) -> f64 {
     let (mut sum, mut count) = (0.0, 0.0);
     for (&a, &b) in sent.iter().zip(back).filter(|(a, b)| !a.is_nan() && !b.is_nan()) {
         sum += (f64::from(a - b) / (high - low)).powi(2);

@@ -1,0 +1,98 @@
+//! What a file is.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::cptv;
+use super::jpeg::Thermal;
+use crate::error::{Error, Result};
+
+/// What a file is, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Cptv,
+    Flir,
+    Picture,
+    Tiff,
+    Video,
+    Sound,
+    Other,
+}
+
+impl Content {
+    /// Looks into the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, is empty, or is a pipe or a device.
+    pub fn of(path: &Path) -> Result<Self> {
+        // Opening a pipe would wait for somebody to write.
+        if !std::fs::metadata(path).map_err(|e| Error::input(path, e))?.is_file() {
+            return Err(Error::input(path, "is neither a file nor a folder")
+                .hint("raw pixels from a pipe are read with --raw FORMAT SIZE@RATE"));
+        }
+        let mut head = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(64).read_to_end(&mut head))
+            .map_err(|e| Error::input(path, e))?;
+        if head.is_empty() {
+            return Err(Error::input(path, "is empty (0 bytes)"));
+        }
+        Ok(match Self::of_bytes(&head) {
+            Self::Other if cptv::is_one(path) => Self::Cptv,
+            Self::Picture if Thermal::of(path) == Some(Thermal::Flir) => Self::Flir,
+            content => content,
+        })
+    }
+
+    fn of_bytes(head: &[u8]) -> Self {
+        const TIFFS: [&[u8]; 4] = [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"];
+        const PICTURES: [&[u8]; 2] = [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"];
+        // Matroska and WebM, MPEG program and elementary streams, Ogg, FLV,
+        // ASF, GIF, YUV4MPEG2, NUT, IVF, MXF.
+        const VIDEOS: [&[u8]; 11] = [
+            b"\x1a\x45\xdf\xa3",
+            b"\0\0\x01\xba",
+            b"\0\0\x01\xb3",
+            b"OggS",
+            b"FLV\x01",
+            b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+            b"GIF8",
+            b"YUV4MPEG2",
+            b"nut/multimedia container",
+            b"DKIF",
+            b"\x06\x0e\x2b\x34\x02\x05\x01\x01",
+        ];
+        // The first box of MP4 and QuickTime files.
+        const BOXES: [&[u8]; 6] = [b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"];
+        let is = |magics: &[&[u8]]| magics.iter().any(|magic| head.starts_with(magic));
+        let at = |start: usize, length: usize| head.get(start..start + length).unwrap_or_default();
+        let pnm = matches!(head, [b'P', b'1'..=b'7', space, ..] if space.is_ascii_whitespace());
+        // A bitmap's reserved bytes are 0, and its header has 12 to 124 bytes.
+        let bmp = head.starts_with(b"BM")
+            && at(6, 4) == [0; 4]
+            && matches!(head.get(14), Some(12..=124))
+            && at(15, 3) == [0; 3];
+        // Files of ISO media that hold one still picture are left to GDAL.
+        let still = [b"avif", b"heic", b"heix", b"mif1", b"jp2 "].iter().any(|b| at(8, 4) == *b);
+        let transport = head.first() == Some(&0x47) && head.len() == 64 && at(1, 1)[0] & 0x80 == 0;
+        if is(&[b"FFF\0", b"AFF\0"]) {
+            Self::Flir
+        } else if is(&TIFFS) {
+            Self::Tiff
+        } else if is(&PICTURES) || pnm || bmp || (is(&[b"RIFF"]) && at(8, 4) == b"WEBP") {
+            Self::Picture
+        } else if is(&VIDEOS)
+            || (BOXES.contains(&at(4, 4)) && !still)
+            || (is(&[b"RIFF"]) && at(8, 4) == b"AVI ")
+            || transport
+        {
+            Self::Video
+        } else if is(&[b"fLaC"]) || (is(&[b"RIFF", b"RF64"]) && at(8, 4) == b"WAVE") {
+            Self::Sound
+        } else {
+            Self::Other
+        }
+    }
+}
