@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Every target sets up what it needs.
 
 SHELL := /bin/bash
-.PHONY: help demo install test lint soak models features clean
+.PHONY: help demo install test lint soak bench models features clean
 
 # Outside the clone, so that a fresh clone does not build the dependencies anew.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/wysiwyh/target
@@ -20,6 +20,7 @@ help:
 	@echo 'make test     everything that must hold: format, lints, documentation, tests'
 	@echo 'make lint     format, lints and documentation alone'
 	@echo 'make soak     long runs: damaged files and kills, SECONDS=300 of each'
+	@echo 'make bench    how fast scenes become sound, beside their peers; SCENE=a.tif, or one is made'
 	@echo 'make models   train the shipped models anew from the data in WYSIWYH_DATA'
 	@echo 'make features check that it compiles with each feature left out; builds for an hour'
 	@echo 'make clean    delete what was built, in $(CARGO_TARGET_DIR)'
@@ -50,6 +51,11 @@ SECONDS ?= 300
 soak:
 	@bash setup.sh test
 	WYSIWYH_SOAK_S='$(SECONDS)' cargo test --locked $(FEATURES) --test soak -- --nocapture --test-threads=1
+
+bench:
+	@bash setup.sh test
+	cargo build --locked $(FEATURES)
+	'$(ORACLES)/bin/python' benches/archive.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' $(SCENE)
 
 # As the record in each model says: `wysiwyh sensors show NAME`.
 MODELS ?= sensors

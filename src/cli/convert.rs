@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::json;
 use wysiwyh::Result;
-use wysiwyh::convert::{self, Event, Job, Summary};
+use wysiwyh::convert::{self, Estimate, Event, Job, Summary};
 use wysiwyh::sensor::{Detail, Options, Route};
 use wysiwyh::sink::Format;
 use wysiwyh::spectrum::Preset;
@@ -69,6 +70,19 @@ pub struct Arguments {
     /// right, north to south on most maps
     #[arg(long, value_parser = route(), default_value = "winding")]
     route: Route,
+    /// What is to become of ground that clouds and their shadows hide, where a
+    /// product marks them (Sentinel-2 SCL, Landsat QA_PIXEL): `mask` takes it
+    /// for missing, and leaves tiles out that show nothing else; `keep` lets
+    /// them be heard
+    #[arg(long, value_parser = ["mask", "keep"], default_value = "mask")]
+    clouds: String,
+    /// Write nothing, but tell from the headers of the scenes what the work
+    /// would take: hours, bytes read and written, files, seconds of sound
+    #[arg(long)]
+    dry_run: bool,
+    /// That as JSON
+    #[arg(long, requires = "dry_run")]
+    json: bool,
 }
 
 fn positive(text: &str) -> std::result::Result<f64, String> {
@@ -103,7 +117,8 @@ impl Arguments {
             (None, Some(seconds)) => Detail::Duration(seconds),
             (None, None) => Detail::Fitting,
         };
-        let reading = Options { detail, route: self.route, ..self.reading.options()? };
+        let clouds = self.clouds == "keep";
+        let reading = Options { detail, route: self.route, clouds, ..self.reading.options()? };
         let job = Job {
             scenes: self.scenes,
             folder: self.output,
@@ -113,6 +128,9 @@ impl Arguments {
             npy: self.npy,
             frames: self.frames,
         };
+        if self.dry_run {
+            return dry_run(&job, self.json, report);
+        }
         let mut progress = None;
         let summary = convert::run(&job, &STOP, &mut |event| match event {
             Event::Started { scene, frames, introduction } => {
@@ -143,6 +161,36 @@ impl Arguments {
             _ => ExitCode::from(3),
         })
     }
+}
+
+/// Tells what `job` would take, scene by scene and in total.
+fn dry_run(job: &Job, json: bool, report: &Report) -> Result<ExitCode> {
+    let (mut estimates, mut failed) = (vec![], 0);
+    for scene in &job.scenes {
+        match convert::estimate(job, scene) {
+            Ok(estimate) => estimates.push(estimate),
+            Err(error) if job.scenes.len() == 1 => return Err(error),
+            Err(error) => {
+                failed += 1;
+                report.error(&error);
+            }
+        }
+    }
+    let total = Estimate::total(&estimates);
+    if json {
+        let document = json!({ "scenes": estimates, "total": total, "failed": failed });
+        report.json(&document)?;
+    } else {
+        for estimate in &estimates {
+            report.print(estimate)?;
+        }
+        report.print(format_args!("{total}; {failed} could not be opened"))?;
+    }
+    Ok(match (estimates.len(), failed) {
+        (_, 0) => ExitCode::SUCCESS,
+        (0, _) => ExitCode::FAILURE,
+        _ => ExitCode::from(3),
+    })
 }
 
 fn sentence(summary: &Summary) -> String {

@@ -4,6 +4,7 @@
 //! its files appear together, under their final names, once all of them are
 //! whole. A scene that fails is reported and counted; the others go on.
 
+mod estimate;
 mod outputs;
 mod slots;
 
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Fault, Result};
-use crate::sensor;
+use crate::sensor::{self, Ahead};
 use crate::sink::Format;
 use crate::staging::{OutputFolder, StagedFolder};
 use crate::synth::SLOT_S;
@@ -22,6 +23,7 @@ use crate::voice::{Ready, Voice};
 
 use self::outputs::Outputs;
 
+pub use self::estimate::{Estimate, estimate};
 pub use self::slots::Slots;
 
 /// What to convert, how, and where to.
@@ -170,6 +172,11 @@ fn convert(
     let introduction = (!said.is_empty()).then(|| said.join(" "));
     tell(Event::Started { scene, frames: source.frames.map(slots), introduction });
 
+    // The next chips are decoded while these sound.
+    let sensor = match source.scene {
+        Some(_) => Box::new(Ahead::start(sensor)?),
+        None => sensor,
+    };
     let mut slots = Slots::new(sensor);
     while let Some(frame) = slots.advance()? {
         if stop.load(Ordering::Relaxed) {
