@@ -1,13 +1,16 @@
 //! The command line: one file per verb, each with its arguments and what it
 //! says. The work itself is done in the library.
 
+mod collect;
 mod console;
 mod convert;
 mod demo;
 mod evaluate;
+mod hearing;
 mod inspect;
 mod listen;
 mod live;
+mod plan;
 #[cfg(feature = "gdal")]
 pub mod probe;
 pub mod report;
@@ -21,12 +24,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use wysiwyh::ears::Ears;
 use wysiwyh::profile::Polarity;
-use wysiwyh::sensor::{Object, Options, RawFormat};
+use wysiwyh::sensor::{Flip, Object, Options, RawFormat, Turn};
 use wysiwyh::sink::guard::{DEFAULT_VOLUME_DB, VOLUMES_DB};
 use wysiwyh::spectrum::Preset;
-use wysiwyh::voice::{Span, Voice};
+use wysiwyh::voice::{Listener, Span, Voice};
 use wysiwyh::{Error, Result};
+
+use report::Report;
 
 /// What you see is what you hear: heat, infrared and satellite bands as
 /// sound, and the sound as pictures again.
@@ -55,8 +61,11 @@ pub enum Verb {
     Train(train::Arguments),
     Live(live::Arguments),
     Convert(convert::Arguments),
+    Plan(plan::Arguments),
+    Collect(collect::Arguments),
     Listen(listen::Arguments),
     Evaluate(evaluate::Arguments),
+    Hearing(hearing::Arguments),
     View(view::Arguments),
     Demo(demo::Arguments),
     #[cfg(feature = "gdal")]
@@ -82,6 +91,23 @@ pub struct VoiceArguments {
     /// Which end of the span is loud [default: the profile's choice]
     #[arg(long, value_parser = polarity())]
     polarity: Option<Polarity>,
+    /// How many values the code has, a power of two: more tell more of the
+    /// picture, fewer are easier to tell apart [default: 64 in the preset
+    /// `listen`, 256 in `data`, or as many as the model has]
+    #[arg(long, value_name = "K")]
+    values: Option<usize>,
+    /// Lowest frequency of the sound in hertz, 20 to 20000 [default: the
+    /// profile's]
+    #[arg(long, value_name = "HZ", value_parser = audible_hz)]
+    low: Option<f64>,
+    /// Highest frequency, likewise
+    #[arg(long, value_name = "HZ", value_parser = audible_hz)]
+    high: Option<f64>,
+    /// Fit the sound to your ears: settings that `wysiwyh hearing` wrote
+    /// [default: yours, where there are any, for live and demo with the preset
+    /// `listen`; `none` leaves them out]
+    #[arg(long, value_name = "FILE|none")]
+    hearing: Option<PathBuf>,
     /// Seed of the sound's phases and of the simulated camera; the same seed
     /// gives the same sound
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -90,9 +116,43 @@ pub struct VoiceArguments {
 
 impl VoiceArguments {
     /// The voice, for sound of this `preset` of sources read so.
-    fn voice(self, preset: Preset, reading: Options) -> Voice {
-        let Self { model, sensor, span, polarity, seed } = self;
-        Voice { model, sensor, preset, span, polarity, seed, reading }
+    fn voice(self, preset: Preset, reading: Options) -> Result<Voice> {
+        let Self { model, sensor, values, span, polarity, low, high, hearing, seed } = self;
+        let file = hearing.filter(|path| path.as_os_str() != NO_HEARING);
+        let ears = file.map(|path| Ears::load(&path)).transpose()?;
+        let listener = Listener { low_hz: low, high_hz: high, ears };
+        Ok(Voice { model, sensor, preset, values, span, polarity, listener, seed, reading })
+    }
+
+    /// The same where somebody listens: fitted to the user's ears.
+    fn heard(self, preset: Preset, reading: Options, report: &Report) -> Result<Voice> {
+        let asked = self.hearing.is_some() || preset == Preset::Data;
+        let mut voice = self.voice(preset, reading)?;
+        if !asked {
+            voice.listener.ears = own_ears(report)?;
+        }
+        Ok(voice)
+    }
+}
+
+/// The user's hearing settings, if there are any, and says so.
+fn own_ears(report: &Report) -> Result<Option<Ears>> {
+    let ears = Ears::of_user()?;
+    if let Some(Ears { band_hz: [low_hz, high_hz], .. }) = ears {
+        report.note(format_args!(
+            "The sound is fitted to your ears, {low_hz} to {high_hz} Hz at most."
+        ));
+    }
+    Ok(ears)
+}
+
+/// In place of a file of hearing settings.
+const NO_HEARING: &str = "none";
+
+fn audible_hz(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(hz) if (20.0..=20_000.0).contains(&hz) => Ok(hz),
+        _ => Err("a frequency is a number of hertz from 20 to 20000".to_owned()),
     }
 }
 
@@ -110,6 +170,13 @@ pub struct ReadingArguments {
     /// Temperature in degC of what the object mirrors, likewise
     #[arg(long, value_name = "DEGC", allow_hyphen_values = true, value_parser = celsius)]
     reflected: Option<f64>,
+    /// Turn pictures clockwise, of a camera that hangs on its side
+    #[arg(long, value_name = "DEGREES", value_parser = quarters())]
+    rotate: Option<u8>,
+    /// Then let left and right (`horizontal`) or top and bottom (`vertical`)
+    /// change places, of a camera that looks into a mirror
+    #[arg(long, value_name = "WAY", value_parser = flip())]
+    flip: Option<Flip>,
     /// The source is raw pixels, from a file, a named pipe or `-`, standard
     /// input: gray8, gray16le, gray16be, y10, y12, y14, mono10p, mono12p,
     /// mono10packed, mono12packed or f32le; columns x rows, and pictures a
@@ -132,11 +199,17 @@ impl ReadingArguments {
             distance_m: self.distance,
             reflected_c: self.reflected,
         };
+        let turn = Turn { quarters: self.rotate.unwrap_or_default(), flip: self.flip };
+        Ok(Options { object, turn, raw, ..Self::silent() })
+    }
+
+    /// How to open a source of which the user says nothing.
+    fn silent() -> Options {
         let tell: fn(&str) = |text| {
             // Nobody reads it where standard error is closed.
             let _ = writeln!(std::io::stderr().lock(), "{text}");
         };
-        Ok(Options { object, raw, stop: Some(&STOP), tell: Some(tell), ..Options::default() })
+        Options { stop: Some(&STOP), tell: Some(tell), ..Options::default() }
     }
 }
 
@@ -159,6 +232,22 @@ fn celsius(text: &str) -> std::result::Result<f64, String> {
         Ok(value) if (-273.0..=5000.0).contains(&value) => Ok(value),
         _ => Err("a temperature is a number of degC from -273 to 5000".to_owned()),
     }
+}
+
+/// Quarter turns.
+fn quarters() -> impl TypedValueParser<Value = u8> {
+    PossibleValuesParser::new(["90", "180", "270"]).map(|degrees| match degrees.as_str() {
+        "90" => 1,
+        "180" => 2,
+        _ => 3,
+    })
+}
+
+fn flip() -> impl TypedValueParser<Value = Flip> {
+    PossibleValuesParser::new(["horizontal", "vertical"]).map(|way| match way.as_str() {
+        "vertical" => Flip::Vertical,
+        _ => Flip::Horizontal,
+    })
 }
 
 fn polarity() -> impl TypedValueParser<Value = Polarity> {

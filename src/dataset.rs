@@ -66,47 +66,14 @@ impl Dataset {
     /// If a source cannot be read, sources differ in bands, or there are
     /// fewer than three groups.
     pub fn read(paths: &[String], profile: &Profile, seed: u64, reading: &Options) -> Result<Self> {
-        let (mut frames, mut windows) = (Vec::new(), Vec::new());
-        let mut grid = None;
-        let mut random = Random::named(seed, "windows");
+        let mut gathered = Gathered::new(profile, seed);
         for source in expand(paths)? {
             let group = group(&source, profile);
             for frame in sample(&source, profile, reading)? {
-                let [rows, columns] = *grid.get_or_insert_with(|| grid_of(&frame, profile));
-                if profile.source == Kind::Frames {
-                    windows.extend((0..WINDOWS).map(|_| {
-                        (group.clone(), window(&frame, &mut random).letterbox(rows, columns))
-                    }));
-                }
-                frames.push((group.clone(), frame.letterbox(rows, columns)));
+                gathered.add(&group, &frame);
             }
         }
-        let Some((_, first)) = frames.first() else {
-            return Err(Error::usage("DATA", "no frame with a reading in it"));
-        };
-        let bands = first.bands.to_vec();
-        if let Some((group, odd)) = frames.iter().find(|(_, f)| f.bands.len() != bands.len()) {
-            let what = format!("{} bands, the first source has {}", odd.bands.len(), bands.len());
-            return Err(Error::new(Fault::Input, group, what));
-        }
-        let parts = split(frames.iter().map(|(group, _)| group), seed)?;
-        let mut dataset = Self {
-            grid: grid.unwrap_or([GRID; 2]),
-            bands,
-            range: Vec::new(),
-            frames,
-            windows,
-            from_above: profile.from_above,
-            parts,
-        };
-        dataset.range = match profile.range {
-            Some(range) => vec![range; dataset.bands.len()],
-            None => {
-                let training: Vec<&Frame> = dataset.frames(Part::Train).map(|(_, f)| f).collect();
-                percentiles(training.iter().copied(), dataset.bands.len())
-            }
-        };
-        Ok(dataset)
+        gathered.dataset()
     }
 
     /// The groups of `part`, sorted.
@@ -157,16 +124,98 @@ impl Dataset {
     }
 }
 
-/// The frames at `paths` of groups that `model` was not trained on, on its
-/// grid, and the number of groups that were skipped; `reading` is that of
-/// [`Dataset::read`].
+/// Frames that are gathered one after another, to become a [`Dataset`].
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    profile: Profile,
+    seed: u64,
+    random: Random,
+    grid: Option<[usize; 2]>,
+    frames: Vec<(String, Frame)>,
+    windows: Vec<(String, Frame)>,
+}
+
+impl Gathered {
+    /// Nothing yet, of the sensor of `profile`; windows and split are drawn
+    /// with `seed`.
+    pub(crate) fn new(profile: &Profile, seed: u64) -> Self {
+        Self {
+            profile: profile.clone(),
+            seed,
+            random: Random::named(seed, "windows"),
+            grid: None,
+            frames: Vec::new(),
+            windows: Vec::new(),
+        }
+    }
+
+    /// Adds `frame` to `group`; it is kept on the grid alone.
+    pub(crate) fn add(&mut self, group: &str, frame: &Frame) {
+        let grid = self.grid.get_or_insert_with(|| grid_of(frame, &self.profile));
+        let [rows, columns] = *grid;
+        if self.profile.source == Kind::Frames {
+            let random = &mut self.random;
+            let windows = (0..WINDOWS).map(|_| window(frame, random).letterbox(rows, columns));
+            self.windows.extend(windows.map(|window| (group.to_owned(), window)));
+        }
+        self.frames.push((group.to_owned(), frame.letterbox(rows, columns)));
+    }
+
+    /// What was gathered, split.
+    ///
+    /// # Errors
+    ///
+    /// If frames differ in bands, or there are fewer than three groups.
+    pub(crate) fn dataset(self) -> Result<Dataset> {
+        let Some((_, first)) = self.frames.first() else {
+            return Err(Error::usage("DATA", "no frame with a reading in it"));
+        };
+        let bands = first.bands.to_vec();
+        if let Some((group, odd)) = self.frames.iter().find(|(_, f)| f.bands.len() != bands.len()) {
+            let what = format!("{} bands, the first source has {}", odd.bands.len(), bands.len());
+            return Err(Error::new(Fault::Input, group, what));
+        }
+        let parts = split(self.frames.iter().map(|(group, _)| group), self.seed)?;
+        let mut dataset = Dataset {
+            grid: self.grid.unwrap_or([GRID; 2]),
+            bands,
+            range: Vec::new(),
+            frames: self.frames,
+            windows: self.windows,
+            from_above: self.profile.from_above,
+            parts,
+        };
+        dataset.range = match self.profile.range {
+            Some(range) => vec![range; dataset.bands.len()],
+            None => {
+                let training: Vec<&Frame> = dataset.frames(Part::Train).map(|(_, f)| f).collect();
+                percentiles(training.iter().copied(), dataset.bands.len())
+            }
+        };
+        Ok(dataset)
+    }
+}
+
+/// Frames of groups that a model was not trained on.
+#[derive(Clone, Debug)]
+pub struct Unseen {
+    /// The frames, on the model's grid.
+    pub frames: Vec<Frame>,
+    /// The group of each frame.
+    pub groups: Vec<String>,
+    /// How many groups were skipped: the model was trained on them.
+    pub skipped: usize,
+}
+
+/// The frames at `paths` of groups that `model` was not trained on; `reading`
+/// is that of [`Dataset::read`].
 ///
 /// # Errors
 ///
 /// If a source cannot be read, is not of the model's kind, or none is left.
-pub fn unseen(paths: &[String], model: &Model, reading: &Options) -> Result<(Vec<Frame>, usize)> {
+pub fn unseen(paths: &[String], model: &Model, reading: &Options) -> Result<Unseen> {
     let [rows, columns] = model.grid();
-    let (mut frames, mut skipped) = (Vec::new(), BTreeSet::new());
+    let (mut frames, mut groups, mut skipped) = (Vec::new(), Vec::new(), BTreeSet::new());
     for source in expand(paths)? {
         let group = group(&source, model.profile());
         if model.record().trained_groups.contains(&group) {
@@ -176,13 +225,14 @@ pub fn unseen(paths: &[String], model: &Model, reading: &Options) -> Result<(Vec
         for frame in sample(&source, model.profile(), reading)? {
             model.accepts(&frame.bands)?;
             frames.push(frame.letterbox(rows, columns));
+            groups.push(group.clone());
         }
     }
     if frames.is_empty() {
         let what = format!("no group left to report on, {} were trained on", skipped.len());
         return Err(Error::usage("DATA", what).hint("give flights, places or clips of their own"));
     }
-    Ok((frames, skipped.len()))
+    Ok(Unseen { frames, groups, skipped: skipped.len() })
 }
 
 /// The group of a source: see [`Profile::group`]; what is no file is its own.

@@ -19,7 +19,7 @@ use crate::sonifier::Sonifier;
 use crate::spectrum::Preset;
 use crate::staging::StagedFolder;
 use crate::synth::SLOT_S;
-use crate::voice::{Ready, Voice};
+use crate::voice::{Listener, Ready, Voice};
 
 /// Length of the demo.
 pub const SECONDS: f64 = 20.0;
@@ -33,6 +33,8 @@ pub struct Settings {
     pub folder: PathBuf,
     /// Seeds the scene and the sound.
     pub seed: u64,
+    /// Who listens.
+    pub listener: Listener,
     /// Volume of the speaker in dB; `None`: nothing is played.
     pub volume_db: Option<f32>,
 }
@@ -64,8 +66,10 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
         model: None,
         sensor: Some("simulated-lwir".into()),
         preset: Preset::Listen,
+        values: None,
         span: None,
         polarity: None,
+        listener: settings.listener.clone(),
         seed: settings.seed,
         reading: Options::default(),
     };

@@ -22,6 +22,13 @@ pub enum Unit {
     Counts,
 }
 
+impl Unit {
+    /// Whether values are temperatures.
+    pub fn is_temperature(self) -> bool {
+        matches!(self, Unit::Celsius | Unit::Kelvin)
+    }
+}
+
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -20,6 +20,8 @@ pub mod dataset;
 pub mod model;
 pub mod train;
 
+pub mod ears;
+pub mod original;
 pub mod receiver;
 pub mod sonifier;
 pub mod spectrum;
@@ -31,8 +33,10 @@ pub mod recorder;
 pub mod session;
 pub mod sink;
 mod staging;
+pub mod table;
 pub mod voice;
 
+pub mod catalogue;
 pub mod convert;
 pub mod demo;
 pub mod evaluate;
@@ -40,6 +44,7 @@ pub mod inspect;
 pub mod listen;
 pub mod live;
 pub mod map;
+pub mod plan;
 
 pub mod random;
 

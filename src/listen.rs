@@ -5,6 +5,8 @@
 //! once somebody says which model and which preset made it: its frames are
 //! found by their sound.
 
+mod live;
+
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,8 +20,9 @@ use crate::inspect::Statistics;
 use crate::map::Mosaic;
 use crate::model::Model;
 use crate::npy::FrameArray;
+use crate::original::Original;
 use crate::picture;
-use crate::profile::Profile;
+use crate::profile::{Profile, user_shelf};
 use crate::receiver::Receiver;
 use crate::receiver::align::{Aligned, align};
 use crate::sensor::{Scene, Source};
@@ -28,6 +31,8 @@ use crate::sonifier::Sonifier;
 use crate::staging::StagedFolder;
 use crate::synth::{SAMPLE_RATE, SLOT_S};
 use crate::voice::Voice;
+
+pub use live::{Microphone, Settings, Summary, run as run_live};
 
 /// Pictures are written as PNG for the first so many frames; `frames.npy`
 /// holds all of them.
@@ -42,8 +47,12 @@ const LARGEST_GRID: usize = 64;
 pub struct Heard {
     /// Everything the sound file said about itself.
     pub header: Header,
-    /// The bands of the model.
+    /// The bands of the pictures.
     pub bands: Vec<Band>,
+    /// Per band, the physical values that mean 0 and 1.
+    pub range: Vec<[f64; 2]>,
+    /// Whether the bands are others than those that were sent.
+    pub estimated: bool,
     /// Number of frames.
     pub frames: usize,
     /// How many of them were silent, and so hold no picture.
@@ -62,16 +71,20 @@ pub struct Heard {
 /// frames, `summary.txt`, and `mosaic.tif` where the sound tells a scene that
 /// lies on a map.
 ///
-/// What the sound does not say about itself is taken from `voice`.
+/// What the sound does not say about itself is taken from `voice`. Where there
+/// are `wavelengths_um`, the pictures are of bands there, whether they were
+/// sent or not: see [`Model::at`].
 ///
 /// # Errors
 ///
 /// If the sound is not one of ours or is silent throughout, its model cannot be
-/// found, or the folder cannot be written; or if `stop` becomes true.
+/// found or knows nothing of such a wavelength, or the folder cannot be
+/// written; or if `stop` becomes true.
 pub fn run(
     audio: &Path,
     folder: &Path,
     voice: &Voice,
+    wavelengths_um: &[f32],
     stop: &AtomicBool,
     tell: &mut dyn FnMut(usize, usize),
 ) -> Result<Heard> {
@@ -82,14 +95,26 @@ pub fn run(
     let Sound { samples, mut header, model, sureness } = open(audio, voice)?;
     let frames = check(audio, &samples, &header, &model)?;
     header.positions = places(audio, &header, frames)?;
-    let mut sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?
-        .with_range(header.range.clone())
-        .with_polarity(header.polarity);
+    let speaking = |model: Model, range: &[[f64; 2]]| -> Result<Sonifier> {
+        Ok(Sonifier::new(model, header.mapping.clone(), header.seed)?
+            .with_range(range.to_vec())
+            .with_polarity(header.polarity))
+    };
+    let painter = match wavelengths_um {
+        [] => None,
+        _ => {
+            let model = model.at(wavelengths_um, &header.range)?;
+            let range = model.range().to_vec();
+            Some(speaking(model, &range)?)
+        }
+    };
+    let mut sonifier = speaking(model, &header.range)?;
     if sureness.is_some() {
         sonifier.equalise(&samples, frames);
     }
+    let original = header.original.then(|| Original::new(header.mapping.values, header.seed));
     let staging = StagedFolder::open(folder)?;
-    let mut decoder = Decoder { audio, sonifier, header, frames, sureness };
+    let mut decoder = Decoder { audio, sonifier, painter, original, header, frames, sureness };
     let written = decoder.write(&samples, &staging, stop, tell);
     let (heard, names) = written.map_err(|e| staging.named(e))?;
     Ok(Heard { files: staging.publish(&names)?, ..heard })
@@ -119,6 +144,11 @@ fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
         Err(error) => return Err(error),
     };
     let (mut header, model) = match said {
+        Some(header) if header.original => {
+            let what = "a copy of the original's sound, which only decodes from its own file";
+            return Err(Error::new(Fault::Unsupported, audio.display(), what)
+                .hint("give the file that convert --original wrote"));
+        }
         Some(header) => {
             let model = find_model(audio, &header, voice.model.as_deref())?;
             let model = seen(audio, &header, model)?;
@@ -176,7 +206,7 @@ fn find_model(audio: &Path, header: &Header, given: Option<&Path>) -> Result<Mod
         other = Some(format!("; {} is {}", path.display(), short(model.hash())));
     }
     let beside = audio.parent().map(Path::to_owned);
-    for folder in [beside, user_models()].into_iter().flatten() {
+    for folder in [beside, user_models(), user_shelf()].into_iter().flatten() {
         if let Some(model) = find_in(&folder, &header.model_hash) {
             return Ok(model);
         }
@@ -255,7 +285,10 @@ fn check(audio: &Path, samples: &[f32], header: &Header, model: &Model) -> Resul
         );
         return wrong(what);
     }
-    let slots = Receiver::slots(samples.len());
+    let slots = match header.original {
+        true => Original::slots(samples.len()),
+        false => Receiver::slots(samples.len()),
+    };
     let frames = header.frames.unwrap_or(slots);
     if frames == 0 || frames > slots {
         return wrong(format!("it tells {frames} frames, but its sound lasts for {slots}"));
@@ -280,6 +313,10 @@ fn places(audio: &Path, header: &Header, frames: usize) -> Result<Vec<[u32; 2]>>
 struct Decoder<'a> {
     audio: &'a Path,
     sonifier: Sonifier,
+    /// Hears the code in its place where the sound is the original's.
+    original: Option<Original>,
+    /// Makes pictures of other bands than those that were sent.
+    painter: Option<Sonifier>,
     header: Header,
     frames: usize,
     sureness: Option<f64>,
@@ -294,8 +331,9 @@ impl Decoder<'_> {
         stop: &AtomicBool,
         tell: &mut dyn FnMut(usize, usize),
     ) -> Result<(Heard, Vec<String>)> {
-        let bands = self.sonifier.model().bands().to_vec();
-        let [rows, columns] = self.sonifier.model().grid();
+        let painter = self.painter.as_ref().unwrap_or(&self.sonifier);
+        let (bands, range) = (painter.model().bands().to_vec(), painter.range().to_vec());
+        let [rows, columns] = painter.model().grid();
         let mut names = vec!["frames.npy".to_owned()];
         let mut array = FrameArray::create(staging.place(&names[0]), [bands.len(), rows, columns])?;
         let mut statistics = vec![Statistics::default(); bands.len()];
@@ -321,7 +359,7 @@ impl Decoder<'_> {
             if slot < PREVIEWS {
                 names.push(format!("frame-{slot:05}.png"));
                 let path = staging.place(&names[slot + 1]);
-                let preview = picture::preview(frame.view(), &self.header.range, &bands);
+                let preview = picture::preview(frame.view(), &range, &bands);
                 picture::save_png(&preview, &path)?;
             }
             if let Some(mosaic) = &mut mosaic {
@@ -341,6 +379,8 @@ impl Decoder<'_> {
         let heard = Heard {
             header: self.header.clone(),
             bands,
+            range,
+            estimated: self.painter.is_some(),
             frames: self.frames,
             silent,
             sureness: self.sureness,
@@ -357,8 +397,12 @@ impl Decoder<'_> {
     /// where the sent one had its bars or lay outside its scene; `None` where
     /// the sound is silent, as while a camera is away.
     fn decode(&mut self, samples: &[f32], slot: usize) -> Result<Option<Array3<f32>>> {
-        let Some(code) = self.sonifier.hear(samples, slot) else { return Ok(None) };
-        let mut frame = self.sonifier.reconstruct(&code)?;
+        let code = match &mut self.original {
+            Some(original) => original.hear(samples, slot),
+            None => self.sonifier.hear(samples, slot),
+        };
+        let Some(code) = code else { return Ok(None) };
+        let mut frame = self.painter.as_ref().unwrap_or(&self.sonifier).reconstruct(&code)?;
         let (rows, columns) = (frame.shape()[1], frame.shape()[2]);
         let mut area = self.header.area;
         if let (Some(scene), Some(&[row, column])) =
@@ -393,6 +437,9 @@ impl fmt::Display for Heard {
             frames as f64 * SLOT_S
         )?;
         writeln!(f, "model {} ({})", header.model, short(&header.model_hash))?;
+        if header.original {
+            writeln!(f, "the original's sound, made for comparison")?;
+        }
         if let Some(start) = &header.start_time {
             writeln!(f, "started {start}")?;
         }
@@ -401,11 +448,14 @@ impl fmt::Display for Heard {
             writeln!(f, "scene of {rows} x {columns} pixels in chips of {chip} x {chip}")?;
         }
         for ((band, statistics), [low, high]) in
-            self.bands.iter().zip(&self.statistics).zip(&header.range)
+            self.bands.iter().zip(&self.statistics).zip(&self.range)
         {
             let Statistics { min, mean, max, .. } = statistics;
             let (name, unit) = (&band.name, band.unit);
             writeln!(f, "{name}: {min:.3} .. {max:.3} {unit}, mean {mean:.3}; span {low}..{high}")?;
+        }
+        if self.estimated {
+            writeln!(f, "these bands were asked for, and are estimated from those that were sent")?;
         }
         if let Some(sureness) = self.sureness {
             writeln!(f, "frames found by their sound, sure to {:.0} %", 100.0 * sureness)?;

@@ -16,12 +16,18 @@
 //! seconds), its last picture fades, and slots go by in silence; when it is
 //! back, its pictures fade in.
 //!
+//! On the way to the speaker alone an alarm on a temperature may be played
+//! over the sound. What the pictures show may become a model for their sensor,
+//! on a thread that gives way to all others.
+//!
 //! Whoever listens may ask for something by a [`Command`]. It is done by the
 //! slot clock at the start of a slot, and answered in a sentence.
 
+mod alarm;
 mod capture;
 mod command;
 mod glance;
+mod learn;
 mod outputs;
 
 use std::path::PathBuf;
@@ -32,7 +38,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::frame::Frame;
-use crate::profile::Polarity;
+use crate::profile::{Polarity, Profile};
+use crate::recorder::Target;
 use crate::sensor::Source;
 use crate::sensor::camera::Losses;
 use crate::sink::Speaker;
@@ -41,11 +48,14 @@ use crate::synth::SLOT_S;
 use crate::voice::{Ready, Voice};
 
 use self::capture::{Newest, Taken, capture};
-use self::glance::glance;
+use self::glance::Glance;
+use self::learn::Learner;
 use self::outputs::{Outputs, percentiles};
 
+pub use self::alarm::Limit;
+pub use self::capture::Sent;
 pub use self::command::{Command, HELP, Keys};
-pub(crate) use self::outputs::open_speaker;
+pub use self::outputs::open_speaker;
 
 /// By how much one command changes the volume, in dB.
 const VOLUME_STEP_DB: f32 = 3.0;
@@ -74,8 +84,15 @@ pub struct Settings {
     pub volume_db: Option<f32>,
     /// A WAV or FLAC file that grows with the sound.
     pub sound: Option<PathBuf>,
-    /// A session that grows with it.
-    pub rrd: Option<PathBuf>,
+    /// Where the session goes that grows with it.
+    pub session: Target,
+    /// What is heard of pictures that come faster than the slots.
+    pub sent: Sent,
+    /// A temperature at which to give the alarm.
+    pub alarm: Option<Limit>,
+    /// For so many slots pictures are gathered, from which a model for this
+    /// sensor is then computed.
+    pub learn: Option<u64>,
     /// Ends after so many slots; `None`: with the source.
     pub slots: Option<u64>,
 }
@@ -131,13 +148,20 @@ pub fn run(
 ) -> Result<Summary> {
     let Ready { sensor, mut sonifier } = settings.voice.ready(&settings.source, None)?;
     let source = sensor.source().clone();
+    let profile = sonifier.model().profile();
+    if settings.voice.model.is_none()
+        && let Some(own) = Profile::own_model(&profile.name).filter(|path| path.is_file())
+    {
+        say(&format!("Your own model for {} speaks: {}.", profile.name, own.display()));
+    }
+    let mut learner = settings.learn.map(|slots| Learner::new(profile, slots)).transpose()?;
     let mut outputs = Outputs::open(settings, &source, &sonifier, say)?;
     if let Some(sentence) = sonifier.introduction() {
         say(&sentence);
     }
-    say(&expectation(&source, &sonifier));
+    say(&expectation(&source, &sonifier, settings.sent));
 
-    let newest = Arc::new(Newest::default());
+    let newest = Arc::new(Newest::new(settings.sent));
     let thread = {
         let newest = newest.clone();
         std::thread::spawn(move || capture(sensor, &newest))
@@ -148,6 +172,7 @@ pub fn run(
         newest: &newest,
         sonifier: &mut sonifier,
         outputs: &mut outputs,
+        learner: &mut learner,
     }
     .play(&source, stop, say);
     newest.close();
@@ -157,6 +182,9 @@ pub fn run(
         let _ = thread.join();
     }
     let finished = outputs.finish(&mut sonifier);
+    if let Some(learner) = learner {
+        learner.finish(say);
+    }
     played?;
     let Summary { slots, repeated, silent, speaker, pictures_dropped, .. } = finished?;
     let state = newest.lock();
@@ -165,7 +193,7 @@ pub fn run(
 }
 
 /// One sentence on what will be heard.
-fn expectation(source: &Source, sonifier: &Sonifier) -> String {
+fn expectation(source: &Source, sonifier: &Sonifier, sent: Sent) -> String {
     let mapping = sonifier.layout().mapping();
     let (loud, unit) = (sonifier.polarity(), sonifier.model().bands().first().map(|b| b.unit));
     let loud = match loud {
@@ -176,9 +204,17 @@ fn expectation(source: &Source, sonifier: &Sonifier) -> String {
         (&[[low, high]], Some(unit)) => format!(" between {low} and {high} {unit}"),
         _ => String::new(),
     };
+    // To a tenth, as rates are no whole numbers.
+    let pictures =
+        source.period_s.map_or(1.0, |period_s| (10.0 * SLOT_S / period_s).round() / 10.0);
+    let pace = match sent {
+        _ if pictures <= 1.0 => String::new(),
+        Sent::Newest => format!(" One picture in {pictures} is heard, the newest."),
+        Sent::Mean => format!(" Each is the mean of about {pictures} pictures."),
+    };
     format!(
         "You will hear {}: ten sound frames a second from {} to {} Hz, the louder the more of \
-         the picture is {loud}{range}. Ctrl-C ends it.",
+         the picture is {loud}{range}.{pace} Ctrl-C ends it.",
         source.description, mapping.low_hz, mapping.high_hz
     )
 }
@@ -190,6 +226,7 @@ struct Player<'a> {
     newest: &'a Newest,
     sonifier: &'a mut Sonifier,
     outputs: &'a mut Outputs,
+    learner: &'a mut Option<Learner>,
 }
 
 impl Player<'_> {
@@ -232,15 +269,39 @@ impl Player<'_> {
                 Taken::Failure(error) => return Err(error),
             }
             let Some((frame, arrived)) = &current else { continue };
+            let seen = self.attend(frame, fresh, say);
             if absence.is_some() {
                 self.outputs.rest(self.sonifier)?;
             } else {
                 let sound = self.sonifier.sonify(frame)?;
-                self.outputs.write(self.sonifier, frame, sound, fresh.then_some(*arrived))?;
+                let left_out = self.newest.lock().dropped;
+                let arrived = fresh.then_some(*arrived);
+                self.outputs.write(
+                    self.sonifier,
+                    frame,
+                    sound,
+                    arrived,
+                    seen.as_ref(),
+                    left_out,
+                )?;
             }
             clock.slots += 1;
         }
         Ok(())
+    }
+
+    /// Lets everybody look at the picture of this slot, which may be a `fresh`
+    /// one, and tells what they say.
+    fn attend(&mut self, frame: &Frame, fresh: bool, say: &mut dyn FnMut(&str)) -> Option<Glance> {
+        let seen = (fresh && self.outputs.look()).then(|| Glance::at(frame));
+        self.outputs.watch(seen.as_ref(), say);
+        self.outputs.check_viewers(say);
+        let learner = self.learner.as_mut();
+        let learned = learner.and_then(|learner| learner.see(fresh.then_some(frame)));
+        for sentence in self.outputs.growth.take().into_iter().chain(learned) {
+            say(&sentence);
+        }
+        seen
     }
 
     /// Does what a listener asks for, and answers. `seen` is the picture that
@@ -264,9 +325,9 @@ impl Player<'_> {
             Command::Where => match seen {
                 None => say("There is no picture yet."),
                 Some(frame) if away => {
-                    say(&format!("The camera is away. Its last picture: {}", glance(frame)));
+                    say(&format!("The camera is away. Its last picture: {}", Glance::at(frame)));
                 }
-                Some(frame) => say(&glance(frame)),
+                Some(frame) => say(&Glance::at(frame).to_string()),
             },
             Command::Help => HELP.iter().for_each(|line| say(line)),
             // The slot clock ends by it.

@@ -33,8 +33,11 @@ fn run(verb: Verb, report: &Report) -> Result<ExitCode> {
         Verb::Train(arguments) => arguments.run(report),
         Verb::Live(arguments) => arguments.run(report),
         Verb::Convert(arguments) => arguments.run(report),
+        Verb::Plan(arguments) => arguments.run(report),
+        Verb::Collect(arguments) => arguments.run(report),
         Verb::Listen(arguments) => arguments.run(report),
         Verb::Evaluate(arguments) => arguments.run(report),
+        Verb::Hearing(arguments) => arguments.run(report),
         Verb::View(arguments) => arguments.run(report),
         Verb::Demo(arguments) => arguments.run(report),
     }

@@ -7,7 +7,6 @@
 use std::path::Path;
 
 use ndarray::{ArrayView4, Axis};
-use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::frame::Band;
@@ -17,50 +16,78 @@ use crate::sensor::Scene;
 #[cfg_attr(not(feature = "gdal"), path = "map/absent.rs")]
 mod earth;
 
-pub use earth::Mosaic;
+pub use earth::{Geopackage, Mosaic};
 
 /// Corners of an area in order: (longitude, latitude) in degrees.
 type Ring = Vec<(f64, f64)>;
 
-/// The outline of every chip as GeoJSON text (RFC 7946): a feature collection
-/// in longitude and latitude on WGS 84, one feature per chip, in the order
-/// given.
-///
-/// `positions` are row and column of each chip's upper left pixel in `scene`,
-/// `times_s` begin and end of its sound in seconds. The properties of a
-/// feature are `frame` (its number, from 0), `start_s`, `end_s`, `row` and
-/// `column`. Only the part of a chip that lies in the scene counts. Corners
-/// are rounded to 1e-7 degrees, about a centimetre. A chip across the
-/// antimeridian is cut in two there.
+/// An area on the Earth: one outline, or two where it crosses the
+/// antimeridian, in longitude and latitude in degrees on WGS 84.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Footprint(Vec<Ring>);
+
+impl Footprint {
+    /// The area with these corners, (longitude, latitude) in order round it.
+    /// Corners that span more than half the globe, which no scene does
+    /// otherwise, lie on both sides of the antimeridian.
+    pub fn new(corners: &[(f64, f64)]) -> Self {
+        Self(halves(corners).into_iter().map(closed).collect())
+    }
+
+    /// Its geometry as ISO well-known binary, little-endian: a polygon, or a
+    /// multipolygon of two.
+    pub fn wkb(&self) -> Vec<u8> {
+        let polygon = |ring: &Ring| {
+            let points = ring.iter().flat_map(|&(x, y)| [x, y]).flat_map(f64::to_le_bytes);
+            let counts = [1, ring.len() as u32].into_iter().flat_map(u32::to_le_bytes);
+            wkb_head(POLYGON).chain(counts).chain(points).collect::<Vec<u8>>()
+        };
+        match &self.0[..] {
+            [ring] => polygon(ring),
+            rings => {
+                let count = (rings.len() as u32).to_le_bytes();
+                let polygons = rings.iter().flat_map(polygon);
+                wkb_head(MULTIPOLYGON).chain(count).chain(polygons).collect()
+            }
+        }
+    }
+
+    /// The name of its geometry's type.
+    pub fn kind(&self) -> &'static str {
+        if self.0.len() == 1 { "Polygon" } else { "MultiPolygon" }
+    }
+
+    /// West, south, east and north of all its corners. Across the
+    /// antimeridian that is from -180 to 180, so that who compares numbers
+    /// misses nothing.
+    pub fn bounds(&self) -> [f64; 4] {
+        let nowhere = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
+        self.0.iter().flatten().fold(nowhere, |[west, south, east, north], &(x, y)| {
+            [west.min(x), south.min(y), east.max(x), north.max(y)]
+        })
+    }
+}
+
+/// Types of geometries in well-known binary (OGC 06-103r4, table 7).
+const POLYGON: u32 = 3;
+/// See [`POLYGON`].
+const MULTIPOLYGON: u32 = 6;
+
+/// Byte order and type of a geometry.
+fn wkb_head(kind: u32) -> impl Iterator<Item = u8> {
+    std::iter::once(1).chain(kind.to_le_bytes())
+}
+
+/// The footprint of every chip. `positions` are row and column of each chip's
+/// upper left pixel in `scene`; only the part of a chip that lies in the scene
+/// counts.
 ///
 /// # Errors
 ///
-/// If there are not as many times as positions, if the scene has no
-/// geo-reference, or its coordinates cannot be transformed.
-pub fn footprints(scene: &Scene, positions: &[[u32; 2]], times_s: &[[f64; 2]]) -> Result<String> {
-    if positions.len() != times_s.len() {
-        let what = format!("{} for {} chips", times_s.len(), positions.len());
-        return Err(Error::usage("times of the footprints", what));
-    }
-    let features: Vec<Value> = corners(scene, positions)?
-        .chunks_exact(4)
-        .zip(positions.iter().zip(times_s))
-        .enumerate()
-        .map(|(frame, (corners, ([row, column], [start_s, end_s])))| {
-            json!({
-                "type": "Feature",
-                "properties": {
-                    "frame": frame,
-                    "start_s": start_s,
-                    "end_s": end_s,
-                    "row": row,
-                    "column": column,
-                },
-                "geometry": geometry(corners),
-            })
-        })
-        .collect();
-    Ok(json!({ "type": "FeatureCollection", "features": features }).to_string())
+/// If the scene has no geo-reference, or its coordinates cannot be
+/// transformed.
+pub fn footprints(scene: &Scene, positions: &[[u32; 2]]) -> Result<Vec<Footprint>> {
+    Ok(corners(scene, positions)?.chunks_exact(4).map(Footprint::new).collect())
 }
 
 /// Writes a scene as a GeoTIFF of 32-bit floats, one band per band, with the
@@ -112,22 +139,8 @@ fn corners(scene: &Scene, positions: &[[u32; 2]]) -> Result<Ring> {
     earth::longitudes_latitudes(&georeference.crs_wkt, points)
 }
 
-/// The GeoJSON geometry of an area with these `corners`: a polygon, or two
-/// where it crosses the antimeridian.
-fn geometry(corners: &[(f64, f64)]) -> Value {
-    let degrees = |angle: f64| (angle * 1e7).round() / 1e7;
-    let rings: Vec<[Vec<[f64; 2]>; 1]> = halves(corners)
-        .into_iter()
-        .map(|ring| [closed(ring).iter().map(|&(x, y)| [degrees(x), degrees(y)]).collect()])
-        .collect();
-    match &rings[..] {
-        [ring] => json!({ "type": "Polygon", "coordinates": ring }),
-        rings => json!({ "type": "MultiPolygon", "coordinates": rings }),
-    }
-}
-
-/// `ring` running counter-clockwise, as RFC 7946 asks of outer rings, and
-/// ending where it begins.
+/// `ring` running counter-clockwise, as GeoParquet can promise of outer
+/// rings, and ending where it begins.
 fn closed(mut ring: Ring) -> Ring {
     let next = ring.iter().cycle().skip(1);
     let twice_area: f64 = ring.iter().zip(next).map(|(a, b)| a.0 * b.1 - b.0 * a.1).sum();
@@ -184,12 +197,16 @@ mod tests {
     #[test]
     fn a_chip_across_the_antimeridian_is_cut_in_two() {
         let corners = [(179.0, 1.0), (179.0, 0.0), (-177.0, 0.0), (-177.0, 1.0)];
-        let geometry = geometry(&corners);
-        let expected = json!({ "type": "MultiPolygon", "coordinates": [
-            [[[179.0, 1.0], [179.0, 0.0], [180.0, 0.0], [180.0, 1.0], [179.0, 1.0]]],
-            [[[-180.0, 0.0], [-177.0, 0.0], [-177.0, 1.0], [-180.0, 1.0], [-180.0, 0.0]]],
-        ] });
-        assert_eq!(geometry, expected);
+        let footprint = Footprint::new(&corners);
+        let halves: [Ring; 2] = [
+            vec![(179.0, 1.0), (179.0, 0.0), (180.0, 0.0), (180.0, 1.0), (179.0, 1.0)],
+            vec![(-180.0, 0.0), (-177.0, 0.0), (-177.0, 1.0), (-180.0, 1.0), (-180.0, 0.0)],
+        ];
+        assert_eq!(footprint.0, halves);
+        assert_eq!(footprint.bounds(), [-180.0, 0.0, 180.0, 1.0]);
+        let wkb = footprint.wkb();
+        assert_eq!(wkb[..14], [1, 6, 0, 0, 0, 2, 0, 0, 0, 1, 3, 0, 0, 0]);
+        assert_eq!(wkb.len(), 9 + 2 * (13 + 5 * 16));
     }
 
     #[test]
@@ -202,9 +219,7 @@ mod tests {
             factor: 1,
             georeference: None,
         };
-        let error = footprints(&scene, &[[0, 0]], &[]).unwrap_err();
-        assert_eq!(error.to_string(), "times of the footprints: 0 for 1 chips");
-        let error = footprints(&scene, &[[0, 0]], &[[0.0, 0.1]]).unwrap_err();
+        let error = footprints(&scene, &[[0, 0]]).unwrap_err();
         assert_eq!(error.to_string(), "scene: has no geo-reference, so its place is unknown");
     }
 }

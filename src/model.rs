@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::autoencoder::linear::Linear;
-use crate::autoencoder::transfer::{Mixing, Sight};
+use crate::autoencoder::transfer::{Mixing, Sight, neighbours};
 use crate::autoencoder::{Autoencoder, Network, Part};
 use crate::error::{Error, Fault, Result};
 use crate::evaluate::{Comparison, Scores};
@@ -148,6 +148,20 @@ impl Model {
                 .hint("train one: `wysiwyh train DATA... --sensor NAME -o MODEL`")
         })?;
         Self::from_bytes(bytes, profile)
+    }
+
+    /// The model that speaks for the profile called `profile`: the user's own,
+    /// else the one that ships, if there is either.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn of_sensor(profile: &str) -> Result<Option<Self>> {
+        match Profile::own_model(profile).filter(|path| path.is_file()) {
+            Some(path) => Self::load(&path).map(Some),
+            None if Profile::shipped_model(profile).is_some() => Self::shipped(profile).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Reads a model file's `bytes`; `origin` names it in errors.
@@ -300,6 +314,63 @@ impl Model {
             profile,
             ..self.clone()
         })
+    }
+
+    /// The decoder of this model's codes into bands of other wavelengths, given
+    /// in um: what they most probably showed, by what the model knows of how
+    /// its bands go together. `range` holds the physical values, per band,
+    /// that meant 0 and 1 when the codes were made. It has no use but to decode.
+    ///
+    /// # Errors
+    ///
+    /// If a wavelength lies beyond the bands that the model was trained on.
+    pub fn at(&self, wavelengths_um: &[f32], range: &[[f64; 2]]) -> Result<Self> {
+        // What was trained, without a view.
+        let own = Self::from_bytes(&self.file, &self.name)?;
+        let own_range = if self.view.is_some() { own.range.clone() } else { range.to_vec() };
+        let old = Sight { bands: &own.bands, range: &own_range };
+        let (mut bands, mut ranges) = (Vec::new(), Vec::new());
+        for &wavelength_um in wavelengths_um {
+            let mut band = Band::new(format!("{wavelength_um} um"), own.bands[0].unit);
+            band.wavelength_um = Some(wavelength_um);
+            let neighbours = neighbours(&own.bands, &band);
+            let Some(&(first, _)) = neighbours.first() else {
+                return Err(own.beyond(wavelength_um));
+            };
+            band.unit = own.bands[first].unit;
+            let end = |end: usize| {
+                neighbours.iter().map(|&(i, w)| f64::from(w) * own_range[i][end]).sum()
+            };
+            ranges.push([end(0), end(1)]);
+            bands.push(band);
+        }
+        let new = Sight { bands: &bands, range: &ranges };
+        let linear = own.autoencoder.linear();
+        let wanted = Mixing::between(linear, old, new);
+        let linear = match &self.view {
+            None => linear.reading(None, &wanted)?,
+            Some(view) => {
+                let seen = Sight { bands: &view.bands, range: &view.range };
+                let sent = Mixing::between(linear, old, seen);
+                linear.reading(Some((&sent, self.autoencoder.linear())), &wanted)?
+            }
+        };
+        let spread = self.autoencoder.spread;
+        let autoencoder = Autoencoder::new(linear, spread, self.autoencoder.device());
+        Ok(Self { autoencoder, bands, range: ranges, ..self.clone() })
+    }
+
+    /// The error of a wavelength about which the model knows nothing.
+    fn beyond(&self, wavelength_um: f32) -> Error {
+        let known = self.bands.iter().filter_map(|band| band.wavelength_um);
+        let (low, high) =
+            known.fold((f32::MAX, 0f32), |(low, high), um| (low.min(um), high.max(um)));
+        let what = if high > 0.0 {
+            format!("{wavelength_um} um, the bands of {} lie at {low} to {high} um", self.name)
+        } else {
+            format!("the bands of {} have no wavelengths", self.name)
+        };
+        Error::usage("--wavelengths", what).hint("ask for one between them, in um")
     }
 
     /// The sensor through which it sees, where that is not its own.

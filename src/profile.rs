@@ -324,6 +324,12 @@ impl Profile {
         SHELF.iter().find(|entry| entry.0 == name).and_then(|entry| entry.2)
     }
 
+    /// Where the user's own model for the profile called `name` lies, if there
+    /// is one.
+    pub fn own_model(name: &str) -> Option<PathBuf> {
+        user_shelf().map(|shelf| shelf.join(format!("{name}.safetensors")))
+    }
+
     /// The listed bands, if the profile lists them.
     pub fn listed_bands(&self) -> Option<&[Band]> {
         match &self.bands {
@@ -349,12 +355,17 @@ impl Profile {
     }
 }
 
-/// Where the user's own profiles lie.
-fn user_shelf() -> Option<PathBuf> {
+/// Where the user's own profiles lie, and models that were learned.
+pub(crate) fn user_shelf() -> Option<PathBuf> {
+    user_configuration().map(|folder| folder.join("sensors"))
+}
+
+/// Where the user's settings lie: `$XDG_CONFIG_HOME/wysiwyh`.
+pub(crate) fn user_configuration() -> Option<PathBuf> {
     let configuration = std::env::var_os("XDG_CONFIG_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
-    Some(configuration.join("wysiwyh/sensors"))
+    Some(configuration.join("wysiwyh"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The whole middle, without I/O: frame to sound, and sound to frame.
 
-use ndarray::{Array3, s};
+use ndarray::{Array3, ArrayView2, ArrayView3};
 
 use crate::autoencoder::{self, estimate::Estimator};
 use crate::error::{Error, Result};
@@ -194,6 +194,7 @@ impl Sonifier {
             profile: self.model.profile().name.clone(),
             view: self.model.view().cloned(),
             mapping: self.layout.mapping().clone(),
+            original: false,
             polarity: self.polarity,
             range: self.range.clone(),
             seed: self.seed,
@@ -331,14 +332,25 @@ impl Sonifier {
             let what = format!("{} values, the mapping has {groups}", code.len());
             return Err(Error::usage("code", what));
         }
-        let repeat = self.model.values() / groups;
-        let code: Vec<f32> =
-            code.iter().flat_map(|&value| std::iter::repeat_n(self.polar(value), repeat)).collect();
-        let mut picture = self.model.autoencoder().decode(&code, groups)?;
+        let mut picture = self.model.autoencoder().decode(&self.whole(code), groups)?;
         for (mut band, &[low, high]) in picture.outer_iter_mut().zip(&self.range) {
             band.mapv_inplace(|v| (low + f64::from(v) * (high - low)) as f32);
         }
         Ok(picture)
+    }
+
+    /// The components of unit variance that a code still holds, `[value]`, as
+    /// many as the model has; zero beyond those that were sent.
+    pub fn components(&self, code: &[f32]) -> Vec<f32> {
+        let groups = self.layout.mapping().values;
+        self.model.autoencoder().components_of_code(&self.whole(code), groups)
+    }
+
+    /// A code that was sent as the model has it: each value for its whole
+    /// group, without the polarity.
+    fn whole(&self, code: &[f32]) -> Vec<f32> {
+        let repeat = self.model.values() / self.layout.mapping().values;
+        code.iter().flat_map(|&value| std::iter::repeat_n(self.polar(value), repeat)).collect()
     }
 
     /// The code of a frame on the model's grid.
@@ -362,17 +374,24 @@ impl Sonifier {
         }
     }
 
-    /// See [`Sound::band_energy`].
-    fn band_energy(&self, sent: &Frame) -> f64 {
-        let (mut energy, mut weights) = (0.0, 0.0);
-        for (index, (band, &[low, high])) in sent.bands.iter().zip(&self.range).enumerate() {
-            let readings = sent.data.slice(s![index, .., ..]);
+    /// The mean of each band of `sent`, `[band, row, column]` in physical
+    /// units, where the range of the band is 0..1; none without readings.
+    pub fn band_means(&self, sent: ArrayView3<f32>) -> Vec<Option<f64>> {
+        let mean = |(readings, &[low, high]): (ArrayView2<f32>, &[f64; 2])| {
             let (sum, count) = readings
                 .iter()
                 .filter(|v| v.is_finite())
                 .fold((0.0f64, 0usize), |(sum, count), &v| (sum + f64::from(v), count + 1));
-            if count > 0 {
-                let mean = (sum / count as f64 - low) / (high - low);
+            (count > 0).then(|| (sum / count as f64 - low) / (high - low))
+        };
+        sent.outer_iter().zip(&self.range).map(mean).collect()
+    }
+
+    /// See [`Sound::band_energy`].
+    fn band_energy(&self, sent: &Frame) -> f64 {
+        let (mut energy, mut weights) = (0.0, 0.0);
+        for (band, mean) in sent.bands.iter().zip(self.band_means(sent.data.view())) {
+            if let Some(mean) = mean {
                 let weight = f64::from(band.weight());
                 energy +=
                     weight * if self.polarity == Polarity::ColdLoud { 1.0 - mean } else { mean };

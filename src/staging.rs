@@ -2,9 +2,10 @@
 //!
 //! A file is written under a hidden name beside its final place and renamed
 //! once it is complete; files that belong together wait in a hidden folder
-//! and are moved together. What is dropped before that leaves nothing behind.
+//! and are moved together. What is dropped before that leaves nothing behind;
+//! what a killed process leaves, the next one that writes there clears away.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -73,12 +74,17 @@ impl StagedFile {
     }
 }
 
+/// The file in a hidden folder that its owner holds locked.
+const LOCK: &str = ".lock";
+
 /// A folder of outputs, and the hidden one inside it where they are prepared.
 #[derive(Debug)]
 pub(crate) struct StagedFolder {
     // Goes first, so that the folder around it can be empty.
     hidden: TempDir,
     folder: OutputFolder,
+    /// Locked for as long as this process lives.
+    _lock: File,
 }
 
 impl StagedFolder {
@@ -89,12 +95,21 @@ impl StagedFolder {
     ///
     /// If it cannot be written.
     pub fn open(folder: &Path) -> Result<Self> {
-        let folder = OutputFolder::open(folder)?;
-        let hidden = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .tempdir_in(&folder.path)
-            .map_err(|e| unwritable(&folder.path, e.kind()))?;
-        Ok(Self { hidden, folder })
+        let mut folder = OutputFolder::open(folder)?;
+        loop {
+            let hidden = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&folder.path);
+            let owned = hidden.and_then(|hidden| Ok((own(hidden.path())?, hidden)));
+            match owned {
+                Ok((Some(lock), hidden)) => return Ok(Self { hidden, folder, _lock: lock }),
+                // Another process cleared it away before it was ours, or
+                // removed the folder around it, which it had made.
+                Ok((None, _)) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    folder.made |= OutputFolder::make(&folder.path)?;
+                }
+                Err(error) => return Err(unwritable(&folder.path, error.kind())),
+            }
+        }
     }
 
     /// Where the file called `name` is to be written.
@@ -107,14 +122,18 @@ impl StagedFolder {
         error.moved(self.hidden.path(), &self.folder.path)
     }
 
-    /// Moves the files called `names` to their places, the first one last, so
-    /// that where it is, everything is.
+    /// Moves the files called `names` to their places, the first one last, and
+    /// after what had its name is gone: where it is, everything is, and is of
+    /// one making.
     ///
     /// # Errors
     ///
     /// If one cannot be moved; those that were moved before are deleted.
     pub fn publish(self, names: &[String]) -> Result<Vec<PathBuf>> {
         let files: Vec<PathBuf> = names.iter().map(|name| self.folder.path.join(name)).collect();
+        if let Some(first) = files.first().filter(|first| first.is_file()) {
+            fs::remove_file(first).map_err(|e| Error::output(first, e))?;
+        }
         for (moved, (name, file)) in names.iter().zip(&files).rev().enumerate() {
             if let Err(error) = fs::rename(self.place(name), file) {
                 for whole in files.iter().rev().take(moved) {
@@ -141,10 +160,48 @@ impl OutputFolder {
     ///
     /// If it cannot be made.
     pub fn open(path: &Path) -> Result<Self> {
-        let made = !path.is_dir();
-        fs::create_dir_all(path).map_err(|e| unwritable(path, e.kind()))?;
+        let made = Self::make(path)?;
         Ok(Self { path: path.to_owned(), made })
     }
+
+    /// Makes the folder, unless it is there; whether it was not.
+    fn make(path: &Path) -> Result<bool> {
+        let made = !path.is_dir();
+        fs::create_dir_all(path).map_err(|e| unwritable(path, e.kind()))?;
+        Ok(made)
+    }
+
+    /// Clears away the hidden folders of processes that are gone. Those of
+    /// others that are at work here stay, as do all where the file system
+    /// knows no locks.
+    pub fn clear(&self) {
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if !entry.file_name().to_string_lossy().starts_with(PREFIX) || !path.is_dir() {
+                continue;
+            }
+            // Whatever fails here is left for the next run.
+            let _ = match File::options().write(true).open(path.join(LOCK)) {
+                Ok(lock) if lock.try_lock().is_ok() => fs::remove_dir_all(&path),
+                Ok(_) => Ok(()),
+                // Nothing is in it yet, or nothing any more.
+                Err(_) => fs::remove_dir(&path),
+            };
+        }
+    }
+}
+
+/// Marks the hidden folder at `path` as this process's own; none if another
+/// one is clearing it away.
+fn own(path: &Path) -> std::io::Result<Option<File>> {
+    let name = path.join(LOCK);
+    let lock = File::create_new(&name)?;
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        // Without locks nobody clears away anything.
+        Ok(()) | Err(TryLockError::Error(_)) => {}
+    }
+    Ok(name.exists().then_some(lock))
 }
 
 impl Drop for OutputFolder {
@@ -190,6 +247,25 @@ mod tests {
         fs::remove_dir_all(folder.path().join("a.wav")).unwrap();
         assert_eq!(staged().publish(&names).unwrap().len(), 2);
         assert_eq!(names_in(folder.path()).len(), 2);
+    }
+
+    #[test]
+    fn what_killed_processes_left_is_cleared_away_and_what_others_do_is_not() {
+        let parent = tempfile::tempdir().unwrap();
+        let working = StagedFolder::open(parent.path()).unwrap();
+        fs::write(working.place("a.wav"), "half").unwrap();
+        for (name, files) in [("killed", &[LOCK, "b.wav"][..]), ("new", &[])] {
+            let folder = parent.path().join(format!("{PREFIX}{name}"));
+            fs::create_dir(&folder).unwrap();
+            files.iter().for_each(|file| fs::write(folder.join(file), "").unwrap());
+        }
+        fs::create_dir(parent.path().join(".other")).unwrap();
+        OutputFolder::open(parent.path()).unwrap().clear();
+        let mut left = names_in(parent.path());
+        left.sort();
+        let own = working.hidden.path().file_name().unwrap().to_string_lossy().into_owned();
+        assert_eq!(left, [".other".to_owned(), own]);
+        assert!(working.place("a.wav").exists());
     }
 
     #[test]

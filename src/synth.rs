@@ -19,7 +19,7 @@ use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner};
 
 use crate::random::Random;
-use crate::spectrum::{Layout, Mapping, Preset, Spectrum};
+use crate::spectrum::{BIN_HZ, Layout, Mapping, Preset, Spectrum, hearing};
 
 /// Samples in a second, always.
 pub const SAMPLE_RATE: usize = 48_000;
@@ -33,6 +33,9 @@ pub const CYCLE: usize = 3840;
 /// Samples over which one frame gives way to the next: 10 ms, half of them on
 /// each side of the slot's boundary.
 pub const JOIN: usize = 480;
+
+/// Width of a glide, see [`phasors`], in ERBs.
+const GLIDE_ERBS: f64 = 1.0;
 
 /// Turns one spectrum after another into one sound.
 ///
@@ -138,18 +141,33 @@ fn rise(sample: usize, count: usize) -> f32 {
 
 /// The phase of every bin, as half of a unit phasor.
 ///
-/// Of 32 random draws we take the one with the lowest peak on the loudest
-/// sounds there are. Their crest factor then is about 9 dB instead of 10 to
-/// 12.5, so that they do not clip; single codes vary too much for any phases
-/// to suit them all. Schroeder's phases would be lower by 3 dB, but they sweep
-/// over the axis 12.5 times a second and double the modulation that a single
-/// auditory filter hears.
+/// Every [`GLIDE_ERBS`] of the axis are a glide that takes the whole period: of
+/// the tones that one auditory filter hears, each has a moment of its own,
+/// and they beat less than with random phases. A still picture is two thirds
+/// as rough, and fluctuates a little less; see ARCHITECTURE.md. One glide over
+/// the whole axis (Schroeder's phases) would pass every filter as a click,
+/// 12.5 times a second.
+///
+/// When each glide begins, and at what phase, is random. Of 32 draws we take
+/// the one with the lowest peak on the loudest sounds there are. Their crest
+/// factor then is about 9 dB instead of 10 to 12.5, so that they do not clip;
+/// single codes vary too much for any phases to suit them all.
 fn phasors(seed: u64, inverse: &dyn ComplexToReal<f32>) -> Vec<Complex32> {
     const DRAWS: usize = 32;
     let mut random = Random::named(seed, "phases");
     let mut draw = || -> Vec<Complex32> {
-        let inner = (1..Spectrum::BINS - 1)
-            .map(|_| Complex32::from_polar(0.5, (TAU * random.uniform()) as f32));
+        let offset = random.uniform();
+        let (mut glide, mut delay, mut phase) = (usize::MAX, 0.0, 0.0);
+        let inner = (1..Spectrum::BINS - 1).map(|bin| {
+            let place = hearing::erb_rate(bin as f64 * BIN_HZ) / GLIDE_ERBS + offset;
+            if place as usize != glide {
+                glide = place as usize;
+                (delay, phase) = (random.uniform(), TAU * random.uniform());
+            }
+            // From one bin to the next, a delay of one period is one turn.
+            phase -= TAU * (place + delay).fract();
+            Complex32::from_polar(0.5, phase as f32)
+        });
         // Neither 0 Hz nor the Nyquist frequency has a phase.
         let silent = std::iter::once(Complex32::default());
         silent.clone().chain(inner).chain(silent).collect()

@@ -4,7 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataset::{self, GRID};
+use crate::ears::Ears;
 use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};
 use crate::model::{Model, View};
@@ -14,7 +17,7 @@ use crate::sonifier::Sonifier;
 use crate::spectrum::{Mapping, Preset};
 
 /// Difference between the kelvin and the degree Celsius (BIPM, SI brochure).
-const CELSIUS_ZERO_K: f64 = 273.15;
+pub(crate) const CELSIUS_ZERO_K: f64 = 273.15;
 
 /// What a span is learned from: so many pictures of a camera or a pipe, as
 /// somebody is waiting for the sound, and so many of what is recorded.
@@ -38,15 +41,41 @@ pub struct Voice {
     pub sensor: Option<String>,
     /// What the sound is made for.
     pub preset: Preset,
+    /// Number of values in a code, in place of the preset's or, where it has
+    /// fewer, the model's.
+    pub values: Option<usize>,
     /// Physical values that mean 0 and 1, in place of the model's range.
     pub span: Option<Span>,
     /// Which end is loud, in place of the profile's choice.
     pub polarity: Option<Polarity>,
+    /// Who listens.
+    pub listener: Listener,
     /// Seeds the phases and the simulated camera.
     pub seed: u64,
     /// How sources are read; what is to do with chips, seed and length follows
     /// from the rest.
     pub reading: Options,
+}
+
+/// What suits the listener, in place of the profile's frequencies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Listener {
+    /// The lowest frequency in hertz.
+    pub low_hz: Option<f64>,
+    /// The highest one.
+    pub high_hz: Option<f64>,
+    /// What the listener's ears hear; the frequencies above come before it.
+    pub ears: Option<Ears>,
+}
+
+impl Listener {
+    fn fit(&self, mapping: &mut Mapping) {
+        if let Some(ears) = &self.ears {
+            ears.fit(mapping);
+        }
+        mapping.low_hz = self.low_hz.unwrap_or(mapping.low_hz);
+        mapping.high_hz = self.high_hz.unwrap_or(mapping.high_hz);
+    }
 }
 
 /// A source, and per band the values that mean 0 and 1.
@@ -63,8 +92,8 @@ pub struct Ready {
 
 impl Voice {
     /// Opens `source` and finds who speaks for it: the given model; the
-    /// shipped model of the given sensor, or of the profile that recognises
-    /// the source; or, where none ships for it, a general model seen through
+    /// user's own or else the shipped model of the given sensor, or of the
+    /// profile that recognises the source; or, where none ships for it, a general model seen through
     /// that sensor. `frames` stops the source early.
     ///
     /// Scenes are opened in chips of the model's grid, everything else whole.
@@ -85,8 +114,8 @@ impl Voice {
                 };
                 (profile, Some(model))
             }
-            (Some(name), None) => with_shipped(Profile::find(name)?)?,
-            (None, None) => with_shipped(recognise(source, &self.options())?)?,
+            (Some(name), None) => with_model(Profile::find(name)?)?,
+            (None, None) => with_model(recognise(source, &self.options())?)?,
         };
         let side = model.as_ref().map_or(GRID, |model| model.grid()[0]);
         let chip = (profile.source == Kind::Scene).then_some(side);
@@ -126,7 +155,13 @@ impl Voice {
     pub fn alone(&self) -> Result<Sonifier> {
         let model = match (&self.model, &self.sensor) {
             (Some(path), _) => Model::load(path)?,
-            (None, Some(name)) => Model::shipped(&Profile::find(name)?.name)?,
+            (None, Some(name)) => {
+                let profile = Profile::find(name)?;
+                match Model::of_sensor(&profile.name)? {
+                    Some(model) => model,
+                    None => Model::shipped(&profile.name)?,
+                }
+            }
             (None, None) => return Err(Error::usage("--model", "no model is chosen")),
         };
         let range = match &self.span {
@@ -163,7 +198,8 @@ impl Voice {
     /// A sonifier for `model` with this voice's mapping and polarity.
     fn sonifier(&self, model: Model, range: Vec<[f64; 2]>) -> Result<Sonifier> {
         let mut mapping = Mapping::preset(self.preset, model.profile().frequencies_hz);
-        mapping.values = mapping.values.min(model.values());
+        mapping.values = self.values.unwrap_or(mapping.values.min(model.values()));
+        self.listener.fit(&mut mapping);
         let mut sonifier = Sonifier::new(model, mapping, self.seed)?.with_range(range);
         if let Some(polarity) = self.polarity {
             sonifier = sonifier.with_polarity(polarity);
@@ -195,10 +231,9 @@ fn first_range(source: &str, sensor: Box<dyn Sensor>) -> Result<Ranged> {
     Ok((Box::new(peeked), range))
 }
 
-/// `profile` with the model that ships for it, if one does.
-fn with_shipped(profile: Profile) -> Result<(Profile, Option<Model>)> {
-    let ships = Profile::shipped_model(&profile.name).is_some();
-    let model = ships.then(|| Model::shipped(&profile.name)).transpose()?;
+/// `profile` with the model that speaks for it, if one does.
+fn with_model(profile: Profile) -> Result<(Profile, Option<Model>)> {
+    let model = Model::of_sensor(&profile.name)?;
     Ok((profile, model))
 }
 
@@ -301,7 +336,8 @@ fn marks(matching: &Match) -> usize {
 }
 
 /// Which physical values shall mean 0 and 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Span {
     /// `auto`: the first and the last percentile of the first pictures, per
     /// band, and somewhat more where pictures have a clock. They hold for the
@@ -344,6 +380,31 @@ impl FromStr for Span {
             return Err(format!("the span starts at {low} and ends at {high}"));
         }
         Ok(Self::Fixed(Interval { low, high, unit }))
+    }
+}
+
+impl From<Span> for String {
+    /// What [`Span::from_str`] reads.
+    fn from(span: Span) -> Self {
+        match span {
+            Span::Auto => "auto".to_owned(),
+            Span::Fixed(Interval { low, high, unit }) => {
+                let sign = match unit {
+                    Some(Unit::Celsius) => "C",
+                    Some(Unit::Kelvin) => "K",
+                    _ => "",
+                };
+                format!("{low}{sign}..{high}{sign}")
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        text.parse()
     }
 }
 
@@ -404,6 +465,9 @@ mod tests {
         assert_eq!(span("20 degC .. 40 °C"), celsius);
         assert_eq!("auto".parse(), Ok(Span::Auto));
         assert_eq!(span("-5..0.5"), Interval { low: -5.0, high: 0.5, unit: None });
+        for text in ["20C..40C", "290K..310.5K", "-5..0.5", "auto"] {
+            assert_eq!(String::from(text.parse::<Span>().unwrap()), text);
+        }
         for wrong in ["", "20", "40..20", "20C..40K", "a..b", "nan..1", "0..inf", "1..1"] {
             assert!(wrong.parse::<Span>().is_err(), "{wrong:?}");
         }

@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+#[path = "it/archive.rs"]
+mod archive;
 #[path = "it/cli.rs"]
 mod cli;
 #[path = "it/cptv.rs"]
@@ -15,6 +17,8 @@ mod flir;
 #[cfg(feature = "gige")]
 #[path = "it/gige.rs"]
 mod gige;
+#[path = "it/hearing.rs"]
+mod hearing;
 #[path = "it/inspect.rs"]
 mod inspect;
 #[path = "it/keys.rs"]
@@ -27,6 +31,8 @@ mod mutation;
 #[cfg(any(feature = "gige", all(target_os = "linux", feature = "uvc")))]
 #[path = "fake/network.rs"]
 mod network;
+#[path = "it/original.rs"]
+mod original;
 #[cfg(feature = "gdal")]
 #[path = "it/product.rs"]
 mod product;
@@ -52,6 +58,9 @@ mod sensor;
 mod sound;
 #[path = "it/speaker.rs"]
 mod speaker;
+#[cfg(feature = "gdal")]
+#[path = "it/stac.rs"]
+mod stac;
 
 /// So that a test can forbid allocation where sound is made.
 #[global_allocator]
@@ -74,3 +83,5 @@ mod trip;
 #[cfg(all(target_os = "linux", feature = "uvc"))]
 #[path = "it/uvc.rs"]
 mod uvc;
+#[path = "it/watch.rs"]
+mod watch;

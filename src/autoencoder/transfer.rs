@@ -7,6 +7,8 @@
 //! path is solved from those moments as if it had been trained: band energy
 //! first, as that sensor's own bands make it, then principal components.
 
+use std::collections::BTreeMap;
+
 use ndarray::{Array1, Array2, Axis};
 
 use super::linear::{Linear, Moments, SPECTRAL_COMPONENTS, by_variance, eigen, energy};
@@ -87,8 +89,8 @@ impl Mixing {
 
 /// The bands of `old` between which `band` lies by wavelength, with weights
 /// that sum to 1; none where it lies beyond them or its wavelength is unknown.
-fn neighbours(old: &[Band], band: &Band) -> Vec<(usize, f32)> {
-    let Some(at) = band.wavelength_um else { return vec![] };
+pub fn neighbours(old: &[Band], band: &Band) -> Vec<(usize, f32)> {
+    let Some(at) = band.wavelength_um.filter(|um| um.is_finite()) else { return vec![] };
     let mut known: Vec<(usize, f32)> =
         old.iter().enumerate().filter_map(|(i, b)| Some((i, b.wavelength_um?))).collect();
     known.sort_by(|a, b| a.1.total_cmp(&b.1));
@@ -174,6 +176,65 @@ impl Linear {
         };
         Moments::known(frame, seen).solve(self.values(), 0.0)
     }
+
+    /// The path that reads other bands than those that were sent out of codes:
+    /// the most probable pictures (in the sense of least squares) of bands
+    /// that follow from this path's own by `wanted`. The codes are of this
+    /// path, or of `sent`: what it is [`Linear::through`] that mixing. It
+    /// decodes only.
+    ///
+    /// # Errors
+    ///
+    /// If the bands have no spectral components.
+    pub fn reading(&self, sent: Option<(&Mixing, &Self)>, wanted: &Mixing) -> Result<Self> {
+        let path = sent.map_or(self, |(_, path)| path);
+        let (grid, pixels) = (path.grid, path.grid[0] * path.grid[1]);
+        // What one unit of each component says of each coefficient here.
+        let known = match sent {
+            None => self.synthesis.clone(),
+            Some((mixing, path)) => self.regression(mixing, path)?,
+        };
+        let sight = Transfer::new(self, wanted, grid)?;
+        let sources = sight.sources(self, grid);
+        let mut synthesis = Array2::zeros((sources.len(), path.values()));
+        for (mut row, (_, from)) in synthesis.outer_iter_mut().zip(&sources) {
+            for &(i, weight) in from {
+                row.scaled_add(weight, &known.row(i));
+            }
+        }
+        let centre = |from: &[(usize, f32)]| from.iter().map(|&(i, w)| w * self.centre[i]).sum();
+        let selected: Vec<u32> = sources.iter().map(|&(index, _)| index as u32).collect();
+        let weights = vec![1.0; wanted.weights.nrows()];
+        Ok(Self {
+            grid,
+            band_mean: wanted.weights.dot(&self.band_mean) + &wanted.offset,
+            energy: energy(&selected, &sight.spectral, &weights, pixels),
+            spectral: sight.spectral,
+            centre: sources.iter().map(|(_, from)| centre(from)).collect(),
+            variance: (&synthesis * &path.deviation).mapv(|v: f32| v * v).sum_axis(Axis(1)),
+            selected,
+            synthesis,
+            deviation: path.deviation.clone(),
+        })
+    }
+
+    /// What one unit of each component of `path`, this path through `mixing`,
+    /// says of each coefficient of this one, `[coefficient, component]`.
+    fn regression(&self, mixing: &Mixing, path: &Self) -> Result<Array2<f32>> {
+        let sight = Transfer::new(self, mixing, path.grid)?;
+        let pixels = path.grid[0] * path.grid[1];
+        let sources: BTreeMap<usize, Vec<(usize, f32)>> =
+            sight.sources(self, path.grid).into_iter().collect();
+        let mut weights = Array2::<f32>::zeros((self.selected.len(), path.values()));
+        for (&index, analysis) in path.selected.iter().zip(path.analysis().outer_iter()) {
+            let follows = !sight.alone(index as usize / pixels);
+            let from = sources.get(&(index as usize)).filter(|_| follows);
+            for &(i, weight) in from.into_iter().flatten() {
+                weights.row_mut(i).scaled_add(weight, &analysis);
+            }
+        }
+        Ok(self.covariance().dot(&weights) / path.deviation.mapv(|d| d * d))
+    }
 }
 
 /// The spectral components of the new sensor, and how they follow from those
@@ -239,7 +300,7 @@ impl Transfer {
         [rows, columns]: [usize; 2],
     ) -> Vec<(usize, Vec<(usize, f32)>)> {
         let [old_rows, old_columns] = old.grid;
-        let mut by_frequency = std::collections::BTreeMap::<usize, Vec<(usize, usize)>>::new();
+        let mut by_frequency = BTreeMap::<usize, Vec<(usize, usize)>>::new();
         for (position, &index) in old.selected.iter().enumerate() {
             let (component, frequency) = (
                 index as usize / (old_rows * old_columns),
@@ -370,6 +431,47 @@ mod tests {
         let spread = flat.map(|p| f64::from(p.mean().unwrap())).sum::<f64>() / 20.0;
         unseen.iter_mut().for_each(|p| p.mapv_inplace(|v| v + 0.1));
         assert!(error(&seen, &unseen) < 0.3 * spread, "{} {spread}", error(&seen, &unseen));
+    }
+
+    #[test]
+    fn a_band_that_was_not_sent_is_read_from_those_that_were() {
+        let linear = trained(&scenes(1, 200));
+        let (all, range) = (bands(3), [[0.0, 1.0]; 3]);
+        let sight = |bands| Sight { bands, range: &range[..1] };
+        let own = Sight { bands: &all, range: &range };
+        let sent = Mixing::between(&linear, own, sight(&all[..1]));
+        let path = linear.through(&sent, &[1.0], linear.grid).unwrap();
+        let wanted = Mixing::between(&linear, own, sight(&all[2..]));
+        let reading = linear.reading(Some((&sent, &path)), &wanted).unwrap();
+        let read_from = |path: &Linear, reading: Linear, pictures: &[Array3<f32>]| {
+            let device = Device::flex();
+            let encoder = Autoencoder::new(path.clone(), 1.0, &device);
+            let components = encoder.components(encoder.tensor(pictures).unwrap());
+            let back = Autoencoder::new(reading, 1.0, &device).pictures(components);
+            read(back).unwrap()
+        };
+        let unseen = scenes(2, 50);
+        let (first, third) = (keep(&unseen, &[0]), keep(&unseen, &[2]));
+        let truth: Vec<f32> = third.iter().flatten().copied().collect();
+        let off = |back: &[f32]| -> f32 {
+            back.iter().zip(&truth).map(|(a, b)| (a - b).powi(2)).sum::<f32>() / truth.len() as f32
+        };
+        let error_read = off(&read_from(&path, reading, &first));
+        // What a regression of pixels on pixels reaches, fitted to these very
+        // pictures.
+        let given: Vec<f32> = first.iter().flatten().copied().collect();
+        let mean = |v: &[f32]| v.iter().sum::<f32>() / v.len() as f32;
+        let (x, y) = (mean(&given), mean(&truth));
+        let along: f32 = given.iter().zip(&truth).map(|(a, b)| (a - x) * (b - y)).sum();
+        let slope = along / given.iter().map(|a| (a - x).powi(2)).sum::<f32>();
+        let line: Vec<f32> = given.iter().map(|a| y + slope * (a - x)).collect();
+        assert!(error_read < 1.1 * off(&line), "{error_read} against {}", off(&line));
+        // Of what was sent, it reads what the path itself decodes.
+        let own =
+            linear.reading(None, &Mixing { weights: Array2::eye(3), offset: Array1::zeros(3) });
+        let again = read_from(&linear, own.unwrap(), &unseen);
+        let direct = read_from(&linear, linear.clone(), &unseen);
+        assert!(again.iter().zip(&direct).all(|(a, b)| (a - b).abs() < 1e-4));
     }
 
     #[test]

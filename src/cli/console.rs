@@ -21,41 +21,59 @@ static SETTINGS: Mutex<Option<String>> = Mutex::new(None);
 /// Commands as they come in, until this is dropped, which gives the terminal
 /// its settings back.
 #[derive(Debug)]
-pub struct Console {
-    pub commands: Receiver<Command>,
+pub struct Console<T> {
+    pub commands: Receiver<T>,
 }
 
-impl Console {
-    /// Listens, unless standard input is the `source` or this process is in
+impl Console<Command> {
+    /// Listens for commands while `source` plays; see [`Console::of`].
+    pub fn open(source: &str, report: Report) -> Self {
+        let mut keys = Keys::default();
+        let line = |line: &str| match line {
+            // The key that mutes, and Enter.
+            " " => Ok(Command::Mute),
+            line => line.parse(),
+        };
+        let hint = "Keys: space mutes, s tells how it goes, h lists all.";
+        Self::of(source, report, hint, move |byte| keys.press(byte), line)
+    }
+}
+
+impl<T: Send + 'static> Console<T> {
+    /// Listens for what keys, byte by byte, and lines mean, unless standard input is the `source` or this process is in
     /// the background of its terminal, where reading would suspend it.
     ///
     /// The end of standard input ends nothing else. Its reader may wait for
     /// ever, and then ends with the process.
-    pub fn open(source: &str, report: Report) -> Self {
+    pub fn of(
+        source: &str,
+        report: Report,
+        hint: &str,
+        press: impl FnMut(u8) -> Option<T> + Send + 'static,
+        line: fn(&str) -> Result<T, String>,
+    ) -> Self {
         let (sender, commands) = channel();
         let pictures = [STDIN, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].contains(&source);
         if !pictures && io::stdin().is_terminal() {
             if is_in_foreground() {
                 let single = take_single_keys();
                 report.note(match single {
-                    true => "Keys: space mutes, s tells how it goes, h lists all.",
-                    false => {
-                        "The program stty is missing: press Enter after each key; h lists all."
-                    }
+                    true => hint,
+                    false => "The program stty is missing: press Enter after each key.",
                 });
                 std::thread::spawn(move || match single {
-                    true => read_keys(&sender),
-                    false => read_lines(&sender, report),
+                    true => read_keys(&sender, press),
+                    false => read_lines(&sender, report, line),
                 });
             }
         } else if !pictures {
-            std::thread::spawn(move || read_lines(&sender, report));
+            std::thread::spawn(move || read_lines(&sender, report, line));
         }
         Self { commands }
     }
 }
 
-impl Drop for Console {
+impl<T> Drop for Console<T> {
     fn drop(&mut self) {
         restore_terminal();
     }
@@ -104,17 +122,16 @@ fn is_in_foreground() -> bool {
     }
 }
 
-fn read_keys(sender: &Sender<Command>) {
-    let mut keys = Keys::default();
+fn read_keys<T>(sender: &Sender<T>, mut press: impl FnMut(u8) -> Option<T>) {
     for byte in io::stdin().lock().bytes() {
         let Ok(byte) = byte else { return };
-        if keys.press(byte).is_some_and(|command| sender.send(command).is_err()) {
+        if press(byte).is_some_and(|command| sender.send(command).is_err()) {
             return;
         }
     }
 }
 
-fn read_lines(sender: &Sender<Command>, report: Report) {
+fn read_lines<T>(sender: &Sender<T>, report: Report, meaning: fn(&str) -> Result<T, String>) {
     let mut input = io::stdin().lock();
     loop {
         let mut line = Vec::new();
@@ -126,13 +143,14 @@ fn read_lines(sender: &Sender<Command>, report: Report) {
         let line = String::from_utf8_lossy(&line);
         let command = match line.trim_end_matches(['\r', '\n']) {
             "" => continue,
-            // The key that mutes, and Enter.
-            " " => Ok(Command::Mute),
-            line => line.parse(),
+            line => meaning(line),
         };
         match command {
-            Ok(command) if sender.send(command).is_err() => return,
-            Ok(_) => {}
+            Ok(command) => {
+                if sender.send(command).is_err() {
+                    return;
+                }
+            }
             Err(sentence) => report.note(sentence),
         }
     }

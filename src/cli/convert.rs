@@ -1,4 +1,4 @@
-//! `convert`: scenes to sound files and maps.
+//! `convert`: scenes to sound files and tables.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,36 +6,82 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
-use wysiwyh::Result;
-use wysiwyh::convert::{self, Estimate, Event, Job, Summary};
+use wysiwyh::convert::record::Settings;
+use wysiwyh::convert::{self, Estimate, Event, Job, Summary, Unit};
+use wysiwyh::plan::{self, Manifest, Part};
 use wysiwyh::sensor::{Detail, Options, Route};
 use wysiwyh::sink::Format;
 use wysiwyh::spectrum::Preset;
+use wysiwyh::{Error, Result};
 
 use super::report::Report;
 use super::{ReadingArguments, STDIN, STOP, VoiceArguments, preset};
 
 /// Turns scenes into sound files: pictures whole, one tenth of a second each;
-/// large scenes in tiles along a path, with a map of the sound.
+/// large scenes in tiles along a path, with a table of what is heard when.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    rasters, pictures, TIFFs of many pages, folders of pictures (one sound
           for a folder), videos, FLIR's radiometric files, CPTV recordings,
           satellite products by their folder, cameras, `simulated`
-Writes:   into DIR, named after each scene: .wav or .flac; .geojson where the scene
-          lies on a map (which seconds of the sound show which ground); .npy and
-          .rrd on request. Names that would collide get -2, -3 ..
+Writes:   into DIR, named after each scene: .wav or .flac, and .parquet, a table
+          with a row for each tenth of a second: the ground that it shows, its
+          code, its loudness and scores; .npy, .rrd and .gpkg on request;
+          .record.json: what was asked, of which files, and what came of it. Names
+          that would collide get -2, -3 ..
+Again:    a scene whose record asks for the same of the same files (by size and time
+          of change; far away, by name) is there already and not converted again;
+          so whatever was stopped goes on with the same command
 Units:    span in the unit of the bands; seconds of sound count from the end of
           the lead-in
 Example:  wysiwyh convert scenes/*.tif -o sounds --sensor sentinel2-l2a
-Exit status 3 if some of the scenes failed; the others are converted.")]
+          wysiwyh convert --manifest archive.jsonl --shard 0/16 -o sounds
+Exit status 0 if all is well, 1 if all scenes failed, 3 if some did; the others are
+converted.")]
 pub struct Arguments {
-    /// Scenes, each one a sound
-    #[arg(required_unless_present = "raw", value_name = "SCENE")]
+    /// Scenes, each one a sound; quoted patterns such as 'archive/**/*.tif'
+    /// stand for all files that match
+    #[arg(required_unless_present_any = ["raw", "manifest"], value_name = "SCENE")]
     scenes: Vec<String>,
     /// Folder for the files; made if it is missing
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
+    /// Convert again what is there already
+    #[arg(long)]
+    force: bool,
+    /// Write nothing, but tell from the headers of the scenes what the work
+    /// would take: hours, bytes read and written, files, seconds of sound
+    #[arg(long)]
+    dry_run: bool,
+    /// That as JSON
+    #[arg(long, requires = "dry_run")]
+    json: bool,
+    #[command(flatten)]
+    planned: Planned,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Scenes and settings from a manifest.
+#[derive(Args, Debug)]
+struct Planned {
+    /// Take scenes and settings from this file, which `wysiwyh plan` wrote;
+    /// the sounds are named by the scenes' identifiers
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenes", "How"])]
+    manifest: Option<PathBuf>,
+    /// Only every N-th scene of the manifest, from scene I on: all shards from
+    /// 0/N to N-1/N together are the whole
+    #[arg(long, value_name = "I/N", requires = "manifest", conflicts_with = "index")]
+    shard: Option<Part>,
+    /// Only scene I of the manifest, counted from 0 [default: what
+    /// SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX says, else all]
+    #[arg(long, value_name = "I", requires = "manifest")]
+    index: Option<usize>,
+}
+
+/// How scenes are heard; shared with `plan`, which writes it down.
+#[derive(Args, Debug)]
+pub struct How {
     #[command(flatten)]
     voice: VoiceArguments,
     #[command(flatten)]
@@ -43,6 +89,11 @@ pub struct Arguments {
     /// `data`: what a receiver reads back; `listen`: what people hear apart
     #[arg(long, value_parser = preset(), default_value = "data")]
     preset: Preset,
+    /// Make the sound of the original WYSIWYH instead, for comparison: linear
+    /// axis to 5 kHz, new phases every tenth of a second, hard joins; as loud
+    /// as ours on average
+    #[arg(long, conflicts_with_all = ["preset", "rrd"])]
+    original: bool,
     /// Format of the sound
     #[arg(long, value_parser = format(), default_value = "wav")]
     format: Format,
@@ -52,6 +103,10 @@ pub struct Arguments {
     /// Also write the frames as sent: [frame, band, row, column] f32
     #[arg(long)]
     npy: bool,
+    /// Also write the table as a GeoPackage, without codes, for map programs
+    /// that read no Parquet
+    #[arg(long)]
+    gpkg: bool,
     /// Stop each scene after so many frames or tiles [default: 200 of
     /// a camera, else all]
     #[arg(long, value_name = "N")]
@@ -76,13 +131,6 @@ pub struct Arguments {
     /// them be heard
     #[arg(long, value_parser = ["mask", "keep"], default_value = "mask")]
     clouds: String,
-    /// Write nothing, but tell from the headers of the scenes what the work
-    /// would take: hours, bytes read and written, files, seconds of sound
-    #[arg(long)]
-    dry_run: bool,
-    /// That as JSON
-    #[arg(long, requires = "dry_run")]
-    json: bool,
 }
 
 fn positive(text: &str) -> std::result::Result<f64, String> {
@@ -100,6 +148,52 @@ fn route() -> impl TypedValueParser<Value = Route> {
     })
 }
 
+impl How {
+    /// A job that converts nothing yet.
+    pub fn job(self, folder: PathBuf) -> Result<Job> {
+        let detail = match (self.gsd, self.duration) {
+            (Some(metres), _) => Detail::Pixel(metres),
+            (None, Some(seconds)) => Detail::Duration(seconds),
+            (None, None) => Detail::Fitting,
+        };
+        let clouds = self.clouds == "keep";
+        let reading = Options { detail, route: self.route, clouds, ..self.reading.options()? };
+        Ok(Job {
+            units: vec![],
+            folder,
+            voice: self.voice.voice(self.preset, reading)?,
+            format: self.format,
+            original: self.original,
+            rrd: self.rrd,
+            npy: self.npy,
+            gpkg: self.gpkg,
+            frames: self.frames,
+            force: false,
+            planned: false,
+        })
+    }
+}
+
+/// What tells a process of an array which one it is: of Slurm, and of
+/// Kubernetes.
+const INDICES: [&str; 2] = ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"];
+
+impl Planned {
+    /// Which part of the manifest is asked for.
+    fn part(&self, report: &Report) -> Result<Part> {
+        if let Some(part) = self.shard.or(self.index.map(Part::Unit)) {
+            return Ok(part);
+        }
+        let told = |name: &'static str| Some((name, std::env::var(name).ok()?));
+        let Some((name, text)) = INDICES.into_iter().find_map(told) else {
+            return Ok(Part::Whole);
+        };
+        let index = text.parse().map_err(|_| Error::usage(name, format!("{text} is no index")))?;
+        report.note(format_args!("scene {index} of the manifest, as {name} says"));
+        Ok(Part::Unit(index))
+    }
+}
+
 fn format() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(["wav", "flac"]).map(|name| match name.as_str() {
         "flac" => Format::Flac,
@@ -108,28 +202,11 @@ fn format() -> impl TypedValueParser<Value = Format> {
 }
 
 impl Arguments {
-    pub fn run(mut self, report: &Report) -> Result<ExitCode> {
-        if self.scenes.is_empty() {
-            self.scenes.push(STDIN.to_owned());
-        }
-        let detail = match (self.gsd, self.duration) {
-            (Some(metres), _) => Detail::Pixel(metres),
-            (None, Some(seconds)) => Detail::Duration(seconds),
-            (None, None) => Detail::Fitting,
-        };
-        let clouds = self.clouds == "keep";
-        let reading = Options { detail, route: self.route, clouds, ..self.reading.options()? };
-        let job = Job {
-            scenes: self.scenes,
-            folder: self.output,
-            voice: self.voice.voice(self.preset, reading),
-            format: self.format,
-            rrd: self.rrd,
-            npy: self.npy,
-            frames: self.frames,
-        };
-        if self.dry_run {
-            return dry_run(&job, self.json, report);
+    pub fn run(self, report: &Report) -> Result<ExitCode> {
+        let (force, dry, json) = (self.force, self.dry_run, self.json);
+        let job = Job { force, ..self.job(report)? };
+        if dry {
+            return dry_run(&job, json, report);
         }
         let mut progress = None;
         let summary = convert::run(&job, &STOP, &mut |event| match event {
@@ -155,21 +232,40 @@ impl Arguments {
             }
         })?;
         report.print(sentence(&summary))?;
-        Ok(match (summary.converted.len(), summary.failed) {
-            (_, 0) => ExitCode::SUCCESS,
-            (0, _) => ExitCode::FAILURE,
-            _ => ExitCode::from(3),
-        })
+        Ok(exit_code(summary.converted.len() + summary.already, summary.failed))
+    }
+
+    /// What is to be done.
+    fn job(mut self, report: &Report) -> Result<Job> {
+        if let Some(path) = &self.planned.manifest {
+            let reading = ReadingArguments::silent();
+            return Manifest::read(path)?.job(self.planned.part(report)?, self.output, reading);
+        }
+        if self.scenes.is_empty() {
+            self.scenes.push(STDIN.to_owned());
+        }
+        let sources = plan::sources(&self.scenes)?;
+        let job = self.how.job(self.output)?;
+        Ok(Job { units: Unit::list(&sources, &Settings::of(&job)), ..job })
+    }
+}
+
+/// 0: all is well; 1: nothing is; 3: some is.
+pub fn exit_code(well: usize, failed: usize) -> ExitCode {
+    match (well, failed) {
+        (_, 0) => ExitCode::SUCCESS,
+        (0, _) => ExitCode::FAILURE,
+        _ => ExitCode::from(3),
     }
 }
 
 /// Tells what `job` would take, scene by scene and in total.
 fn dry_run(job: &Job, json: bool, report: &Report) -> Result<ExitCode> {
     let (mut estimates, mut failed) = (vec![], 0);
-    for scene in &job.scenes {
-        match convert::estimate(job, scene) {
+    for unit in &job.units {
+        match convert::estimate(job, &unit.source) {
             Ok(estimate) => estimates.push(estimate),
-            Err(error) if job.scenes.len() == 1 => return Err(error),
+            Err(error) if job.units.len() == 1 => return Err(error),
             Err(error) => {
                 failed += 1;
                 report.error(&error);
@@ -186,16 +282,17 @@ fn dry_run(job: &Job, json: bool, report: &Report) -> Result<ExitCode> {
         }
         report.print(format_args!("{total}; {failed} could not be opened"))?;
     }
-    Ok(match (estimates.len(), failed) {
-        (_, 0) => ExitCode::SUCCESS,
-        (0, _) => ExitCode::FAILURE,
-        _ => ExitCode::from(3),
-    })
+    Ok(exit_code(estimates.len(), failed))
 }
 
 fn sentence(summary: &Summary) -> String {
-    let (converted, failed) = (summary.converted.len(), summary.failed);
-    let counts = format!("{converted} of {} scenes converted, {failed} failed", converted + failed);
+    let Summary { already, failed, .. } = *summary;
+    let converted = summary.converted.len();
+    let all = converted + already + failed;
+    let mut counts = format!("{converted} of {all} scenes converted, {failed} failed");
+    if already > 0 {
+        counts.push_str(&format!(", {already} already there"));
+    }
     if converted == 0 {
         return format!("{counts}.");
     }

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use clap::Args;
 use wysiwyh::Result;
 use wysiwyh::demo::{self, Settings};
+use wysiwyh::voice::Listener;
 
 use super::report::Report;
-use super::{STOP, SpeakerArguments};
+use super::{STOP, SpeakerArguments, own_ears};
 
 /// Plays twenty seconds of a simulated thermal camera, writes them to a sound
 /// file, and shows what the sound still holds.
@@ -32,8 +33,13 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
-        let settings =
-            Settings { folder: self.output, seed: self.seed, volume_db: self.speaker.volume_db() };
+        let listener = Listener { ears: own_ears(report)?, ..Listener::default() };
+        let settings = Settings {
+            folder: self.output,
+            seed: self.seed,
+            listener,
+            volume_db: self.speaker.volume_db(),
+        };
         let done = demo::run(&settings, &STOP, &mut |line| report.note(line))?;
         report.print(format_args!(
             "{} sound frames. Pictures from the code: {:.2} dB PSNR; from the WAV: {:.2} dB. \

@@ -4,10 +4,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde::Serialize;
+use wysiwyh::evaluate::Scores;
+use wysiwyh::evaluate::rivals::{Contender, rivals};
 use wysiwyh::model::Model;
 use wysiwyh::profile::Profile;
 use wysiwyh::spectrum::Preset;
-use wysiwyh::voice::{Ready, Voice};
+use wysiwyh::voice::{Listener, Ready, Voice};
 use wysiwyh::{Result, dataset, evaluate};
 
 use super::ReadingArguments;
@@ -31,11 +34,27 @@ pub struct Arguments {
     /// Pictures or rasters
     #[arg(required = true, value_name = "DATA")]
     data: Vec<String>,
+    /// Length of the code that is sent, a power of two [default: the model's]
+    #[arg(long, value_name = "K")]
+    values: Option<usize>,
+    /// Also say how well a modelled ear tells pictures apart by our sound, by
+    /// that of the original WYSIWYH and by a scan from left to right
+    #[arg(long)]
+    compare: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     reading: ReadingArguments,
+}
+
+/// What was found, for programs.
+#[derive(Serialize)]
+struct Findings {
+    #[serde(flatten)]
+    scores: Scores,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sounds: Vec<Contender>,
 }
 
 impl Arguments {
@@ -47,15 +66,24 @@ impl Arguments {
             true => Model::load(path)?,
             false => self.speaker()?,
         };
-        let (frames, trained_on) = dataset::unseen(&self.data, &model, &self.reading.options()?)?;
-        if trained_on > 0 {
-            report
-                .note(format_args!("{trained_on} groups skipped: the model was trained on them."));
+        let unseen = dataset::unseen(&self.data, &model, &self.reading.options()?)?;
+        if unseen.skipped > 0 {
+            let skipped = unseen.skipped;
+            report.note(format_args!("{skipped} groups skipped: the model was trained on them."));
         }
-        let scores = evaluate::scores(&model, &frames)?;
-        match self.json {
-            true => report.json(&scores)?,
-            false => report.print(&scores)?,
+        let scores =
+            evaluate::scores(&model, &unseen.frames, self.values.unwrap_or(model.values()))?;
+        let sounds = match self.compare {
+            true => rivals(&model, &unseen.frames, &unseen.groups)?,
+            false => vec![],
+        };
+        if self.json {
+            report.json(&Findings { scores, sounds })?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        report.print(&scores)?;
+        for contender in &sounds {
+            report.print(contender)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -69,8 +97,10 @@ impl Arguments {
             model: None,
             sensor: Some(self.model.clone()),
             preset: Preset::Data,
+            values: None,
             span: None,
             polarity: None,
+            listener: Listener::default(),
             seed: 0,
             reading: self.reading.options()?,
         };

@@ -14,7 +14,7 @@ use wysiwyh::sensor::camera::Losses;
 use wysiwyh::sensor::{self, Detail, Options};
 use wysiwyh::spectrum::Preset;
 use wysiwyh::synth::SLOT_S;
-use wysiwyh::voice::{self, Ready, Voice};
+use wysiwyh::voice::{self, Listener, Ready, Voice};
 
 use super::report::{Report, table};
 use super::{ReadingArguments, STDIN, STOP};
@@ -115,8 +115,10 @@ fn hear(source: &str, name: &str, frames: Option<usize>, reading: Options) -> Re
         model: None,
         sensor: Some(name.to_owned()),
         preset: Preset::Data,
+        values: None,
         span: None,
         polarity: None,
+        listener: Listener::default(),
         seed: 0,
         // As `convert` hears it.
         reading: Options { detail: Detail::Fitting, ..reading },

@@ -24,37 +24,61 @@ Writes:   into DIR: frames.npy, [frame, band, row, column] f32; frame-00000.png
           lies on a map
 Units:    values in the unit of the bands, NaN = no reading
 Example:  wysiwyh listen sounds/scene.wav -o pictures
-          wysiwyh listen copy.mp3 --sensor hituav-lwir --preset data -o pictures")]
+          wysiwyh listen copy.mp3 --sensor hituav-lwir --preset data -o pictures
+          wysiwyh listen --live --sensor lepton3 --preset listen --rrd heard.rrd
+Live:     say which sensor or model speaks, and which preset; the first picture
+          comes after two seconds; DIR gets frames.npy alone, at the end")]
 pub struct Arguments {
     /// The sound
-    #[arg(value_name = "AUDIO")]
-    audio: PathBuf,
+    #[arg(value_name = "AUDIO", required_unless_present = "live")]
+    audio: Option<PathBuf>,
     /// Folder for the files; made if it is missing
-    #[arg(short, long, value_name = "DIR")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "DIR", required_unless_present = "live")]
+    output: Option<PathBuf>,
+    /// Listen to a microphone, or whatever input for sound the system has
+    /// chosen, and make pictures while it plays; until Ctrl-C
+    #[arg(long, conflicts_with_all = ["audio", "wavelengths"])]
+    live: bool,
+    /// With --live: the input for sound, by its name
+    #[arg(long, value_name = "NAME", requires = "live")]
+    device: Option<String>,
+    /// With --live: record a session for the Rerun viewer, which grows
+    #[arg(long, value_name = "RRD", requires = "live")]
+    rrd: Option<PathBuf>,
+    /// With --live: end after so many seconds
+    #[arg(long, value_name = "S", requires = "live", value_parser = super::live::slots)]
+    seconds: Option<u64>,
     /// What the sound was made for: `listen` by live and demo, `data` by
     /// convert; used where the file does not say
     #[arg(long, value_parser = super::preset(), default_value = "data")]
     preset: Preset,
+    /// Pictures of bands at these wavelengths in um, such as 0.56,0.842: also
+    /// of bands that were not sent, as far as the model knows how they go
+    /// together with those that were
+    #[arg(long, value_name = "UM,UM..", value_delimiter = ',')]
+    wavelengths: Vec<f32>,
     #[command(flatten)]
     voice: VoiceArguments,
 }
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
+        let voice = self.voice.voice(self.preset, Options::default())?;
+        let (Some(audio), Some(output)) = (&self.audio, &self.output) else {
+            let say = &mut |line: &str| report.note(line);
+            let (folder, rrd, slots) = (self.output, self.rrd, self.seconds);
+            let settings = listen::Settings { voice, device: self.device, folder, rrd, slots };
+            report.print(listen::run_live(&settings, &STOP, say)?)?;
+            return Ok(ExitCode::SUCCESS);
+        };
         let mut progress = None;
-        let heard = listen::run(
-            &self.audio,
-            &self.output,
-            &self.voice.voice(self.preset, Options::default()),
-            &STOP,
-            &mut |done, total| {
+        let heard =
+            listen::run(audio, output, &voice, &self.wavelengths, &STOP, &mut |done, total| {
                 progress.get_or_insert_with(|| report.progress("decoding", Some(total))).set(done);
-            },
-        )?;
+            })?;
         drop(progress);
         report.print(&heard)?;
-        report.print(format_args!("{} files in {}", heard.files.len(), self.output.display()))?;
+        report.print(format_args!("{} files in {}", heard.files.len(), output.display()))?;
         Ok(ExitCode::SUCCESS)
     }
 }

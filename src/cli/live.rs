@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use wysiwyh::Result;
-use wysiwyh::live::{self, Settings, Summary};
+use wysiwyh::live::{self, Limit, Sent, Settings, Summary};
+use wysiwyh::recorder::Target;
 use wysiwyh::sensor::camera::Losses;
 use wysiwyh::spectrum::Preset;
 
@@ -23,7 +25,8 @@ Reads:    a camera: its number, /dev/videoN, its profile, such as lepton3, or
           own rate; a folder of pictures, a TIFF of many pages or a large scene
           in tiles, one sound frame each; with --raw, pixels from a pipe
 Writes:   FILE (.wav or .flac) and RRD on request; both grow in place, and what a
-          killed process leaves can be read
+          killed process leaves can be read; --rrd, --connect, --serve and --view go
+          together
 Units:    volume in dB, latency in milliseconds
 Example:  wysiwyh live simulated:1 -o sound.wav
 Keys:     space mutes, up and down change the volume, + and - how fine the sound is,
@@ -31,7 +34,9 @@ Keys:     space mutes, up and down change the volume, + and - how fine the sound
           no terminal, the same as lines: mute, louder, quieter, more, less, mark, ...;
           in a loop that reads a list, give it < /dev/null
 Safety:   sound starts quietly, rises by no more than 10 dB in 100 ms, and is never
-          louder than -10 LUFS; the file is as the sound was made, unprotected")]
+          louder than -10 LUFS; the file is as the sound was made, unprotected. This is
+          no aid to mobility, and --alarm is no safety alarm: it may come late or not at
+          all")]
 pub struct Arguments {
     /// What to hear
     #[arg(value_name = "SOURCE", required_unless_present = "raw")]
@@ -49,8 +54,24 @@ pub struct Arguments {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Also record a session for the Rerun viewer
-    #[arg(long, value_name = "RRD")]
+    #[arg(long, visible_alias = "save", value_name = "RRD")]
     rrd: Option<PathBuf>,
+    #[command(flatten)]
+    viewers: ViewerArguments,
+    /// Of pictures that come faster than ten a second, hear the `newest` one, or
+    /// the `mean` of those since the last sound frame: less noise, but blurred
+    #[arg(long, value_name = "WHICH", value_parser = sent(), default_value = "newest")]
+    send: Sent,
+    /// Tell, and play tones over the sound, while any 3 x 3 pixels are above
+    /// (">60C") or below ("<0C") a temperature in C, F or K; never a safety alarm
+    #[arg(long, value_name = "LIMIT")]
+    alarm: Option<Limit>,
+    /// Gather pictures for so long while it plays, such as 2min or 90s, and compute
+    /// a model for this sensor from them, which speaks from the next run on; carry
+    /// the camera about
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true,
+        default_missing_value = "2min", value_parser = time)]
+    learn: Option<u64>,
     /// End after so many seconds
     #[arg(long, value_name = "S", conflicts_with = "frames", value_parser = slots)]
     seconds: Option<u64>,
@@ -59,22 +80,71 @@ pub struct Arguments {
     frames: Option<u64>,
 }
 
+/// Viewers that show the session while it plays.
+#[derive(Args, Debug)]
+struct ViewerArguments {
+    /// Show the session in a Rerun viewer that runs already, by default on this
+    /// machine; if it is closed, the sound goes on
+    #[arg(long, value_name = "HOST[:PORT]", num_args = 0..=1, require_equals = true,
+        default_missing_value = "127.0.0.1:9876")]
+    connect: Option<String>,
+    /// Let viewers on this machine connect to this port, also from a browser
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true,
+        default_missing_value = "9876")]
+    serve: Option<u16>,
+    /// Show the session in a viewer that is started for it
+    #[arg(long)]
+    view: bool,
+}
+
+impl ViewerArguments {
+    /// Where the session goes, a file at `rrd` included.
+    fn target(self, rrd: Option<PathBuf>) -> Target {
+        let connect =
+            self.connect.map(|address| match (address.contains("://"), address.contains(':')) {
+                (true, _) => address,
+                (false, true) => format!("rerun+http://{address}/proxy"),
+                (false, false) => format!("rerun+http://{address}:9876/proxy"),
+            });
+        Target { save: rrd, connect, serve: self.serve, spawn: self.view, ..Target::default() }
+    }
+}
+
+fn sent() -> impl TypedValueParser<Value = Sent> {
+    PossibleValuesParser::new(["newest", "mean"]).map(|which| match which.as_str() {
+        "mean" => Sent::Mean,
+        _ => Sent::Newest,
+    })
+}
+
 /// The slots in a number of seconds.
-fn slots(text: &str) -> std::result::Result<u64, String> {
+pub fn slots(text: &str) -> std::result::Result<u64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds.is_finite() => Ok((seconds * 10.0).ceil() as u64),
         _ => Err("give a number of seconds above 0".to_owned()),
     }
 }
 
+/// The slots in a time such as `2min` or `90s`.
+fn time(text: &str) -> std::result::Result<u64, String> {
+    match text.strip_suffix("min") {
+        Some(minutes) => slots(minutes).map(|slots| 60 * slots),
+        None => slots(text.strip_suffix('s').unwrap_or(text)),
+    }
+    .map_err(|_| "give a time such as 2min or 90s".to_owned())
+}
+
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
         let settings = Settings {
             source: self.source.unwrap_or_else(|| STDIN.to_owned()),
-            voice: self.voice.voice(self.preset, self.reading.options()?),
+            voice: self.voice.heard(self.preset, self.reading.options()?, report)?,
             volume_db: self.speaker.volume_db(),
             sound: self.output,
-            rrd: self.rrd,
+            session: self.viewers.target(self.rrd),
+            sent: self.send,
+            alarm: self.alarm,
+            learn: self.learn,
             slots: self.seconds.or(self.frames),
         };
         let console = Console::open(&settings.source, *report);

@@ -41,7 +41,7 @@ pub struct Arguments {
     #[arg(short, long, value_name = "MODEL")]
     output: PathBuf,
     /// Length of the code, a power of two
-    #[arg(long, value_name = "K", default_value_t = 128)]
+    #[arg(long, value_name = "K", default_value_t = 256)]
     values: usize,
     /// Seed of the split and of the training
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -164,7 +164,7 @@ impl Arguments {
         }
         if !self.values.is_power_of_two() {
             let what = format!("{} values, it must be a power of two", self.values);
-            return Err(Error::usage("--values", what).hint("128 is the usual choice"));
+            return Err(Error::usage("--values", what).hint("256 is the usual choice"));
         }
         if !(1..=4096).contains(&self.width) {
             let what = format!("{} units, 1 to 4096 are possible", self.width);

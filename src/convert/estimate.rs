@@ -1,14 +1,13 @@
 //! What a job will take, by the headers of its scenes.
 
 use std::fmt;
-use std::fs;
-use std::path::Path;
 use std::time::Instant;
 
 use ndarray::Array3;
 use serde::Serialize;
 
 use super::Job;
+use super::record::Input;
 use crate::error::Result;
 use crate::frame::Frame;
 use crate::sensor::{self, Source, count};
@@ -38,8 +37,8 @@ pub struct Estimate {
     pub sound_s: Option<f64>,
     /// Size of what is read.
     pub bytes_read: Option<u64>,
-    /// Size of the sound and of the frames as sent, at most; tables, maps and
-    /// sessions are not counted.
+    /// Size of the sound and of the frames as sent, at most; tables and sessions
+    /// are not counted.
     pub bytes_written: Option<u64>,
     /// Number of files of sound, tables and the like.
     pub files: usize,
@@ -69,7 +68,7 @@ pub fn estimate(job: &Job, scene: &str) -> Result<Estimate> {
         let frames = (slots * readings * size_of::<f32>()) as u64;
         sound + if job.npy { frames } else { 0 }
     };
-    let mapped = source.scene.as_ref().is_some_and(|scene| scene.georeference.is_some());
+    let input = Input::of(scene);
     let numbers = source.bands.len() as f64 * source.rows as f64 * source.columns as f64;
     let factor = source.scene.as_ref().map_or(1, |scene| scene.factor);
     let pixels = factor.pow(2) as f64;
@@ -79,9 +78,10 @@ pub fn estimate(job: &Job, scene: &str) -> Result<Estimate> {
         remark: source.remark.clone(),
         slots,
         sound_s: slots.map(|slots| slots as f64 * SLOT_S),
-        bytes_read: size(Path::new(scene)),
+        bytes_read: (input.files > 0).then_some(input.bytes),
         bytes_written: slots.map(slot_bytes),
-        files: 1 + [mapped, job.npy, job.rrd].into_iter().filter(|&made| made).count(),
+        // The sound, its table and its record come always.
+        files: 3 + [job.npy, job.rrd, job.gpkg].into_iter().filter(|&made| made).count(),
         hours: slots.map(|slots| slots as f64 * slot_s / 3600.0),
     })
 }
@@ -139,17 +139,4 @@ fn slot_s(sonifier: &mut Sonifier, source: &Source) -> Result<f64> {
         sonifier.sonify(&frame)?;
     }
     Ok(started.elapsed().as_secs_f64() / TRIED as f64)
-}
-
-/// Size of the file at `path`, or of all files in the folder at `path`.
-fn size(path: &Path) -> Option<u64> {
-    let found = fs::symlink_metadata(path).ok()?;
-    if found.is_symlink() {
-        return fs::metadata(path).ok().filter(|file| file.is_file()).map(|file| file.len());
-    }
-    if found.is_dir() {
-        let entries = fs::read_dir(path).ok()?.flatten();
-        return Some(entries.filter_map(|entry| size(&entry.path())).sum());
-    }
-    found.is_file().then_some(found.len())
 }

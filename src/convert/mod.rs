@@ -1,49 +1,66 @@
-//! Many scenes to sound and map.
+//! Many scenes to sounds and tables.
 //!
 //! Every scene is opened and checked before the first file is written, and
 //! its files appear together, under their final names, once all of them are
-//! whole. A scene that fails is reported and counted; the others go on.
+//! whole, and a [`Record`] beside them. A scene that fails is reported, counted
+//! and recorded; the others go on. What is there already, made of the same
+//! files in the same way, is not made again.
 
+mod chips;
 mod estimate;
 mod outputs;
+pub mod record;
 mod slots;
+mod unit;
 
-use std::collections::HashSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Fault, Result};
 use crate::sensor::{self, Ahead};
-use crate::sink::Format;
+use crate::sink::{Format, Header};
 use crate::staging::{OutputFolder, StagedFolder};
 use crate::synth::SLOT_S;
 use crate::voice::{Ready, Voice};
 
 use self::outputs::Outputs;
+use self::record::{ENDING, Input, Outcome, Output, Request, Settings};
 
 pub use self::estimate::{Estimate, estimate};
+pub use self::record::Record;
 pub use self::slots::Slots;
+pub use self::unit::Unit;
+pub(crate) use self::unit::id;
 
 /// What to convert, how, and where to.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// The sources, each one a sound: scenes, videos, folders of pictures.
-    pub scenes: Vec<String>,
+    pub units: Vec<Unit>,
     /// Where the files go; made if it is missing.
     pub folder: PathBuf,
     /// Which model speaks, and how.
     pub voice: Voice,
     /// The format of the sound.
     pub format: Format,
+    /// Whether to make the original's sound instead of ours, for comparison.
+    /// The voice's preset has to be `data`, and no session is recorded of it.
+    pub original: bool,
     /// Whether to record a session beside each sound.
     pub rrd: bool,
     /// Whether to write the frames as sent beside each sound.
     pub npy: bool,
+    /// Whether to write each table as a GeoPackage, too.
+    pub gpkg: bool,
     /// Stop each scene after so many frames or chips; see [`sensor::limit`]
     /// for what holds without.
     pub frames: Option<usize>,
+    /// Whether to make anew what is there already.
+    pub force: bool,
+    /// Whether somebody waits for a record of every scene, even of a single
+    /// one that failed.
+    pub planned: bool,
 }
 
 /// What happens along the way.
@@ -64,7 +81,7 @@ pub enum Event<'a> {
     Advanced,
     /// A scene is on disk.
     Finished(&'a Converted),
-    /// A scene failed; nothing of it is on disk.
+    /// A scene failed; nothing of it is on disk but a record that says so.
     Failed(&'a Error),
 }
 
@@ -86,6 +103,8 @@ pub struct Converted {
 pub struct Summary {
     /// The scenes that are on disk, in the order of the job.
     pub converted: Vec<Converted>,
+    /// Number of scenes that were there already.
+    pub already: usize,
     /// Number of scenes that failed.
     pub failed: usize,
     /// How long the work took.
@@ -99,10 +118,10 @@ impl Summary {
     }
 }
 
-/// A scene that has been opened and checked.
-struct Checked<'a> {
-    scene: &'a str,
-    stem: String,
+/// A scene to convert, and what is asked for.
+struct Task<'a> {
+    unit: &'a Unit,
+    request: Request,
 }
 
 /// Converts every scene of `job`, telling `tell` what happens. Ends early
@@ -112,12 +131,21 @@ struct Checked<'a> {
 ///
 /// If the model or the folder is unusable, if a single scene was given and
 /// failed, or if the user stopped the work. Failures among several scenes are
-/// told and counted instead.
+/// told, counted and recorded instead.
 pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<Summary> {
     let started = Instant::now();
     let (mut converted, mut failed) = (vec![], 0);
-    let mut fail = |error: Error, tell: &mut dyn FnMut(Event)| {
-        if job.scenes.len() == 1 || error.fault == Fault::Interrupted {
+    let mut fail = |Task { unit, request }: Task, error: Error, tell: &mut dyn FnMut(Event)| {
+        let single = job.units.len() == 1;
+        let theirs = matches!(error.fault, Fault::Input | Fault::Unsupported | Fault::Usage);
+        if theirs && (job.planned || !single) {
+            let record = Record::new(&unit.id, request, Err(&error), 0.0);
+            let staging = StagedFolder::open(&job.folder)?;
+            let name = format!("{}{ENDING}", unit.name);
+            record.write(&staging.place(&name)).map_err(|error| staging.named(error))?;
+            staging.publish(&[name])?;
+        }
+        if single || error.fault == Fault::Interrupted {
             return Err(error);
         }
         tell(Event::Failed(&error));
@@ -125,44 +153,73 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
         Ok(())
     };
 
+    let tasks = tasks(job)?;
+    let already = job.units.len() - tasks.len();
     let mut checked = vec![];
-    for (scene, stem) in job.scenes.iter().zip(stems(&job.scenes)) {
+    for task in tasks {
+        let source = &task.unit.source;
         // What a pipe shows, it shows once.
-        let opened = sensor::is_repeatable(scene).then(|| job.voice.ready(scene, None));
+        let opened = sensor::is_repeatable(source).then(|| job.voice.ready(source, None));
         match opened.transpose() {
-            Ok(_) => checked.push(Checked { scene, stem }),
-            Err(error) => fail(error, tell)?,
+            Ok(_) => checked.push(task),
+            Err(error) => fail(task, error, tell)?,
         }
     }
     if !checked.is_empty() {
-        let _folder = OutputFolder::open(&job.folder)?;
-        for scene in checked {
-            match convert(job, scene, stop, tell) {
+        let folder = OutputFolder::open(&job.folder)?;
+        folder.clear();
+        for task in checked {
+            match convert(job, &task, stop, tell) {
                 Ok(done) => {
                     tell(Event::Finished(&done));
                     converted.push(done);
                 }
-                Err(error) => fail(error, tell)?,
+                Err(error) => fail(task, error, tell)?,
             }
         }
     }
-    Ok(Summary { converted, failed, elapsed: started.elapsed() })
+    Ok(Summary { converted, already, failed, elapsed: started.elapsed() })
+}
+
+/// The scenes of `job` that are not there already.
+fn tasks(job: &Job) -> Result<Vec<Task<'_>>> {
+    let settings = Settings::of(job);
+    let speakers = record::speakers(&job.voice)?;
+    let task = |unit| {
+        let Unit { name, source, .. }: &Unit = unit;
+        let request = Request {
+            source: source.clone(),
+            input: Input::of(source),
+            settings: settings.clone(),
+            speakers: speakers.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let same = || {
+            let record = Record::read(&job.folder.join(format!("{name}{ENDING}")));
+            record.is_ok_and(|record| record.answers(&request, &job.folder))
+        };
+        let lasting = sensor::is_repeatable(source) && !sensor::camera::is_one(source);
+        let done = !job.force && lasting && same();
+        (!done).then_some(Task { unit, request })
+    };
+    Ok(job.units.iter().filter_map(task).collect())
 }
 
 /// Converts one scene: from its first frame to its files in the job's folder.
 fn convert(
     job: &Job,
-    Checked { scene, stem }: Checked,
+    Task { unit, request }: &Task,
     stop: &AtomicBool,
     tell: &mut dyn FnMut(Event),
 ) -> Result<Converted> {
+    let (started, scene) = (Instant::now(), unit.source.as_str());
     let Ready { sensor, mut sonifier } =
         job.voice.ready(scene, sensor::limit(scene, job.frames))?;
     let source = sensor.source().clone();
     let staging = StagedFolder::open(&job.folder)?;
     let named = |error| staging.named(error);
     let mut outputs =
-        Outputs::create(job, scene, &stem, &staging, &source, &sonifier).map_err(named)?;
+        Outputs::create(job, scene, &unit.name, &staging, &source, &sonifier).map_err(named)?;
     let slots = |frames: usize| match source.period_s {
         Some(period_s) => (frames as f64 * period_s / SLOT_S).ceil() as usize,
         None => frames,
@@ -178,12 +235,14 @@ fn convert(
         None => sensor,
     };
     let mut slots = Slots::new(sensor);
+    let mut power = 0.0;
     while let Some(frame) = slots.advance()? {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::new(Fault::Interrupted, scene, "stopped before its end")
                 .hint("scenes that were finished before are on disk; run again for the rest"));
         }
         let sound = sonifier.sonify(frame)?;
+        power += 10f64.powf(sound.loudness_lufs / 10.0);
         outputs.write(&sonifier, frame, sound).map_err(named)?;
         tell(Event::Advanced);
     }
@@ -191,51 +250,25 @@ fn convert(
         return Err(Error::input(scene, "no reading in it: every value is nodata"));
     }
     let (slot_count, skipped) = (outputs.slots, slots.skipped);
-    let names = outputs.finish(&mut sonifier).map_err(named)?;
-    let files = staging.publish(&names)?;
+    let header = sonifier.header(&source, scene);
+    let scores = &sonifier.model().record().scores;
+    let model_psnr_db = scores.psnr_sound_db.last_key_value().map(|(_, psnr_db)| *psnr_db);
+    let mut names = outputs.finish(&mut sonifier).map_err(named)?;
+    let digests = names.iter().map(|name| Output::of(&staging.place(name), name));
+    let outcome = Outcome {
+        header: Header { frames: Some(slot_count), ..header },
+        slots: slot_count,
+        skipped,
+        loudness_lufs: (power > 0.0).then(|| 10.0 * (power / slot_count as f64).log10()),
+        model_psnr_db,
+        outputs: digests.collect::<Result<_>>().map_err(named)?,
+    };
+    let elapsed_s = started.elapsed().as_secs_f64();
+    let record = Record::new(&unit.id, request.clone(), Ok(outcome), elapsed_s);
+    names.insert(0, format!("{}{ENDING}", unit.name));
+    record.write(&staging.place(&names[0])).map_err(named)?;
+    let mut files = staging.publish(&names)?;
+    // The sound comes first to those who are told.
+    files.rotate_left(1);
     Ok(Converted { scene: scene.to_owned(), files, slots: slot_count, skipped })
-}
-
-/// A file stem for every scene, all different even where case does not
-/// count: the stem of its name, with `-2`, `-3` .. in the order of the scenes.
-fn stems(scenes: &[String]) -> Vec<String> {
-    let mut taken = HashSet::new();
-    let mut free = |stem: String| {
-        let mut name = stem.clone();
-        let mut count = 1;
-        while !taken.insert(name.to_lowercase()) {
-            count += 1;
-            name = format!("{stem}-{count}");
-        }
-        name
-    };
-    scenes.iter().map(|scene| free(stem(scene))).collect()
-}
-
-/// The stem of a scene's name; of a folder, its whole name. Signs that some
-/// system forbids in names become `-`.
-fn stem(scene: &str) -> String {
-    let path = Path::new(if scene == "-" { "stdin" } else { scene });
-    let whole = fs::canonicalize(path).ok().filter(|path| path.is_dir());
-    let name = match &whole {
-        Some(folder) => folder.file_name(),
-        None => path.file_stem(),
-    };
-    let plain =
-        |sign: char| if sign.is_control() || "/\\:*?\"<>|".contains(sign) { '-' } else { sign };
-    let name = name.map(|name| name.to_string_lossy().chars().map(plain).collect());
-    name.unwrap_or_else(|| "scene".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_never_collide() {
-        let scenes = ["a/x.tif", "b/x.tif", "c/X.png", "x-2.tif", "simulated:7", "d/y.tar.gz"];
-        let scenes: Vec<String> = scenes.map(String::from).into();
-        let expected = ["x", "x-2", "X-3", "x-2-2", "simulated-7", "y.tar"];
-        assert_eq!(stems(&scenes), expected);
-    }
 }

@@ -8,6 +8,7 @@ use ndarray::Array3;
 use super::figures::correlation;
 use crate::random::Random;
 use crate::spectrum::{BIN_HZ, Spectrum, hearing};
+use crate::synth::SAMPLE_RATE;
 
 /// At most so many pairs of pictures are compared.
 const PAIRS: usize = 4000;
@@ -22,51 +23,87 @@ const SILENT_DB: f64 = -90.0;
 /// The level in each auditory filter in dB, low frequencies first: power
 /// summed over steps of one ERB.
 pub fn levels_db(spectrum: &Spectrum) -> Vec<f64> {
-    let filter = |bin: usize| hearing::erb_rate(bin as f64 * BIN_HZ) as usize;
-    let filters = filter(spectrum.amplitudes.len().saturating_sub(1)) + 1;
-    let mut powers = vec![0.0f64; filters];
-    for (bin, &amplitude) in spectrum.amplitudes.iter().enumerate() {
-        powers[filter(bin)] += f64::from(amplitude).powi(2);
+    let tone =
+        |(bin, &amplitude): (usize, &f32)| (bin as f64 * BIN_HZ, f64::from(amplitude).powi(2));
+    levels_of_tones_db(spectrum.amplitudes.iter().enumerate().map(tone))
+}
+
+/// The same for tones, each of a frequency in hertz and a power: 1 is that of a
+/// full-scale sine.
+pub fn levels_of_tones_db(tones: impl Iterator<Item = (f64, f64)>) -> Vec<f64> {
+    let filter = |hz: f64| hearing::erb_rate(hz) as usize;
+    let mut powers = vec![0.0f64; filter(SAMPLE_RATE as f64 / 2.0) + 1];
+    for (hz, power) in tones {
+        if let Some(sum) = powers.get_mut(filter(hz)) {
+            *sum += power;
+        }
     }
     powers.into_iter().map(|power| (10.0 * power.log10()).max(SILENT_DB)).collect()
 }
 
-/// Spearman's correlation, over pairs of frames, of how different they look
-/// (RMS difference of the normalised pictures) and how different they sound
-/// (RMS difference of `levels_db`, `[frame][filter]`).
-pub fn distance_correlation(pictures: &[Array3<f32>], levels_db: &[Vec<f64>]) -> f64 {
-    let mut random = Random::named(0, "pairs");
-    let count = pictures.len();
-    if count < 2 {
-        return 0.0;
-    }
-    let (mut seen, mut heard) = (Vec::new(), Vec::new());
-    for _ in 0..PAIRS {
-        let (a, b) = (random.below(count), random.below(count));
-        if a != b {
-            let pixels = pictures[a].iter().zip(&pictures[b]);
-            seen.push(rms(pixels.map(|(a, b)| f64::from(a - b)).filter(|v| v.is_finite())));
-            heard.push(apart_db(&levels_db[a], &levels_db[b]));
+/// Pairs of frames: how different they look (RMS difference of the normalised
+/// pictures) and how different they sound (RMS difference of the levels).
+#[derive(Clone, Debug)]
+pub struct Pairs {
+    frames: Vec<[usize; 2]>,
+    seen: Vec<f64>,
+    heard: Vec<f64>,
+}
+
+impl Pairs {
+    /// At most [`PAIRS`] random pairs of `pictures`, which sound as
+    /// `levels_db`, `[frame][level]`; the same pairs for as many pictures.
+    pub fn new(pictures: &[Array3<f32>], levels_db: &[Vec<f64>]) -> Self {
+        let mut random = Random::named(0, "pairs");
+        let count = pictures.len().min(levels_db.len());
+        let mut pairs = Self { frames: vec![], seen: vec![], heard: vec![] };
+        for _ in 0..if count < 2 { 0 } else { PAIRS } {
+            let (a, b) = (random.below(count), random.below(count));
+            if a != b {
+                let pixels = pictures[a].iter().zip(&pictures[b]);
+                let apart = rms(pixels.map(|(a, b)| f64::from(a - b)).filter(|v| v.is_finite()));
+                pairs.frames.push([a, b]);
+                pairs.seen.push(apart);
+                pairs.heard.push(apart_db(&levels_db[a], &levels_db[b]));
+            }
         }
+        pairs
     }
-    correlation(&ranks(&seen), &ranks(&heard))
+
+    /// Spearman's correlation of looking and sounding different, where frame
+    /// `f` counts `weight(f)` times: a pair as often as both together.
+    pub fn correlation(&self, weight: impl Fn(usize) -> usize) -> f64 {
+        let copies = |values: &[f64]| -> Vec<f64> {
+            let each = self.frames.iter().zip(values);
+            each.flat_map(|(&[a, b], &v)| std::iter::repeat_n(v, weight(a) * weight(b))).collect()
+        };
+        correlation(&ranks(&copies(&self.seen)), &ranks(&copies(&self.heard)))
+    }
 }
 
 /// The share of frames that are recognised by their sound among all frames:
 /// their own sound is nearer than any other to what the ear takes it to be, or
 /// than all but four.
 pub fn retrieval(levels_db: &[Vec<f64>]) -> [f64; 2] {
+    let each = recognised(levels_db, 1);
+    let mean = |k: usize| each.iter().map(|own| own[k]).sum::<f64>() / each.len().max(1) as f64;
+    [mean(0), mean(1)]
+}
+
+/// The same of each frame, out of `trials` that the ear hears it.
+pub fn recognised(levels_db: &[Vec<f64>], trials: usize) -> Vec<[f64; 2]> {
     let mut random = Random::named(0, "ear");
-    let mut found = [0usize; 2];
-    for own in levels_db {
+    let mut trial = |own: &Vec<f64>| {
         let heard: Vec<f64> = own.iter().map(|db| db + ERROR_DB * random.normal()).collect();
         let distance = apart_db(&heard, own);
         // Its own sound is among these.
-        let near = levels_db.iter().filter(|other| apart_db(&heard, other) <= distance).count();
-        found[0] += usize::from(near <= 1);
-        found[1] += usize::from(near <= 5);
-    }
-    found.map(|found| found as f64 / levels_db.len().max(1) as f64)
+        levels_db.iter().filter(|other| apart_db(&heard, other) <= distance).count()
+    };
+    let each = |own| {
+        let near: Vec<usize> = (0..trials).map(|_| trial(own)).collect();
+        [1, 5].map(|k| near.iter().filter(|&&near| near <= k).count() as f64 / trials as f64)
+    };
+    levels_db.iter().map(each).collect()
 }
 
 /// RMS difference of two sounds in dB.
@@ -124,10 +161,12 @@ mod tests {
             .iter()
             .map(|picture| picture.iter().map(|&v| 30.0 * f64::from(v)).collect())
             .collect();
-        assert!(distance_correlation(&pictures, &sounds) > 0.999);
+        let r = |sounds: &[Vec<f64>]| Pairs::new(&pictures, sounds).correlation(|_| 1);
+        assert!(r(&sounds) > 0.999);
         assert!(retrieval(&sounds)[0] > 0.95);
         assert_eq!(retrieval(&vec![vec![0.0; 16]; 60]), [0.0, 0.0], "all are alike");
         let shuffled: Vec<Vec<f64>> = sounds.iter().rev().cloned().collect();
-        assert!(distance_correlation(&pictures, &shuffled).abs() < 0.3);
+        assert!(r(&shuffled).abs() < 0.3);
+        assert_eq!(Pairs::new(&pictures[..1], &sounds[..1]).correlation(|_| 1), 0.0);
     }
 }

@@ -4,6 +4,8 @@ pub mod audible;
 pub mod channel;
 pub mod figures;
 pub mod peers;
+pub mod pleasant;
+pub mod rivals;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,10 +19,16 @@ use crate::model::{Model, normalise};
 use crate::random::Random;
 use crate::receiver::align::align;
 use crate::sonifier::{Sonifier, Sound};
-use crate::spectrum::{Mapping, Preset};
+use crate::spectrum::{Mapping, Preset, Spectrum};
+use crate::synth::{SAMPLE_RATE, SLOT, Synth};
+use audible::Pairs;
 use channel::Channel;
 use figures::{bits, correlation, mean, psnr_db, quantile, spectral_angle_deg, ssim, uniformity};
 use peers::Peer;
+use pleasant::{FULL_SCALE_PA, Sensation};
+
+/// At most so many pictures are held still, to hear how pleasant they are.
+const STILL: usize = 12;
 
 /// The figures of a model on frames it has not seen, preset `data`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -49,12 +57,17 @@ pub struct Scores {
     /// What each channel leaves, by its name.
     pub channels: BTreeMap<String, Survival>,
     /// Spearman's correlation of how different frames look and how different
-    /// they sound, preset `listen`: see [`audible::distance_correlation`].
+    /// they sound, preset `listen`: see [`audible::Pairs`].
     pub audible_r: f64,
     /// Shares of the frames that are recognised by their sound, preset
     /// `listen`, as the first guess and among five: see
     /// [`audible::retrieval`].
     pub recognised: [f64; 2],
+    /// Mean roughness in asper of still pictures, preset `listen`: see
+    /// [`pleasant`].
+    pub roughness_asper: f64,
+    /// Their mean fluctuation strength in vacil.
+    pub fluctuation_vacil: f64,
     /// Correlation of band energy with the mean code.
     pub energy_code_r: f64,
     /// Correlation of band energy with loudness.
@@ -114,6 +127,8 @@ impl fmt::Display for Scores {
         let [first, five] = self.recognised.map(|share| 100.0 * share);
         writeln!(f, "correlation of looking and sounding different: {:.3}", self.audible_r)?;
         writeln!(f, "recognised by the sound: {first:.0} %; among five guesses: {five:.0} %")?;
+        writeln!(f, "roughness of still pictures: {:.2} asper", self.roughness_asper)?;
+        writeln!(f, "their fluctuation: {:.2} vacil", self.fluctuation_vacil)?;
         writeln!(f, "correlation of band energy with mean code: {:.3}", self.energy_code_r)?;
         writeln!(f, "correlation of band energy with loudness: {:.3}", self.energy_loudness_r)?;
         writeln!(f, "loudness, 5th to 95th percentile: {:.1} LU", self.loudness_span_lu)?;
@@ -122,40 +137,61 @@ impl fmt::Display for Scores {
     }
 }
 
-/// Measures `model` on `frames`, through the sound of the preset `data`; what
-/// is about ears, through that of the preset `listen`. Channels that need ffmpeg are left out where it is not installed.
+/// Measures `model` on `frames`, through the sound of the preset `data` with
+/// codes of `values` values; what is about ears, through that of the preset
+/// `listen`. Channels that need ffmpeg are left out where it is not installed.
 ///
 /// # Errors
 ///
-/// If there are no frames, or they are not of the model's kind.
-pub fn scores(model: &Model, frames: &[Frame]) -> Result<Scores> {
+/// If there are no frames, they are not of the model's kind, or its codes
+/// cannot have so many values.
+pub fn scores(model: &Model, frames: &[Frame], values: usize) -> Result<Scores> {
     if frames.is_empty() {
         return Err(Error::usage("DATA", "no frame to score"));
     }
     let mut scores = Scores { frames: frames.len(), ..Scores::default() };
     let data = Mapping::preset(Preset::Data, model.profile().frequencies_hz);
     let grouped = |values| Mapping { values, ..data.clone() };
-    for level in 0..model.values().ilog2() {
+    let mut sent = Sent::new(model, frames, grouped(values))?;
+    for level in 0..values.ilog2() {
         let mut sent = Sent::new(model, frames, grouped(1 << level))?;
         let Some(received) = sent.receive(Channel::Wav)? else { continue };
         scores.psnr_sound_db.insert(1 << level, mean(&sent.psnr_db(&received)));
     }
-    let mut sent = Sent::new(model, frames, grouped(model.values()))?;
     for channel in Channel::ALL {
         let Some(received) = sent.receive(channel)? else { continue };
         let psnr_db = mean(&sent.psnr_db(&received));
         let bits = sent.bits(&received);
         scores.channels.insert(channel.name().to_owned(), Survival { psnr_db, bits });
         if channel == Channel::Wav {
-            scores.psnr_sound_db.insert(model.values(), psnr_db);
+            scores.psnr_sound_db.insert(values, psnr_db);
             scores.fidelity(&sent, &received)?;
         }
     }
     scores.loudness(&sent.sounds);
-    let mut listen = Mapping::preset(Preset::Listen, model.profile().frequencies_hz);
-    listen.values = listen.values.min(model.values());
-    scores.audible(&Sent::new(model, frames, listen)?);
+    scores.audible(&Sent::new(model, frames, listening(model))?);
     Ok(scores)
+}
+
+/// What people hear of a model: the preset `listen`.
+fn listening(model: &Model) -> Mapping {
+    let mut mapping = Mapping::preset(Preset::Listen, model.profile().frequencies_hz);
+    mapping.values = mapping.values.min(model.values());
+    mapping
+}
+
+/// Roughness in asper and fluctuation strength in vacil of two seconds of
+/// `spectrum`, held still.
+fn sensations(spectrum: &Spectrum) -> [f64; 2] {
+    let (mut synth, mut samples) = (Synth::new(0), Vec::new());
+    let seconds = 2 * SAMPLE_RATE;
+    while samples.len() < SLOT + seconds {
+        synth.push(spectrum, &mut samples);
+    }
+    // Without the lead-in.
+    let pressure = samples[SLOT..SLOT + seconds].iter();
+    let pressure: Vec<f64> = pressure.map(|&v| FULL_SCALE_PA * f64::from(v)).collect();
+    [Sensation::Roughness, Sensation::Fluctuation].map(|sensation| sensation.of(&pressure))
 }
 
 /// Compares `scores` of a model, measured on `frames` of the groups `groups`
@@ -258,8 +294,12 @@ impl Scores {
             sent.sounds.iter().map(|sound| normalise(&sound.sent, range)).collect();
         let levels_db: Vec<Vec<f64>> =
             sent.sounds.iter().map(|sound| audible::levels_db(&sound.spectrum)).collect();
-        self.audible_r = audible::distance_correlation(&pictures, &levels_db);
+        self.audible_r = Pairs::new(&pictures, &levels_db).correlation(|_| 1);
         self.recognised = audible::retrieval(&levels_db);
+        let still = sent.sounds.iter().step_by(sent.sounds.len().div_ceil(STILL));
+        let felt: Vec<[f64; 2]> = still.map(|sound| sensations(&sound.spectrum)).collect();
+        let [rough, slow] = [0, 1].map(|k| mean(&felt.iter().map(|v| v[k]).collect::<Vec<_>>()));
+        (self.roughness_asper, self.fluctuation_vacil) = (rough, slow);
     }
 
     /// Fills in what the codes and their loudness say.
@@ -325,9 +365,9 @@ impl Sent {
         }
         let mut received = Vec::with_capacity(self.sounds.len());
         for slot in 0..self.sounds.len() {
-            let code = self.sonifier.hear(&samples, slot).ok_or_else(|| {
-                Error::usage("sound", format!("slot {slot} of {} is missing", self.sounds.len()))
-            })?;
+            // A slot that noise drowns says nothing: the mean picture.
+            let nothing = || vec![0.5; self.sounds[slot].code.len()];
+            let code = self.sonifier.hear(&samples, slot).unwrap_or_else(nothing);
             let picture = self.sonifier.reconstruct(&code)?;
             received.push(Received { code, picture });
         }
@@ -343,8 +383,7 @@ impl Sent {
 
     /// Bits per frame: see [`figures::bits`].
     fn bits(&self, received: &[Received]) -> f64 {
-        let autoencoder = self.sonifier.model().autoencoder();
-        let components = |code: &[f32]| autoencoder.components_of_code(code, code.len());
+        let components = |code: &[f32]| self.sonifier.components(code);
         let sent: Vec<_> = self.sounds.iter().map(|sound| components(&sound.code)).collect();
         let back: Vec<_> = received.iter().map(|received| components(&received.code)).collect();
         bits(&sent, &back)

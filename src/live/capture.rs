@@ -83,9 +83,20 @@ impl Drop for Ending<'_> {
     }
 }
 
+/// Which of the pictures that come within one slot are heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sent {
+    /// The newest one.
+    #[default]
+    Newest,
+    /// Their mean, which has less noise and blurs what moves.
+    Mean,
+}
+
 /// The newest frame, between the capture thread and the slot clock.
 #[derive(Debug, Default)]
 pub(super) struct Newest {
+    sent: Sent,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -93,6 +104,8 @@ pub(super) struct Newest {
 #[derive(Debug, Default)]
 pub(super) struct State {
     frame: Option<(Frame, Instant)>,
+    /// How many frames that one is the mean of.
+    gathered: u32,
     /// Frames that were replaced before they were taken.
     pub dropped: u64,
     /// What a camera has lost.
@@ -115,18 +128,46 @@ pub(super) enum Taken {
     Failure(Error),
 }
 
+/// `newest` with the mean of itself and of those frames whose mean is `before`,
+/// `count` in all. Where either has no reading, the other one counts.
+fn blend(before: &Frame, newest: &mut Frame, count: u32) {
+    newest.data.zip_mut_with(&before.data, |value, &before| {
+        *value = match (before.is_nan(), value.is_nan()) {
+            (true, _) => *value,
+            (false, true) => before,
+            (false, false) => before + (*value - before) / count as f32,
+        };
+    });
+}
+
 impl Newest {
+    pub fn new(sent: Sent) -> Self {
+        Self { sent, ..Self::default() }
+    }
+
     /// No code that holds the lock can panic halfway through a change.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts `frame`, taken at `arrived`, in the place of the one before; false
-    /// if nobody listens.
-    fn replace(&self, frame: Frame, arrived: Instant) -> bool {
+    /// Puts `frame`, taken at `arrived`, in the place of the one before, or
+    /// its mean with that; false if nobody listens.
+    fn replace(&self, mut frame: Frame, arrived: Instant) -> bool {
         let mut state = self.lock();
-        let missed = state.frame.replace((frame, arrived)).is_some();
-        state.dropped += u64::from(missed);
+        let gathered = std::mem::replace(&mut state.gathered, 1);
+        match state.frame.take() {
+            None => {}
+            Some((before, _))
+                if self.sent == Sent::Mean
+                    && before.data.dim() == frame.data.dim()
+                    && before.bands == frame.bands =>
+            {
+                state.gathered = gathered + 1;
+                blend(&before, &mut frame, state.gathered);
+            }
+            Some(_) => state.dropped += u64::from(gathered),
+        }
+        state.frame = Some((frame, arrived));
         state.away = None;
         self.changed.notify_all();
         !state.closed
@@ -211,5 +252,37 @@ impl Newest {
             let waited = self.changed.wait_timeout(state, REST);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array3;
+
+    use super::*;
+    use crate::frame::{Band, Unit};
+
+    /// What is sent of pictures of these values.
+    fn sent(sent: Sent, values: &[[f32; 2]]) -> (Vec<f32>, u64) {
+        let newest = Newest::new(sent);
+        for (time_s, values) in values.iter().enumerate() {
+            let data = Array3::from_shape_vec((1, 1, 2), values.to_vec()).unwrap();
+            let bands = [Band::new("LWIR", Unit::Celsius)].into();
+            assert!(newest.replace(Frame::new(data, bands, time_s as f64), Instant::now()));
+        }
+        let Taken::Frame(frame, _) = newest.take(false) else { panic!("no frame") };
+        assert_eq!(frame.time_s, (values.len() - 1) as f64);
+        (frame.data.iter().copied().collect(), newest.lock().dropped)
+    }
+
+    #[test]
+    fn the_newest_picture_is_sent_or_the_mean_of_all() {
+        let values = [[1.0, 8.0], [2.0, f32::NAN], [6.0, 4.0]];
+        assert_eq!(sent(Sent::Newest, &values), (vec![6.0, 4.0], 2));
+        let (mean, dropped) = sent(Sent::Mean, &values[..1]);
+        assert_eq!((mean, dropped), (vec![1.0, 8.0], 0));
+        let (mean, dropped) = sent(Sent::Mean, &values);
+        assert!((mean[0] - 3.0).abs() < 1e-6 && mean[1] < 8.0 && mean[1] > 4.0, "{mean:?}");
+        assert_eq!(dropped, 0);
     }
 }

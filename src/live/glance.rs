@@ -1,50 +1,72 @@
 //! A picture in a sentence: what is hottest and coldest in it, and where.
 
-use ndarray::{Array2, Axis, s};
+use std::fmt;
+
+use ndarray::{Array2, Axis};
 
 use crate::frame::{Frame, Unit};
 
-/// One sentence on `frame`: its highest and its lowest value, with unit and
-/// place, and the value at its centre. All are means over 3 x 3 pixels, so
-/// that no single pixel decides.
+/// The highest and the lowest value of a picture, with their places, and the
+/// value at its centre. All are means over 3 x 3 pixels, so that no single
+/// pixel decides.
 ///
 /// A frame with a band of temperatures is told by that one; any other by the
 /// mean of those bands that have the unit of the first, its brightness.
-pub(super) fn glance(frame: &Frame) -> String {
-    let (values, unit) = plane(frame);
-    let smooth = smoothed(&values);
-    let (rows, columns) = smooth.dim();
-    let readings = || smooth.indexed_iter().filter(|(_, value)| value.is_finite());
-    let highest = readings().reduce(|best, next| if next.1 > best.1 { next } else { best });
-    let lowest = readings().reduce(|best, next| if next.1 < best.1 { next } else { best });
-    let (Some((high_at, &high)), Some((low_at, &low))) = (highest, lowest) else {
-        return "The picture has no reading.".to_owned();
-    };
-    if high == low {
-        return format!("{} everywhere.", quantity(high, unit));
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Glance {
+    pub unit: Unit,
+    /// `None` where the picture has no reading.
+    pub extremes: Option<[(f32, &'static str); 2]>,
+    pub centre: Option<f32>,
+}
+
+impl Glance {
+    pub fn at(frame: &Frame) -> Self {
+        let (values, unit) = plane(frame);
+        let smooth = smoothed(&values);
+        let size @ (rows, columns) = smooth.dim();
+        let readings = || smooth.indexed_iter().filter(|(_, value)| value.is_finite());
+        let highest = readings().reduce(|best, next| if next.1 > best.1 { next } else { best });
+        let lowest = readings().reduce(|best, next| if next.1 < best.1 { next } else { best });
+        let told = |(at, &value): ((usize, usize), &f32)| (value, place(at, size));
+        let extremes = highest.zip(lowest).map(|(high, low)| [told(high), told(low)]);
+        let centre = smooth.get((rows / 2, columns / 2)).copied().filter(|value| value.is_finite());
+        Self { unit, extremes, centre }
     }
-    let (top, bottom) = match unit {
-        Unit::Celsius | Unit::Kelvin => ("Hottest", "coldest"),
-        _ => ("Brightest", "darkest"),
-    };
-    let centre = smooth[(rows / 2, columns / 2)];
-    let centre = match centre.is_finite() {
-        true => quantity(centre, unit),
-        false => "without a reading".to_owned(),
-    };
-    format!(
-        "{top} {}, {}; {bottom} {}, {}; centre {centre}.",
-        quantity(high, unit),
-        place(high_at, (rows, columns)),
-        quantity(low, unit),
-        place(low_at, (rows, columns)),
-    )
+
+    /// Highest, lowest and centre.
+    pub fn values(&self) -> [Option<f64>; 3] {
+        let [highest, lowest] = match self.extremes {
+            Some(extremes) => extremes.map(|(value, _)| Some(value)),
+            None => [None; 2],
+        };
+        [highest, lowest, self.centre].map(|value| value.map(f64::from))
+    }
+}
+
+impl fmt::Display for Glance {
+    /// One sentence.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = |value| quantity(value, self.unit);
+        let Some([(high, high_place), (low, low_place)]) = self.extremes else {
+            return f.write_str("The picture has no reading.");
+        };
+        if high == low {
+            return write!(f, "{} everywhere.", told(high));
+        }
+        let (top, bottom) = match self.unit.is_temperature() {
+            true => ("Hottest", "coldest"),
+            false => ("Brightest", "darkest"),
+        };
+        let centre = self.centre.map_or("without a reading".to_owned(), told);
+        let (high, low) = (told(high), told(low));
+        write!(f, "{top} {high}, {high_place}; {bottom} {low}, {low_place}; centre {centre}.")
+    }
 }
 
 /// The values that are told, `[row, column]`, and their unit.
 fn plane(frame: &Frame) -> (Array2<f32>, Unit) {
-    let warm = |unit: Unit| matches!(unit, Unit::Celsius | Unit::Kelvin);
-    if let Some(index) = frame.bands.iter().position(|band| warm(band.unit)) {
+    if let Some(index) = frame.bands.iter().position(|band| band.unit.is_temperature()) {
         return (frame.data.index_axis(Axis(0), index).to_owned(), frame.bands[index].unit);
     }
     let unit = frame.bands.first().map_or(Unit::Counts, |band| band.unit);
@@ -62,19 +84,30 @@ fn plane(frame: &Frame) -> (Array2<f32>, Unit) {
 /// Means over 3 x 3 pixels, fewer at the edges; what has no reading does not
 /// count, and stays without one.
 fn smoothed(values: &Array2<f32>) -> Array2<f32> {
-    let (rows, columns) = values.dim();
-    Array2::from_shape_fn((rows, columns), |(row, column)| {
-        if !values[(row, column)].is_finite() {
-            return f32::NAN;
+    let sums = |along: &Array2<[f64; 2]>, axis: usize| {
+        let mut sums = along.clone();
+        let length = along.len_of(Axis(axis));
+        for at in 0..length {
+            let mut sum = sums.index_axis_mut(Axis(axis), at);
+            let neighbours = [at.checked_sub(1), Some(at + 1).filter(|&next| next < length)];
+            for neighbour in neighbours.into_iter().flatten() {
+                let beside = along.index_axis(Axis(axis), neighbour);
+                sum.zip_mut_with(&beside, |a, b| *a = [a[0] + b[0], a[1] + b[1]]);
+            }
         }
-        let window = values.slice(s![
-            row.saturating_sub(1)..(row + 2).min(rows),
-            column.saturating_sub(1)..(column + 2).min(columns)
-        ]);
-        let finite = window.iter().filter(|value| value.is_finite());
-        let (sum, count) = finite.fold((0.0, 0), |(sum, n), &v| (sum + f64::from(v), n + 1));
-        (sum / f64::from(count.max(1))) as f32
-    })
+        sums
+    };
+    // Sum and count of readings, along one axis after the other.
+    let readings = values.mapv(|value| match value.is_finite() {
+        true => [f64::from(value), 1.0],
+        false => [0.0; 2],
+    });
+    let sums = sums(&sums(&readings, 0), 1);
+    let mut smooth = values.clone();
+    smooth.zip_mut_with(&sums, |value, [sum, count]| {
+        *value = if value.is_finite() { (sum / count) as f32 } else { f32::NAN };
+    });
+    smooth
 }
 
 /// Where (`row`, `column`) is in a picture of `rows` by `columns`, of nine
@@ -90,7 +123,7 @@ fn place((row, column): (usize, usize), (rows, columns): (usize, usize)) -> &'st
 }
 
 /// A value with its unit, as fine as it means something.
-fn quantity(value: f32, unit: Unit) -> String {
+pub(super) fn quantity(value: f32, unit: Unit) -> String {
     let decimals = match unit {
         Unit::Celsius | Unit::Kelvin => 1,
         Unit::Reflectance => 2,
@@ -102,10 +135,14 @@ fn quantity(value: f32, unit: Unit) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::Array3;
+    use ndarray::{Array3, s};
 
     use super::*;
     use crate::frame::Band;
+
+    fn told(frame: &Frame) -> String {
+        Glance::at(frame).to_string()
+    }
 
     fn frame(units: &[Unit], data: Array3<f32>) -> Frame {
         let bands = units.iter().map(|&unit| Band::new("band", unit));
@@ -124,12 +161,12 @@ mod tests {
     #[test]
     fn a_stove_is_told_with_its_place() {
         let data = squares(&[(2, 3, 61.25), (22, 12, 4.0)]);
-        let said = glance(&frame(&[Unit::Celsius], data));
+        let said = told(&frame(&[Unit::Celsius], data));
         assert_eq!(
             said,
             "Hottest 61.2 degC, upper left; coldest 4.0 degC, lower middle; centre 20.0 degC."
         );
-        let said = glance(&frame(&[Unit::Counts], squares(&[(12, 22, 900.0), (12, 2, 7.0)])));
+        let said = told(&frame(&[Unit::Counts], squares(&[(12, 22, 900.0), (12, 2, 7.0)])));
         assert_eq!(
             said,
             "Brightest 900 counts, middle right; darkest 7 counts, middle left; centre 20 counts."
@@ -152,13 +189,13 @@ mod tests {
         let mut data = squares(&[(22, 22, 60.0)]);
         data[(0, 4, 4)] = 100.0;
         data.slice_mut(s![.., 12..18, 12..18]).fill(f32::NAN);
-        let said = glance(&frame(&[Unit::Kelvin], data));
+        let said = told(&frame(&[Unit::Kelvin], data));
         assert!(said.starts_with("Hottest 60.0 K, lower right; coldest 20.0 K,"), "{said}");
         assert!(said.ends_with("centre without a reading."), "{said}");
         let empty = Array3::from_elem((1, 3, 3), f32::NAN);
-        assert_eq!(glance(&frame(&[Unit::Kelvin], empty)), "The picture has no reading.");
+        assert_eq!(told(&frame(&[Unit::Kelvin], empty)), "The picture has no reading.");
         let flat = Array3::from_elem((1, 3, 3), 7.0);
-        assert_eq!(glance(&frame(&[Unit::Celsius], flat)), "7.0 degC everywhere.");
+        assert_eq!(told(&frame(&[Unit::Celsius], flat)), "7.0 degC everywhere.");
     }
 
     #[test]
@@ -167,9 +204,9 @@ mod tests {
         let mut data = Array3::from_elem((3, 9, 9), 0.2);
         data.slice_mut(s![1, 6.., 6..]).fill(0.6);
         data.slice_mut(s![2, ..3, ..3]).fill(50.0);
-        assert!(glance(&frame(&units, data.clone())).starts_with("Hottest 50.0 degC, upper left"));
+        assert!(told(&frame(&units, data.clone())).starts_with("Hottest 50.0 degC, upper left"));
         let light = data.slice(s![..2, .., ..]).to_owned();
-        let said = glance(&frame(&units[..2], light));
+        let said = told(&frame(&units[..2], light));
         assert!(said.starts_with("Brightest 0.40 reflectance, lower right"), "{said}");
     }
 }

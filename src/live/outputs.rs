@@ -1,7 +1,10 @@
 //! Where the sound of a source goes: the speaker, a file and the recorder.
 
+use std::borrow::Cow;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use super::alarm::Alarm;
+use super::glance::Glance;
 use super::{Heard, Settings, Summary};
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
@@ -13,16 +16,27 @@ use crate::sink::{self, FileSink, Format, Header, Sink, Speaker};
 use crate::sonifier::{Sonifier, Sound};
 use crate::synth::{JOIN, SAMPLE_RATE, SLOT_S};
 
+/// Seconds in an hour.
+const HOUR_S: f64 = 3600.0;
+
+/// Bytes of a sample in a file.
+const WAV_BYTES: usize = 2;
+
 /// Where the sound goes.
 pub(super) struct Outputs {
     pub speaker: Option<Box<Speaker>>,
     file: Option<Box<dyn FileSink>>,
     recorder: Option<Recorder>,
+    pub alarm: Option<Alarm>,
     header: Header,
     pub summary: Summary,
     pub latencies_s: Vec<f64>,
+    /// A sentence on how large the session becomes, once that is known.
+    pub growth: Option<String>,
     /// What the speaker was asked for.
     volume_db: f32,
+    /// Whether the session goes to a file.
+    keeps_session: bool,
     muted: bool,
     marks: u64,
 }
@@ -34,6 +48,7 @@ impl Outputs {
         sonifier: &Sonifier,
         say: &mut dyn FnMut(&str),
     ) -> Result<Self> {
+        let alarm = settings.alarm.map(|limit| Alarm::new(limit, source)).transpose()?;
         let mut header = sonifier.header(source, &settings.source);
         header.start_time = Some(rfc3339(SystemTime::now()));
         let format = settings.sound.as_deref().map(|path| {
@@ -43,21 +58,31 @@ impl Outputs {
         });
         let format = format.transpose()?;
         let speaker = open_speaker(settings.volume_db, settings.sound.is_none(), say)?;
-        if speaker.is_none() && settings.sound.is_none() && settings.rrd.is_none() {
+        if speaker.is_none() && settings.sound.is_none() && settings.session.is_none() {
             return Err(Error::usage("--no-speaker", "then nothing would come of it")
                 .hint("write a file: -o sound.wav, or --rrd session.rrd"));
         }
         let mut file = None;
         if let (Some(path), Some(format)) = (&settings.sound, format) {
             file = Some(sink::create(path, format, &header)?);
-            say(&format!("The sound is written to {}.", path.display()));
+            let most = if format == Format::Flac { " at most" } else { "" };
+            say(&format!(
+                "The sound is written to {}: {:.0} MB an hour{most}.",
+                path.display(),
+                WAV_BYTES as f64 * SAMPLE_RATE as f64 * HOUR_S / 1e6
+            ));
         }
         let mut recorder = None;
-        if let Some(path) = &settings.rrd {
-            let target = Target { save: Some(path.clone()), ..Target::default() };
+        if !settings.session.is_none() {
             let about = session::about(sonifier, &header, settings.sound.clone());
-            recorder = Some(Recorder::new(&target, &about)?);
-            say(&format!("The session is recorded to {}.", path.display()));
+            recorder = Some(Recorder::new(&settings.session, &about)?);
+            introduce(&settings.session, say);
+        }
+        if let Some(alarm) = &alarm {
+            say(&alarm.introduction());
+            if speaker.is_none() {
+                say("Nothing is played, so the alarm is given in words alone.");
+            }
         }
         let summary = Summary::default();
         let volume_db = settings.volume_db.unwrap_or_default();
@@ -65,10 +90,13 @@ impl Outputs {
             speaker,
             file,
             recorder,
+            alarm,
             header,
             summary,
             latencies_s: vec![],
+            growth: None,
             volume_db,
+            keeps_session: settings.session.save.is_some(),
             muted: false,
             marks: 0,
         })
@@ -124,13 +152,37 @@ impl Outputs {
         }
     }
 
-    /// Sends one slot. `arrived` is when its frame came, if it is a new one.
+    /// Whether somebody wants to know what is hottest and coldest.
+    pub fn look(&self) -> bool {
+        self.recorder.is_some() || self.alarm.is_some()
+    }
+
+    /// Lets the alarm look at the new picture of a slot, if there is one, and
+    /// tells and notes what it says.
+    pub fn watch(&mut self, seen: Option<&Glance>, say: &mut dyn FnMut(&str)) {
+        if let Some(sentence) = self.alarm.as_mut().and_then(|alarm| alarm.see(seen)) {
+            say(&sentence);
+            self.note(&sentence);
+        }
+    }
+
+    /// Tells which viewers are gone.
+    pub fn check_viewers(&mut self, say: &mut dyn FnMut(&str)) {
+        for error in self.recorder.iter_mut().flat_map(Recorder::lost_viewers) {
+            say(&format!("A viewer is gone, and everything else goes on: {error}"));
+        }
+    }
+
+    /// Sends one slot. `arrived` is when its frame came, if it is a new one;
+    /// `left_out` pictures of the source were so far.
     pub fn write(
         &mut self,
         sonifier: &Sonifier,
         frame: &Frame,
         sound: Sound,
         arrived: Option<Instant>,
+        seen: Option<&Glance>,
+        left_out: u64,
     ) -> Result<()> {
         let mut latency_s = None;
         if let Some(speaker) = &mut self.speaker {
@@ -141,7 +193,7 @@ impl Outputs {
                     + speaker.queued_s()
                     + JOIN as f64 / SAMPLE_RATE as f64
             });
-            speaker.write(&sound.samples)?;
+            speaker.write(&over(&self.alarm, &sound.samples))?;
         }
         self.latencies_s.extend(latency_s);
         if let Some(file) = &mut self.file {
@@ -150,6 +202,15 @@ impl Outputs {
         if let Some(recorder) = &self.recorder {
             let mut moment = session::moment(sonifier, self.summary.slots, sound)?;
             moment.latency_s = latency_s;
+            moment.left_out = Some(left_out);
+            moment.extremes = seen.map_or([None; 3], Glance::values);
+            if self.summary.slots == 0 && self.keeps_session {
+                let bytes = recorder.slot_bytes(&moment) as f64 * HOUR_S / SLOT_S;
+                self.growth = Some(format!(
+                    "By its first picture, the session takes about {:.0} MB an hour.",
+                    bytes / 1e6
+                ));
+            }
             recorder.log(moment);
         }
         if self.header.scene.is_some() {
@@ -164,7 +225,7 @@ impl Outputs {
     pub fn rest(&mut self, sonifier: &mut Sonifier) -> Result<()> {
         let samples = sonifier.rest();
         if let Some(speaker) = &mut self.speaker {
-            speaker.write(&samples)?;
+            speaker.write(&over(&self.alarm, &samples))?;
         }
         if let Some(file) = &mut self.file {
             file.write(&samples)?;
@@ -204,13 +265,38 @@ impl Outputs {
     }
 }
 
+/// `samples` as the speaker gets them.
+fn over<'a>(alarm: &Option<Alarm>, samples: &'a [f32]) -> Cow<'a, [f32]> {
+    alarm.as_ref().map_or(Cow::Borrowed(samples), |alarm| alarm.over(samples))
+}
+
+/// Says where a session can be seen.
+fn introduce(session: &Target, say: &mut dyn FnMut(&str)) {
+    if let Some(path) = &session.save {
+        say(&format!("The session is recorded to {}.", path.display()));
+    }
+    if let Some(address) = &session.connect {
+        say(&format!("The viewer at {address} shows the session."));
+    }
+    if let Some(port) = session.serve {
+        let address = format!("rerun+http://127.0.0.1:{port}/proxy");
+        say(&format!(
+            "Viewers on this machine can show the session: rerun {address}, or in a browser: \
+             rerun --web-viewer {address}"
+        ));
+    }
+    if session.spawn {
+        say("The viewer is a window of its own; the sound goes on without it.");
+    }
+}
+
 /// Opens the speaker at `volume_db`, and says what it is; where there is none,
 /// says so, or fails if it is `needed`.
 ///
 /// # Errors
 ///
 /// If a speaker that is needed cannot be opened.
-pub(crate) fn open_speaker(
+pub fn open_speaker(
     volume_db: Option<f32>,
     needed: bool,
     say: &mut dyn FnMut(&str),

@@ -1,4 +1,5 @@
-//! A build without GDAL neither transforms coordinates nor writes GeoTIFF.
+//! A build without GDAL neither transforms coordinates nor writes GeoTIFF
+//! and GeoPackage.
 
 use std::path::Path;
 
@@ -8,6 +9,7 @@ use super::Ring;
 use crate::error::{Error, Fault, Result};
 use crate::frame::Band;
 use crate::sensor::Scene;
+use crate::table::Table;
 
 /// A GeoTIFF in the making; this build cannot make one.
 #[derive(Debug)]
@@ -38,6 +40,30 @@ impl Mosaic {
     ///
     /// Never: there is no mosaic to call it on.
     pub fn finish(self) -> Result<()> {
+        match self {}
+    }
+}
+
+/// A GeoPackage in the making; this build cannot make one.
+#[derive(Debug)]
+pub enum Geopackage {}
+
+impl Geopackage {
+    /// Begins a GeoPackage at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Always: this build has no GDAL.
+    pub fn create(path: &Path, _layer: &str) -> Result<Self> {
+        Err(unsupported(&path.display().to_string()))
+    }
+
+    /// Copies a table.
+    ///
+    /// # Errors
+    ///
+    /// Never: there is no GeoPackage to call it on.
+    pub fn fill(self, _table: &Table) -> Result<()> {
         match self {}
     }
 }

@@ -1,4 +1,6 @@
-//! Coordinates and GeoTIFF, through GDAL.
+//! Coordinates, GeoTIFF and GeoPackage, through GDAL.
+
+mod geopackage;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,8 @@ use gdal::spatial_ref::{AxisMappingStrategy, CoordTransform, SpatialRef};
 use gdal::{Dataset, DriverManager, Metadata};
 use ndarray::{ArrayView3, s};
 use tempfile::TempPath;
+
+pub use self::geopackage::Geopackage;
 
 use super::Ring;
 use crate::error::{Error, Fault, Result};

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 
 use image::codecs::png::PngEncoder;
-use image::{Rgb, RgbImage};
+use image::{ImageResult, Rgb, RgbImage};
 use ndarray::ArrayView3;
 
 use crate::error::{Error, Result};
@@ -149,14 +149,24 @@ pub fn enlarge(picture: &RgbImage, factor: u32) -> RgbImage {
     })
 }
 
+/// `picture` as a file in the PNG format.
+///
+/// # Errors
+///
+/// If the picture is empty.
+pub fn png(picture: &RgbImage) -> ImageResult<Vec<u8>> {
+    let mut png = Vec::new();
+    picture.write_with_encoder(PngEncoder::new(&mut png))?;
+    Ok(png)
+}
+
 /// Writes `picture` to `path` as PNG; the file appears whole or not at all.
 ///
 /// # Errors
 ///
 /// If the picture is empty, or the file cannot be written.
 pub fn save_png(picture: &RgbImage, path: &Path) -> Result<()> {
-    let mut png = Vec::new();
-    picture.write_with_encoder(PngEncoder::new(&mut png)).map_err(|e| Error::output(path, e))?;
+    let png = png(picture).map_err(|e| Error::output(path, e))?;
     let mut file = StagedFile::create(path)?;
     file.file().write_all(&png).map_err(|e| Error::output(path, e))?;
     file.finish()

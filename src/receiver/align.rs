@@ -48,6 +48,72 @@ pub fn align(samples: &[f32]) -> Option<Aligned> {
     Some(Aligned { samples: aligned, frames, sureness })
 }
 
+/// Finds frames in a sound while it plays.
+///
+/// They are looked for in a run of slots, so the first comes as late as that,
+/// and later ones as soon as they have been heard. Once a run of slots is not
+/// of ours, frames are looked for anew.
+#[derive(Clone, Debug, Default)]
+pub struct Follower {
+    /// What was heard last.
+    heard: Vec<f32>,
+    /// Where the next slot begins, once one was found.
+    next: Option<usize>,
+    /// Slots since their beginnings were looked for.
+    since: usize,
+    /// Slots in a row that were not ours.
+    missed: usize,
+}
+
+impl Follower {
+    /// Takes the next samples, as [`align`] does.
+    pub fn push(&mut self, samples: &[f32]) {
+        self.heard.extend_from_slice(samples);
+    }
+
+    /// The next slot, if it has been heard to its end.
+    pub fn slot(&mut self) -> Option<Vec<f32>> {
+        loop {
+            let Some(start) = self.next else {
+                self.find()?;
+                continue;
+            };
+            if self.since == RUN {
+                // By the slots that were given since.
+                self.since = 0;
+                let run = &self.heard[start.saturating_sub(RUN * SLOT)..];
+                let late = lateness(run, true).unwrap_or(0);
+                self.next = Some(start.saturating_add_signed(late));
+                continue;
+            }
+            let slot = self.heard.get(start..start + SLOT)?.to_vec();
+            let ours = likeness(&self.heard, start) > OURS;
+            self.missed = if ours { 0 } else { self.missed + 1 };
+            self.since += 1;
+            // What is needed to look for beginnings again, and a little more.
+            let past = (start + SLOT).saturating_sub((RUN + 1) * SLOT);
+            self.heard.drain(..past);
+            self.next = (self.missed < RUN).then_some(start + SLOT - past);
+            return Some(slot);
+        }
+    }
+
+    /// Looks for frames; `None` while too little was heard.
+    fn find(&mut self) -> Option<()> {
+        if self.heard.len() < (RUN + 1) * SLOT {
+            return None;
+        }
+        match lateness(&self.heard, false) {
+            Some(late) => {
+                (self.since, self.missed) = (0, 0);
+                self.next = Some(late.unsigned_abs());
+            }
+            None => drop(self.heard.drain(..SLOT)),
+        }
+        Some(())
+    }
+}
+
 /// The first sample of every whole slot.
 fn starts(samples: &[f32]) -> Vec<usize> {
     let mut starts = Vec::new();
@@ -129,7 +195,7 @@ mod tests {
         let layout = Layout::new(&Mapping::preset(Preset::Data, [60.0, 5000.0])).unwrap();
         let (mut random, mut synth, mut samples) = (Random::new(4), Synth::new(1), Vec::new());
         let codes: Vec<Vec<f32>> = (0..FRAMES)
-            .map(|_| (0..128).map(|_| random.between(0.2, 0.8) as f32).collect())
+            .map(|_| (0..256).map(|_| random.between(0.2, 0.8) as f32).collect())
             .collect();
         for code in &codes {
             synth.push(&layout.spectrum(code), &mut samples);
@@ -187,6 +253,33 @@ mod tests {
         });
         let aligned = align(&recording).unwrap();
         assert!(aligned.frames >= 2 * FRAMES && aligned.sureness > 0.8, "{}", aligned.sureness);
+    }
+
+    #[test]
+    fn a_sound_is_followed_while_it_plays_and_found_again_after_another() {
+        let (layout, codes, samples) = sound();
+        let mut random = Random::new(9);
+        let noise: Vec<f32> = (0..40 * SLOT + 777).map(|_| 0.1 * random.normal() as f32).collect();
+        let mut follower = Follower::default();
+        let (mut receiver, mut exact, mut waiting) = (Receiver::new(), 0, 0);
+        for part in [noise.clone(), samples.clone(), noise, samples].concat().chunks(911) {
+            follower.push(part);
+            while let Some(slot) = follower.slot() {
+                let heard = layout.code(&receiver.window(&slot, JOIN).unwrap());
+                exact += usize::from(
+                    codes
+                        .iter()
+                        .any(|code| heard.iter().zip(code).all(|(a, b)| (a - b).abs() < 1e-3)),
+                );
+            }
+            waiting = waiting.max(follower.heard.len());
+        }
+        // Each time frames may be found late, but not by more than a run.
+        assert!(exact >= 2 * (FRAMES - RUN), "{exact}");
+        assert!(waiting < 3 * RUN * SLOT, "{waiting}");
+        follower.push(&vec![0.0; 50 * SLOT]);
+        while follower.slot().is_some() {}
+        assert!(follower.next.is_none() && follower.heard.len() < 2 * RUN * SLOT);
     }
 
     #[test]

@@ -12,13 +12,18 @@ use super::{Origin, Session};
 use crate::picture::legend;
 
 /// The numbers of a slot: entity and name, in the order of [`Slot`].
-pub(super) const SCORES: [(&str, &str); 5] = [
+pub(super) const SCORES: [(&str, &str); 6] = [
     ("scores/loudness_lufs", "loudness, LUFS"),
     ("scores/band_energy", "band energy, 0..1"),
     ("scores/psnr_db", "PSNR, dB"),
     ("scores/latency_s", "latency, s"),
+    ("scores/left_out", "pictures of the source left out"),
     ("scores/drops", "pictures dropped"),
 ];
+
+/// The numbers of the scene itself, likewise.
+pub(super) const SCENE: [(&str, &str); 3] =
+    [("scene/highest", "highest"), ("scene/lowest", "lowest"), ("scene/centre", "centre")];
 
 /// Where the pictures of `origin` are logged.
 pub(super) fn entity(origin: Origin) -> &'static str {
@@ -36,6 +41,8 @@ pub(super) struct Layout {
     from_sound: bool,
     psnr: bool,
     latency: bool,
+    left_out: bool,
+    scene: bool,
     curves: bool,
     marks: bool,
 }
@@ -51,6 +58,8 @@ impl Layout {
             from_sound: origin == Some(Origin::FromSound),
             psnr: slot.psnr_db.is_some(),
             latency: slot.latency_s.is_some(),
+            left_out: slot.left_out.is_some(),
+            scene: slot.extremes.iter().any(Option::is_some),
             curves: false,
             marks: false,
         }
@@ -74,6 +83,8 @@ impl Layout {
             from_sound: self.from_sound || other.from_sound,
             psnr: self.psnr || other.psnr,
             latency: self.latency || other.latency,
+            left_out: self.left_out || other.left_out,
+            scene: self.scene || other.scene,
             curves: self.curves || other.curves,
             marks: self.marks || other.marks,
         }
@@ -147,14 +158,16 @@ impl Layout {
         tabs
     }
 
-    /// One plot per score: their units differ.
+    /// One plot per score, as their units differ, and one of the scene.
     fn scores(self) -> ContainerLike {
-        let present = [true, true, self.psnr, self.latency, true];
+        let present = [true, true, self.psnr, self.latency, self.left_out, true];
         let plots = SCORES.into_iter().zip(present).filter(|(_, present)| *present);
         let plots = plots.map(|((path, name), _)| {
             ContainerLike::from(TimeSeriesView::new(name).with_origin(path))
         });
-        Horizontal::new(plots).with_name("Scores").into()
+        let scene = TimeSeriesView::new("Scene: highest, lowest, centre").with_origin("scene");
+        let scene = self.scene.then(|| ContainerLike::from(scene));
+        Horizontal::new(scene.into_iter().chain(plots)).with_name("Scores").into()
     }
 
     fn values(self) -> ContainerLike {

@@ -58,6 +58,11 @@ impl Outlet {
         Ok(Self { destination, queue })
     }
 
+    /// Whether somebody may close it at any time.
+    pub fn is_viewer(&self) -> bool {
+        !matches!(self.destination, Destination::File(_))
+    }
+
     pub fn push(&self, entry: Entry) {
         self.queue.push(entry);
     }

@@ -33,6 +33,8 @@ pub(super) struct Slot {
     pub band_energy: f64,
     pub psnr_db: Option<f64>,
     pub latency_s: Option<f64>,
+    pub left_out: Option<u64>,
+    pub extremes: [Option<f64>; 3],
     /// None where they were dropped.
     pub pictures: Option<Arc<Pictures>>,
     /// How many pictures had been dropped when this slot was queued.
@@ -207,6 +209,8 @@ mod tests {
             band_energy: 0.5,
             psnr_db: None,
             latency_s: None,
+            left_out: None,
+            extremes: [None; 3],
             pictures: Some(Arc::new(Pictures {
                 input: Array3::zeros((1, 1, 1)),
                 reconstruction: None,

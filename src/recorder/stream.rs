@@ -16,17 +16,17 @@ use rerun::external::re_uri::ProxyUri;
 use rerun::log::ChunkBatcherConfig;
 use rerun::sink::{FileSink, GrpcSink, LogSink};
 use rerun::{
-    AnyValues, BarChart, Image, RecordingStream, RecordingStreamBuilder, Scalars, SeriesLines,
-    ServerOptions, StoreId, StoreKind, Tensor, TensorBuffer, TensorData, TextDocument, TextLog,
-    components,
+    AnyValues, BarChart, EncodedImage, RecordingStream, RecordingStreamBuilder, Scalars,
+    SeriesLines, ServerOptions, StoreId, StoreKind, Tensor, TensorBuffer, TensorData, TextDocument,
+    TextLog, components,
 };
 use tempfile::TempPath;
 
 use super::outlet::Destination;
 use super::queue::{Entry, Pictures, Slot};
-use super::{Pace, SPECTROGRAM_SLOTS, Session, blueprint, viewer};
+use super::{Pace, SPECTROGRAM_SLOTS, Session, VALUES_STEP, blueprint, halves_suffice, viewer};
 use crate::error::{Error, Fault, Result};
-use crate::picture::{colour, legend, preview};
+use crate::picture::{colour, legend, png, preview};
 
 /// Identifies a recording: the same for every target of a session.
 pub(super) type RecordingId = StoreId;
@@ -39,6 +39,10 @@ pub(super) fn recording_id() -> RecordingId {
 /// So many bytes may wait inside Rerun before we wait for the sink; it would
 /// take a hundred megabytes and a thousand messages.
 const IN_FLIGHT: usize = 8 << 20;
+
+/// Viewers are waited for far more often, so that it is soon known when one
+/// is gone: about once a second.
+const IN_FLIGHT_TO_VIEWER: usize = 256 << 10;
 
 /// A spectrogram is logged once in so many slots.
 const SPECTROGRAM_STEP: u64 = 20;
@@ -58,6 +62,7 @@ pub(super) struct Stream {
     layout: Option<blueprint::Layout>,
     /// Bytes logged since the sink was last waited for.
     in_flight: usize,
+    pace: Pace,
 }
 
 /// A file on its way.
@@ -96,7 +101,7 @@ impl Stream {
         // The slots have times of their own.
         rec.set_log_time_enabled(false);
         let (about, history) = (about.clone(), VecDeque::with_capacity(SPECTROGRAM_SLOTS));
-        let stream = Self { rec, about, file, history, layout: None, in_flight: 0 };
+        let stream = Self { rec, about, file, history, layout: None, in_flight: 0, pace };
         stream.introduce().map_err(|e| broken(&e))?;
         Ok(stream)
     }
@@ -128,7 +133,7 @@ impl Stream {
                 .with_widths(widths(&about.frequencies_hz));
             rec.log_static("spectrum", &axis)?;
         }
-        for (path, name) in blueprint::SCORES {
+        for (path, name) in blueprint::SCORES.into_iter().chain(blueprint::SCENE) {
             rec.log_static(path, &SeriesLines::new().with_names([name]))?;
         }
         Ok(())
@@ -142,7 +147,8 @@ impl Stream {
     pub fn write(&mut self, entry: &Entry) -> std::result::Result<(), String> {
         self.log(entry).map_err(|e| self.failed(&e))?;
         self.in_flight += bytes(entry);
-        if self.in_flight >= IN_FLIGHT {
+        let most = if self.file.is_some() { IN_FLIGHT } else { IN_FLIGHT_TO_VIEWER };
+        if self.in_flight >= most {
             self.in_flight = 0;
             self.rec.flush_blocking().map_err(|e| self.failed(&e))?;
         }
@@ -166,7 +172,7 @@ impl Stream {
                 self.rec.set_duration_secs("time", slot.time_s);
                 self.log_sound(slot)?;
                 match &slot.pictures {
-                    Some(pictures) => self.log_pictures(pictures),
+                    Some(pictures) => self.log_pictures(slot.slot, pictures),
                     None => Ok(()),
                 }
             }
@@ -203,8 +209,10 @@ impl Stream {
         self.rec.log("spectrum", &BarChart::new(heights))?;
         let drops = Some(slot.dropped as f64);
         let scores = [Some(slot.loudness_lufs), Some(slot.band_energy), slot.psnr_db];
-        let scores = scores.into_iter().chain([slot.latency_s, drops]);
-        for ((path, _), score) in blueprint::SCORES.into_iter().zip(scores) {
+        let left_out = slot.left_out.map(|count| count as f64);
+        let scores = scores.into_iter().chain([slot.latency_s, left_out, drops]);
+        let paths = blueprint::SCORES.into_iter().chain(blueprint::SCENE);
+        for ((path, _), score) in paths.zip(scores.chain(slot.extremes)) {
             if let Some(score) = score {
                 self.rec.log(path, &Scalars::single(score))?;
             }
@@ -221,22 +229,26 @@ impl Stream {
 
     fn log_spectrogram(&self) -> rerun::RecordingStreamResult<()> {
         let picture = spectrogram(&self.history, self.about.levels_db);
-        self.rec.log("spectrogram", &as_image(picture))
+        self.rec.log("spectrogram", &as_image(&picture))
     }
 
-    fn log_pictures(&self, pictures: &Pictures) -> rerun::RecordingStreamResult<()> {
-        self.log_picture("input", &pictures.input)?;
-        match &pictures.reconstruction {
-            Some((data, origin)) => self.log_picture(blueprint::entity(*origin), data),
-            None => Ok(()),
-        }
-    }
-
-    fn log_picture(&self, entity: &str, data: &Array3<f32>) -> rerun::RecordingStreamResult<()> {
+    fn log_pictures(&self, slot: u64, pictures: &Pictures) -> rerun::RecordingStreamResult<()> {
         let Session { bands, range, .. } = &*self.about;
-        let picture = preview(data.view(), range, bands);
-        self.rec.log(format!("{entity}/picture"), &as_image(picture))?;
-        self.rec.log(format!("{entity}/values"), &as_tensor(data.view(), range))
+        let picture = |entity: &str, data: &Array3<f32>| {
+            let picture = preview(data.view(), range, bands);
+            self.rec.log(format!("{entity}/picture"), &as_image(&picture))
+        };
+        let values = |entity: &str, data: &Array3<f32>| {
+            self.rec.log(format!("{entity}/values"), &as_tensor(data.view(), range))
+        };
+        picture("input", &pictures.input)?;
+        values("input", &pictures.input)?;
+        let Some((data, origin)) = &pictures.reconstruction else { return Ok(()) };
+        picture(blueprint::entity(*origin), data)?;
+        match self.pace == Pace::Batch || slot.is_multiple_of(VALUES_STEP) {
+            true => values(blueprint::entity(*origin), data),
+            false => Ok(()),
+        }
     }
 
     /// Writes what is left and closes the sink; `dropped` pictures are
@@ -357,6 +369,8 @@ fn spawn() -> Result<GrpcSink> {
         executable_path: Some(viewer.display().to_string()),
         extra_args: vec!["--bind=127.0.0.1".to_owned()],
         hide_welcome_screen: true,
+        // It shares our standard error, which is read out to some.
+        extra_env: vec![("RUST_LOG".to_owned(), "error".to_owned())],
         ..Default::default()
     };
     let failed = |what: &dyn fmt::Display| Error::new(Fault::Device, viewer.display(), what);
@@ -389,9 +403,10 @@ fn bytes(entry: &Entry) -> usize {
     }
 }
 
-fn as_image(picture: RgbImage) -> Image {
-    let size = [picture.width(), picture.height()];
-    Image::from_rgb24(picture.into_raw(), size)
+/// An empty picture becomes one that viewers do not show.
+fn as_image(picture: &RgbImage) -> EncodedImage {
+    let png = png(picture).unwrap_or_default();
+    EncodedImage::from_file_contents(png).with_media_type(components::MediaType::PNG)
 }
 
 /// `data` as a tensor `[band, row, column]` in physical units.
@@ -408,17 +423,6 @@ fn as_tensor(data: ArrayView3<f32>, range: &[[f64; 2]]) -> Tensor {
     let names = ["band", "row", "column"];
     let tensor = Tensor::new(TensorData::new(shape, buffer).with_dim_names(names));
     if low < high { tensor.with_value_range([low, high]) } else { tensor }
-}
-
-/// Whether the steps of half precision are finer than a thousandth of every
-/// range, and values beyond the range have room.
-fn halves_suffice(range: &[[f64; 2]]) -> bool {
-    range.iter().all(|[low, high]| {
-        let largest = low.abs().max(high.abs());
-        // Eleven significant bits: the largest steps are 2^-10 of a value.
-        let step = 2f64.powi(largest.log2().floor() as i32 - 10);
-        largest < 1e4 && step < (high - low) / 1000.0
-    })
 }
 
 /// Widths of bars at `centres`, so that neighbours touch.

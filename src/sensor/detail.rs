@@ -1,5 +1,7 @@
 //! How coarse a scene is heard, and so how long.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Scene, count};
 use crate::error::{Error, Result};
 use crate::synth::SLOT_S;
@@ -10,7 +12,8 @@ pub const LONGEST_S: f64 = 600.0;
 
 /// How coarse a scene is heard. Pixels are averaged by whole numbers of them,
 /// as many in a row as in a column.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Detail {
     /// Pixel by pixel, however long it takes.
     #[default]

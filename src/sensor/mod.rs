@@ -10,6 +10,7 @@ mod ahead;
 pub mod camera;
 mod cptv;
 mod detail;
+mod files;
 mod flir;
 mod folder;
 mod gige;
@@ -26,6 +27,7 @@ mod route;
 mod simulated;
 mod stack;
 mod tiles;
+mod turned;
 #[cfg(all(target_os = "linux", feature = "uvc"))]
 mod uvc;
 mod video;
@@ -48,10 +50,12 @@ use crate::profile::Profile;
 
 use self::camera::Losses;
 use self::jpeg::Thermal;
+use self::turned::Turned;
 
 pub use ahead::Ahead;
 pub use cptv::Cptv;
 pub use detail::{Detail, LONGEST_S};
+pub(crate) use files::files;
 pub use flir::Flir;
 pub use folder::Folder;
 pub use pixels::Packing;
@@ -63,6 +67,7 @@ pub use route::{Route, Walk};
 pub use simulated::Simulated;
 pub use stack::Stack;
 pub use tiles::{Canvas, Tiles, Whole};
+pub use turned::{Flip, Turn};
 pub use video::Video;
 
 /// The largest picture that is decoded at once: 1 GiB of f32 readings.
@@ -224,6 +229,8 @@ pub struct Options {
     pub frames: Option<usize>,
     /// What the user knows of the object, in place of what FLIR's files state.
     pub object: Object,
+    /// How pictures are turned, before anything else is done with them.
+    pub turn: Turn,
     /// The source is raw pixels that lie so; `-` is standard input.
     pub raw: Option<RawFormat>,
     /// Once true, a source that waits for its writer ends.
@@ -235,7 +242,7 @@ pub struct Options {
 
 /// What a user knows of the object in view; what is `None` is as the file
 /// states.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Object {
     /// Emissivity, above 0 and at most 1.
     pub emissivity: Option<f64>,
@@ -277,6 +284,7 @@ pub fn is_repeatable(source: &str) -> bool {
 /// - a number, `/dev/videoN`, or the name of a camera's profile: a camera;
 /// - `gige:ADDRESS`: the GigE Vision or USB3 Vision camera of this IP address,
 ///   name or serial number, or the only one that answers where there is none;
+/// - an item of a STAC: a JSON file of one, or `FILE#ID` in one of many;
 /// - a Sentinel-2, Landsat or EnMAP product, by its folder or its metadata
 ///   file (Sentinel-2 by its zip file, too), or a file of EMIT, MODIS or
 ///   PRISMA: see [`raster::Raster::open`];
@@ -297,13 +305,15 @@ pub fn is_repeatable(source: &str) -> bool {
 ///
 /// Where the profile lists bands, their names, wavelengths and units are
 /// used, and its scale and offset where the file states none. A source of one
-/// picture is tiled if the options ask for chips; sequences are not.
+/// picture is tiled if the options ask for chips, after it was turned where
+/// they ask for that; sequences are not.
 ///
 /// # Errors
 ///
 /// If the source is missing, empty, damaged, no picture, of a kind that this
-/// build cannot read, has another number of bands than the profile lists, or
-/// is not FLIR's where the options know something of the object.
+/// build cannot read, has another number of bands than the profile lists, is
+/// not FLIR's where the options know something of the object, or lies on a map
+/// where they ask to turn it.
 pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
     if is_simulated(source) || options.raw.is_some() || camera::is_one(source) {
         options.object.refuse(source)?;
@@ -321,6 +331,9 @@ pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Resul
         _ if camera::is_one(source) => camera::open(source, profile)?,
         _ => open_path(source, profile, options)?,
     };
+    if !options.turn.is_none() {
+        sensor = Box::new(Turned::new(sensor, options.turn));
+    }
     if let Some(chip) = options.chip
         && sensor.source().frames == Some(1)
         && sensor.source().scene.is_none()
@@ -365,7 +378,7 @@ fn open_path(
     options: &Options,
 ) -> Result<Box<dyn Sensor>> {
     let path = Path::new(source);
-    if named_by_gdal(path) {
+    if named_by_gdal(path) || is_item(source) {
         options.object.refuse(source)?;
         return raster(source, profile, options);
     }
@@ -429,6 +442,27 @@ pub(crate) fn sources_in(path: &Path) -> Option<Vec<PathBuf>> {
     (path.is_dir() && Rig::is_one(path)).then(|| Rig::captures(path))
 }
 
+/// Whether `source` is the name of an item in a STAC collection, `FILE#ID`.
+pub(crate) fn is_item(source: &str) -> bool {
+    #[cfg(feature = "gdal")]
+    return raster::Raster::is_item(source) && !Path::new(source).exists();
+    #[cfg(not(feature = "gdal"))]
+    return false;
+}
+
+/// The names of the items in the STAC collection at `source`; none where it
+/// is something else.
+///
+/// # Errors
+///
+/// If an item has no id.
+pub(crate) fn items(source: &str) -> Result<Option<Vec<String>>> {
+    #[cfg(feature = "gdal")]
+    return raster::Raster::items(source);
+    #[cfg(not(feature = "gdal"))]
+    return Ok(None);
+}
+
 /// Whether `path` is no file, but a name that GDAL understands, such as
 /// `/vsizip/a.zip/a.tif` or `NETCDF:"a.nc":reflectance`.
 fn named_by_gdal(path: &Path) -> bool {
@@ -456,7 +490,12 @@ fn raster(source: &str, profile: Option<&Profile>, options: &Options) -> Result<
     if options.clouds {
         raster = raster.with_clouds();
     }
-    let Some(chip) = options.chip else { return Ok(Box::new(raster)) };
+    let turned = !options.turn.is_none();
+    if turned && raster.georeference().is_some() {
+        return Err(Turn::refused(source));
+    }
+    // What is turned is tiled after that.
+    let Some(chip) = options.chip.filter(|_| !turned) else { return Ok(Box::new(raster)) };
     let chip = chip.max(1);
     let whole = raster.scene(chip, options.route);
     let pixel_m = raster.pixel_m();

@@ -113,9 +113,12 @@ fn judge(mut child: Child) -> Option<String> {
 /// Whether `source` is a TIFF file, by name or by its first bytes: on those,
 /// GDAL neither crashed nor hung in all that was tried, and there are archives
 /// of thousands of small ones, which a process each would take twice as long.
-/// Nor are remote files tried, which are as slow as their server.
+/// Nor are remote files tried, which are as slow as their server, or items of
+/// a catalogue, which may name such.
 fn is_plain(source: &str) -> bool {
-    if library::REMOTE_PREFIXES.iter().any(|prefix| source.starts_with(prefix)) {
+    if super::is_item(source)
+        || library::REMOTE_PREFIXES.iter().any(|prefix| source.starts_with(prefix))
+    {
         return true;
     }
     let path = Path::new(source);

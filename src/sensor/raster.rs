@@ -69,7 +69,8 @@ impl Raster {
     ///
     /// Products are known by the folder or the metadata file that holds them
     /// together: Sentinel-2 SAFE, also as a zip file, Landsat Collection 2 with
-    /// its MTL file, and EnMAP with its XML file. MODIS, EMIT and PRISMA keep
+    /// its MTL file, EnMAP with its XML file, and items of a STAC, `FILE` or
+    /// `FILE#ID` in a collection, with the bands of all their assets. MODIS, EMIT and PRISMA keep
     /// theirs in one file. Bands stand in order of wavelength on the grid of the
     /// finest one; coarser bands repeat their pixels there.
     ///
@@ -116,10 +117,39 @@ impl Raster {
         !matches!(Product::find(&path.to_string_lossy()), Ok(None))
     }
 
+    /// Whether `path` is the name of an item in a STAC collection, `FILE#ID`.
+    pub(crate) fn is_item(path: &str) -> bool {
+        product::stac::is_item(path)
+    }
+
+    /// The names of the items in the STAC collection at `path`, if it is one.
+    ///
+    /// # Errors
+    ///
+    /// If an item has no id.
+    pub(crate) fn items(path: &str) -> Result<Option<Vec<String>>> {
+        product::stac::items(path)
+    }
+
+    /// The files of the product at `path`, if it is one.
+    pub(crate) fn files(path: &str) -> Vec<String> {
+        let Ok(Some(product)) = Product::find(path) else { return vec![] };
+        let pieces = product.pieces.into_iter().map(|piece| piece.path);
+        pieces.chain(product.mask.map(|(path, _)| path)).collect()
+    }
+
     /// Opens the files of `product` and lays them under one grid.
     fn of_product(product: &Product, profile: Option<&Profile>) -> Result<Self> {
         let (mut layers, left_out) = bands::of_product(product, profile)?;
         let mut parts = gather(product, &mut layers)?;
+        // Where the metadata is silent, the files may know.
+        for layer in layers.iter_mut().filter(|layer| layer.missing.is_empty()) {
+            let part = &parts[layer.part];
+            let nodata = || Ok(part.dataset.rasterband(layer.index)?.no_data_value());
+            if part.cube_bytes() == 0 {
+                layer.missing.extend(library::call(Fault::Input, &part.path, nodata)?);
+            }
+        }
         let mask = match &product.mask {
             None => None,
             Some((path, bits)) => {

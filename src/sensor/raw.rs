@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use ndarray::Array3;
+use serde::{Deserialize, Serialize};
 
 use super::folder::settle;
 use super::pixels::Packing;
@@ -32,7 +33,7 @@ const WAITING: usize = 1;
 const RATES_HZ: std::ops::RangeInclusive<f64> = 1e-3..=1e5;
 
 /// What raw pixels do not say of themselves.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RawFormat {
     /// How the pixels of a picture lie in bytes.
     pub packing: Packing,

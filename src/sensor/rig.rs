@@ -56,6 +56,12 @@ impl Rig {
         captures(path, None).into_iter().filter_map(first).collect()
     }
 
+    /// The files of the capture that the file at `path` belongs to.
+    pub(super) fn files(path: &Path) -> Vec<PathBuf> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        captures(folder, stem(path).as_deref()).into_iter().flat_map(|(_, files)| files).collect()
+    }
+
     /// Opens all captures in the folder at `path`, in natural order of their
     /// names, or the capture that the file at `path` belongs to.
     ///

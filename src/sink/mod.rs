@@ -33,6 +33,8 @@ use crate::spectrum::Mapping;
 pub use flac::FlacSink;
 pub use foreign::decode;
 pub use speaker::Speaker;
+#[cfg(feature = "sound")]
+pub(crate) use speaker::plausible;
 pub use wav::WavSink;
 
 /// The version of [`Header`] that this build writes, and the newest it reads.
@@ -64,6 +66,10 @@ pub struct Header {
     pub view: Option<View>,
     /// How the code became frequencies and levels.
     pub mapping: Mapping,
+    /// Whether the sound is not ours but [`crate::original`]'s; `mapping` then
+    /// is what comes nearest to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub original: bool,
     /// Which end of the range is loud.
     #[serde(default)]
     pub polarity: Polarity,
@@ -236,7 +242,8 @@ pub trait FileSink: Sink {
 }
 
 /// The formats of audio files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// RIFF WAVE, or RF64 past 4 GiB.
     Wav,
@@ -424,6 +431,7 @@ mod tests {
             view: None,
             profile: "simulated-lwir".into(),
             mapping: Mapping::preset(Preset::Data, [60.0, 5000.0]),
+            original: false,
             polarity: Polarity::HotLoud,
             range: vec![[18.1, 36.3]],
             seed: 7,

@@ -298,11 +298,11 @@ impl Line {
     }
 }
 
-/// Whether there can be an output for sound at all: a card, a sound server, or
+/// Whether there can be sound at all: a card, a sound server, or
 /// somebody's own configuration. Where there is none, ALSA's library says so in
 /// a dozen lines of its own on standard error, which nobody can turn off, and
 /// which a screen reader reads out.
-fn plausible() -> bool {
+pub(crate) fn plausible() -> bool {
     if !cfg!(target_os = "linux") {
         return true;
     }

@@ -7,6 +7,10 @@ use crate::synth::{CYCLE, SAMPLE_RATE};
 /// The widest range of levels in dB: what 16-bit samples hold.
 const MOST_DB: f64 = 96.0;
 
+/// The largest gain for somebody's ears in dB: beyond, sound would distort
+/// instead of getting louder.
+pub const MOST_GAIN_DB: f64 = 12.0;
+
 /// The bins of an axis, shared out: each belongs to one value or is a pilot.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -33,7 +37,7 @@ pub(super) fn plan(mapping: &Mapping) -> Result<Plan> {
 
 /// Refuses an axis or a law that means nothing.
 fn check(mapping: &Mapping) -> Result<()> {
-    let Mapping { low_hz, high_hz, law, .. } = *mapping;
+    let &Mapping { low_hz, high_hz, law, .. } = mapping;
     let nyquist_hz = SAMPLE_RATE as f64 / 2.0;
     if !(low_hz >= 0.0 && low_hz < high_hz && high_hz <= nyquist_hz) {
         let what = format!("the axis {low_hz}..{high_hz} Hz is not within 0..{nyquist_hz} Hz");
@@ -45,6 +49,14 @@ fn check(mapping: &Mapping) -> Result<()> {
     {
         let what = format!("a range of {range_db} dB is not within 0..{MOST_DB} dB");
         return Err(Error::usage("range", what).hint("24 dB suits ears and receivers"));
+    }
+    let gains_db = &mapping.gains_db;
+    let ascending = gains_db.windows(2).all(|pair| pair[0][0] < pair[1][0]);
+    let bounded = |[hz, db]: &[f64; 2]| (0.0..=nyquist_hz).contains(hz) && db.abs() <= MOST_GAIN_DB;
+    if !ascending || !gains_db.iter().all(bounded) {
+        let what = format!("gains of {gains_db:?} (hertz, dB) are not ascending, or too large");
+        return Err(Error::usage("hearing", what)
+            .hint(format!("a gain lies within {MOST_GAIN_DB} dB of 0")));
     }
     Ok(())
 }
@@ -59,7 +71,7 @@ fn bins_between(low_hz: f64, high_hz: f64) -> Vec<usize> {
 
 /// Refuses a code that does not fit.
 fn check_values(mapping: &Mapping, bins: usize, free: usize) -> Result<()> {
-    let Mapping { values, low_hz, high_hz, .. } = *mapping;
+    let &Mapping { values, low_hz, high_hz, .. } = mapping;
     if values >= 1 && values <= free {
         return Ok(());
     }
@@ -202,6 +214,11 @@ mod tests {
     fn an_axis_or_a_range_that_means_nothing_is_refused() {
         for (low_hz, high_hz) in [(500.0, 60.0), (-1.0, 60.0), (60.0, 24_001.0), (f64::NAN, 60.0)] {
             assert!(plan(&mapping(1, Axis::Erb, low_hz, high_hz)).is_err());
+        }
+        for gains_db in
+            [vec![[500.0, 13.0]], vec![[500.0, 1.0], [400.0, 1.0]], vec![[1.0, f64::NAN]]]
+        {
+            assert!(plan(&Mapping { gains_db, ..mapping(8, Axis::Erb, 60.0, 5000.0) }).is_err());
         }
         for range_db in [0.0, -3.0, f64::NAN, f64::INFINITY] {
             let law = Law::Decibel { range_db };

@@ -14,6 +14,19 @@ pub fn erb_rate(hz: f64) -> f64 {
     21.4 * (1.0 + 0.00437 * hz).log10()
 }
 
+/// The frequency in hertz at the place `erb` of the ERB-rate scale: the inverse
+/// of [`erb_rate`].
+pub fn hz_of_erb_rate(erb: f64) -> f64 {
+    (10_f64.powf(erb / 21.4) - 1.0) / 0.00437
+}
+
+/// The threshold of hearing at `hz` in dB of sound pressure: ISO 226:2023,
+/// Table 1, interpolated in logarithmic frequency; its last value outside
+/// 20 Hz..12.5 kHz, where the standard ends.
+pub fn threshold_db(hz: f64) -> f64 {
+    interpolated(hz, |tone| tone.threshold_db)
+}
+
 /// The correction in dB that makes a tone at `hz` as loud as one at 1 kHz.
 ///
 /// The 60-phon contour of ISO 226:2023 less 60 dB, interpolated between the
@@ -23,16 +36,35 @@ pub fn erb_rate(hz: f64) -> f64 {
 pub fn equal_loudness_db(hz: f64) -> f64 {
     const PHON: f64 = 60.0;
     const LIMIT_DB: f64 = 12.0;
+    (interpolated(hz, |tone| tone.contour_db(PHON)) - PHON).clamp(-LIMIT_DB, LIMIT_DB)
+}
+
+/// What `of` says of the third-octaves around `hz`, interpolated.
+fn interpolated(hz: f64, of: impl Fn(&Tone) -> f64) -> f64 {
     let above = ISO_226.partition_point(|tone| tone.hz <= hz);
-    let db = match (above.checked_sub(1).map(|i| &ISO_226[i]), ISO_226.get(above)) {
+    match (above.checked_sub(1).map(|i| &ISO_226[i]), ISO_226.get(above)) {
         (Some(low), Some(high)) => {
             let place = (hz / low.hz).ln() / (high.hz / low.hz).ln();
-            low.contour_db(PHON) * (1.0 - place) + high.contour_db(PHON) * place
+            of(low) * (1.0 - place) + of(high) * place
         }
-        (Some(end), None) | (None, Some(end)) => end.contour_db(PHON),
-        (None, None) => PHON,
-    };
-    (db - PHON).clamp(-LIMIT_DB, LIMIT_DB)
+        (Some(end), None) | (None, Some(end)) => of(end),
+        (None, None) => 0.0,
+    }
+}
+
+/// The gain in dB at `hz` of a curve of frequencies in hertz, ascending, and
+/// gains: linear on the ERB-rate scale between its points, constant beyond; 0
+/// where there are none.
+pub fn gain_db(gains_db: &[[f64; 2]], hz: f64) -> f64 {
+    let above = gains_db.partition_point(|[point_hz, _]| *point_hz <= hz);
+    match (above.checked_sub(1).map(|i| gains_db[i]), gains_db.get(above)) {
+        (Some([low_hz, low_db]), Some([high_hz, high_db])) => {
+            let [low, here, high] = [low_hz, hz, *high_hz].map(erb_rate);
+            low_db + (high_db - low_db) * (here - low) / (high - low)
+        }
+        (Some([_, db]), None) | (None, Some(&[_, db])) => db,
+        (None, None) => 0.0,
+    }
 }
 
 /// One third-octave of ISO 226:2023, Table 1.
@@ -193,6 +225,18 @@ mod tests {
             assert!((-12.0..=12.0).contains(&db) && (db - last).abs() < 0.3, "{step}: {db}");
             last = db;
         }
+    }
+
+    #[test]
+    fn gains_are_straight_between_their_points() {
+        let gains_db = [[500.0, 0.0], [1000.0, 6.0], [4000.0, 12.0]];
+        for [hz, db] in [[50.0, 0.0], [500.0, 0.0], [1000.0, 6.0], [4000.0, 12.0], [9e3, 12.0]] {
+            assert!((gain_db(&gains_db, hz) - db).abs() < 1e-9, "{hz} Hz");
+        }
+        let half = 0.5 * (erb_rate(1000.0) + erb_rate(4000.0));
+        let hz = hz_of_erb_rate(half);
+        assert!((gain_db(&gains_db, hz) - 9.0).abs() < 1e-9);
+        assert_eq!(gain_db(&[], 700.0), 0.0);
     }
 
     #[test]

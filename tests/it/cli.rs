@@ -338,7 +338,12 @@ fn a_batch_goes_on_without_the_scenes_that_fail() {
     assert!(text(&output.stdout).starts_with("2 of 4 scenes converted, 2 failed"));
     let said = text(&output.stderr);
     assert_eq!(said.lines().filter(|line| line.starts_with("error: ")).count(), 2, "{said}");
-    assert_eq!(names_in(&out), ["a.wav", "b.wav"]);
+    let recorded = ["a", "b", "c", "missing"].map(|name| format!("{name}.record.json"));
+    let mut expected: Vec<String> =
+        ["a.parquet", "a.wav", "b.parquet", "b.wav"].map(String::from).into();
+    expected.extend(recorded);
+    expected.sort();
+    assert_eq!(names_in(&out), expected);
     let output = convert(&["c.png", "missing.png"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).starts_with("0 of 2 scenes converted, 2 failed."));

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use ndarray::Array4;
@@ -9,6 +10,8 @@ use ndarray_npy::ReadNpyExt;
 use wysiwyh::inspect::{Inspection, run};
 use wysiwyh::sensor::{Options, open};
 use wysiwyh::{Fault, Result};
+
+use crate::speaker::program;
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -53,4 +56,49 @@ fn a_stop_is_obeyed() {
     let sensor = open("simulated", None, &Options::default()).unwrap();
     let error = run(sensor, None, &AtomicBool::new(true), &mut |_| {}).unwrap_err();
     assert_eq!(error.fault, Fault::Interrupted);
+}
+
+#[test]
+fn pictures_turn_as_another_program_turns_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = image::GrayImage::from_fn(5, 4, |x, y| image::Luma([(40 * y + 7 * x) as u8]));
+    let path = folder.path().join("picture.png");
+    picture.save(&path).unwrap();
+    let expected = [
+        (&["--rotate", "90"][..], image::imageops::rotate90(&picture)),
+        (&["--rotate", "180"], image::imageops::rotate180(&picture)),
+        (&["--rotate", "270"], image::imageops::rotate270(&picture)),
+        (&["--flip", "horizontal"], image::imageops::flip_horizontal(&picture)),
+        (
+            &["--rotate", "90", "--flip", "vertical"],
+            image::imageops::flip_vertical(&image::imageops::rotate90(&picture)),
+        ),
+    ];
+    for (options, expected) in expected {
+        let npy = folder.path().join("turned.npy");
+        let mut command = Command::new(program());
+        let output = command.arg("inspect").arg(&path).arg("--npy").arg(&npy).args(options);
+        let output = output.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let size = format!("{} rows x {} columns", expected.height(), expected.width());
+        assert!(said.contains(&size), "{size} is not in {said}");
+        let array = Array4::<f32>::read_npy(File::open(&npy).unwrap()).unwrap();
+        assert!(array.iter().copied().eq(expected.iter().map(|&v| f32::from(v))), "{options:?}");
+    }
+}
+
+#[test]
+fn a_map_is_not_turned() {
+    let Some(data) = crate::data() else { return };
+    let scenes = fs::read_dir(data.join("sentinel2")).unwrap().map(|entry| entry.unwrap().path());
+    let scene = scenes.into_iter().find(|path| path.extension().is_some_and(|e| e == "tif"));
+    let output = Command::new(program())
+        .args(["convert", "--flip", "vertical", "-o", "/nonexistent/sounds"])
+        .arg(scene.unwrap())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("lies on a map") && said.contains("hint: "), "{said}");
 }

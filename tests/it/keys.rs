@@ -13,14 +13,14 @@ use wysiwyh::synth::SLOT;
 use super::speaker::{Process, Pulse, metered, pictures, program, wait_for};
 
 /// A program that is talked to.
-struct Talk {
+pub struct Talk {
     process: Process,
     input: Option<ChildStdin>,
     said: Arc<Mutex<String>>,
 }
 
 impl Talk {
-    fn start(command: &mut Command) -> Self {
+    pub fn start(command: &mut Command) -> Self {
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = Process(command.spawn().unwrap());
         let said = Arc::new(Mutex::new(String::new()));
@@ -41,17 +41,26 @@ impl Talk {
         Self { process, input, said }
     }
 
-    fn said(&self) -> String {
+    pub fn said(&self) -> String {
         self.said.lock().unwrap().clone()
     }
 
-    fn send(&mut self, text: &str) {
-        self.input.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    pub fn send(&mut self, text: &str) {
+        self.write(text.as_bytes());
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.input.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
+    /// The end of what it is sent.
+    pub fn close(&mut self) {
+        self.input = None;
     }
 
     /// Sends `text` and waits for an answer that holds `expected` after what
     /// was said before.
-    fn ask(&mut self, text: &str, expected: &str) -> String {
+    pub fn ask(&mut self, text: &str, expected: &str) -> String {
         let before = self.said().len();
         self.send(text);
         wait_for(expected, || self.said()[before..].contains(expected));
@@ -59,7 +68,7 @@ impl Talk {
     }
 
     /// Its exit status, and all it said.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub fn end(mut self) -> (Option<i32>, String) {
         let status = self.process.0.wait().unwrap();
         wait_for("the summary", || self.said().contains("sound frames sent: "));
         (status.code(), self.said())
@@ -119,7 +128,7 @@ fn the_end_of_the_lines_is_not_the_end_of_the_sound() {
     let wav = folder.path().join("sound.wav");
     let mut talk = Talk::start(live(&wav).args(["--frames", "25"]));
     talk.send("help");
-    talk.input = None;
+    talk.close();
     let (code, said) = talk.end();
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("25 sound frames sent") && said.contains("h or help"), "{said}");
@@ -133,7 +142,7 @@ fn pictures_on_standard_input_are_no_commands() {
     command.args(["live", "--raw", "gray8", "4x4", "--sensor", "cptv-lepton3", "--span", "0..255"]);
     let mut talk = Talk::start(command.args(["--no-speaker", "-o"]).arg(&wav));
     talk.send(&"q\nq\nq\nq\n".repeat(8));
-    talk.input = None;
+    talk.close();
     let (code, said) = talk.end();
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("4 sound frames sent"), "{said}");

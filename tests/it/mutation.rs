@@ -54,5 +54,7 @@ fn a_raster_on_which_its_library_crashes_or_hangs_is_refused_by_every_verb() {
     convert.args(["convert", "--sensor", "hituav-lwir", "-o"]).arg(&out).arg(&sound).args(&files);
     let output = convert.output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
-    assert_eq!(crate::cli::names_in(&out), ["a.wav"]);
+    let mut names = crate::cli::names_in(&out);
+    names.retain(|name| !name.ends_with(".record.json"));
+    assert_eq!(names, ["a.parquet", "a.wav"]);
 }

@@ -75,7 +75,7 @@ fn a_pipe_is_converted_and_heard() {
     convert.arg("convert").args(raw).arg("-o").arg(&out).write_stdin(pictures(9));
     let output = convert.output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert_eq!(names_in(&out), ["stdin.wav"]);
+    assert_eq!(names_in(&out), ["stdin.parquet", "stdin.record.json", "stdin.wav"]);
     // Nine pictures at nine a second are ten slots.
     let frames = |path: &Path| sink::read(path).unwrap().header.unwrap().frames;
     assert_eq!(frames(&out.join("stdin.wav")), Some(10));

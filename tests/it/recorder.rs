@@ -55,6 +55,8 @@ fn moment(slot: u64) -> Moment {
         band_energy: slot as f64 / 100.0,
         psnr_db: slot.is_multiple_of(2).then_some(25.0 + slot as f64),
         latency_s: None,
+        left_out: Some(slot / 3),
+        extremes: [Some(30.5), Some(-4.0), (slot > 2).then_some(slot as f64)],
     }
 }
 
@@ -99,7 +101,7 @@ fn cells(
     cells
 }
 
-fn scalars(
+pub fn scalars(
     engine: &QueryEngine<StorageEngine>,
     timeline: &'static str,
     entity: &str,
@@ -164,6 +166,10 @@ fn every_value_of_every_slot_comes_back() {
         assert_eq!(score("/scores/psnr_db"), each(&|m| m.psnr_db));
         assert_eq!(score("/scores/latency_s"), []);
         assert_eq!(score("/scores/drops"), each(&|_| Some(0.0)));
+        assert_eq!(score("/scores/left_out"), each(&|m| m.left_out.map(|count| count as f64)));
+        for (at, name) in ["highest", "lowest", "centre"].into_iter().enumerate() {
+            assert_eq!(score(&format!("/scene/{name}")), each(&|m| m.extremes[at]));
+        }
         let times: Vec<i64> = (0..20).map(|slot| slot * 100_000_000).collect();
         let logged = scalars(&engine, "time", "/scores/band_energy");
         assert!(logged.iter().map(|(nanoseconds, _)| *nanoseconds).eq(times));
@@ -193,14 +199,15 @@ fn pictures_carry_values_and_colours() {
             // Half precision: steps of 1/32 from 32 degC on.
             assert!((logged - value).abs() <= 1.0 / 64.0 || logged.is_nan() && value.is_nan());
         }
-        let pixels = cells(&engine, "slot", &format!("{entity}/picture"), "Image:buffer");
-        let pixels = &components::ImageBuffer::from_arrow(&pixels[&2]).unwrap()[0];
+        let files = cells(&engine, "slot", &format!("{entity}/picture"), "EncodedImage:blob");
+        let file = &components::Blob::from_arrow(&files[&2]).unwrap()[0];
+        let picture = image::load_from_memory(&file.0).unwrap().into_rgb8();
         let expected = wysiwyh::picture::preview(data.view(), &[[0.0, 40.0]], &session().bands);
-        assert_eq!(&pixels.0[..], &expected.into_raw()[..]);
+        assert_eq!(picture, expected);
     }
     let heights = floats(&tensors(&engine, "/spectrum", "BarChart:values")[&2]);
     assert!(heights.iter().zip(&levels_db).all(|(height, level)| *height == level + 72.0));
-    assert!(!cells(&engine, "slot", "/spectrogram", "Image:buffer").is_empty());
+    assert!(!cells(&engine, "slot", "/spectrogram", "EncodedImage:blob").is_empty());
 }
 
 #[test]
@@ -265,11 +272,13 @@ fn a_slow_target_loses_pictures_but_no_codes() {
     assert_eq!(codes.len(), 500);
     assert!(codes.iter().all(|(slot, code)| *code == moment(*slot as u64).code));
     assert_eq!(scalars(&engine, "slot", "/scores/loudness_lufs").len(), 500);
-    let pictures = cells(&engine, "slot", "/input/picture", "Image:buffer").len();
-    let values = tensors(&engine, "/reconstruction/from_sound/values", "Tensor:data").len();
+    let pictures = cells(&engine, "slot", "/input/picture", "EncodedImage:blob");
     assert!(drops.pictures > 0);
-    assert_eq!(pictures as u64 + drops.pictures, 500);
-    assert_eq!(values, pictures);
+    assert_eq!(pictures.len() as u64 + drops.pictures, 500);
+    let values = tensors(&engine, "/input/values", "Tensor:data");
+    assert!(values.keys().eq(pictures.keys()));
+    let back = tensors(&engine, "/reconstruction/from_sound/values", "Tensor:data");
+    assert!(back.keys().eq(pictures.keys().filter(|slot| *slot % 10 == 0)));
     let counted = scalars(&engine, "slot", "/scores/drops").last().unwrap().1;
     assert_eq!(counted, drops.pictures as f64);
 }
@@ -337,7 +346,7 @@ fn only_sessions_can_be_viewed() {
 }
 
 /// The viewer's program, where it is installed.
-fn viewer() -> Option<PathBuf> {
+pub fn viewer() -> Option<PathBuf> {
     let oracles = std::env::var_os("WYSIWYH_ORACLES").map(|o| PathBuf::from(o).join("bin"));
     let path = std::env::var_os("PATH")?;
     let mut folders = oracles.into_iter().chain(std::env::split_paths(&path));

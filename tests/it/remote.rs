@@ -12,11 +12,11 @@ use serde_json::Value;
 use crate::data;
 
 /// A web server of Python's for the files in a folder.
-struct Server(Child, u16);
+pub struct Server(Child, pub u16);
 
 impl Server {
     /// Starts one, or says why not.
-    fn start(folder: &Path) -> Option<Self> {
+    pub fn start(folder: &Path) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = Command::new("python3")
             .args(["-m", "http.server", &port.to_string(), "--bind", "127.0.0.1"])

@@ -44,7 +44,8 @@ fn a_scene_comes_back_from_its_sound_as_well_as_evaluate_says() {
     convert(&scene, &sounds, &["--npy"]);
     let stem = scene.file_stem().unwrap().to_str().unwrap();
     let file = |ending: &str| sounds.join(format!("{stem}.{ending}"));
-    assert_eq!(names_in(&sounds), ["geojson", "npy", "wav"].map(|e| format!("{stem}.{e}")));
+    let endings = ["npy", "parquet", "record.json", "wav"];
+    assert_eq!(names_in(&sounds), endings.map(|ending| format!("{stem}.{ending}")));
     listen(&file("wav"), &pictures);
 
     let (sent, back) = (array(&file("npy")), array(&pictures.join("frames.npy")));
@@ -66,33 +67,18 @@ fn a_scene_comes_back_from_its_sound_as_well_as_evaluate_says() {
         program().args(["evaluate", "sentinel2-l2a", "--json"]).arg(&scene).output().unwrap();
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(said["frames"], scores.len());
-    let expected = said["psnr_sound_db"]["128"].as_f64().unwrap();
+    let expected = said["psnr_sound_db"]["256"].as_f64().unwrap();
     assert!((mean - expected).abs() < 0.1, "{mean} dB, evaluate says {expected} dB");
     assert!(mean > 25.0, "{mean} dB");
 }
 
 #[test]
-fn the_map_of_a_sound_is_where_its_scene_is() {
+fn the_mosaic_of_a_sound_is_where_its_scene_is() {
     let Some(data) = crate::data() else { return };
     let scene = data.join("formats/terramind/S2L2A/38D_378R_2_3.tif");
     let folder = tempfile::tempdir().unwrap();
     convert(&scene, folder.path(), &[]);
     let stem = folder.path().join(scene.file_stem().unwrap());
-    let map = fs::read_to_string(stem.with_extension("geojson")).unwrap();
-    let map: Value = serde_json::from_str(&map).unwrap();
-    assert_eq!(map["type"], "FeatureCollection");
-    let features = map["features"].as_array().unwrap();
-    assert_eq!(features.len(), whole(&stem.with_extension("wav")));
-    for (frame, feature) in features.iter().enumerate() {
-        let properties = &feature["properties"];
-        let keys: Vec<&String> = properties.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["column", "end_s", "frame", "row", "start_s"]);
-        assert_eq!(properties["frame"], frame);
-        let times = ["start_s", "end_s"].map(|key| properties[key].as_f64().unwrap());
-        let expected = [frame as f64 * 0.1, (frame + 1) as f64 * 0.1];
-        assert!(times.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{times:?}");
-    }
-
     listen(&stem.with_extension("wav"), folder.path());
     let told = |path: &Path| -> Option<Value> {
         let output = Command::new("gdalinfo").arg("-json").arg(path).output().ok()?;
@@ -104,22 +90,6 @@ fn the_map_of_a_sound_is_where_its_scene_is() {
     };
     for key in ["size", "geoTransform", "cornerCoordinates", "wgs84Extent"] {
         assert!(!there[key].is_null() && there[key] == here[key], "{key}: {}", here[key]);
-    }
-    // The outlines together are the extent, in longitude and latitude.
-    let corner = |value: &Value| [value[0].as_f64().unwrap(), value[1].as_f64().unwrap()];
-    let ring = |outline: &Value| -> Vec<[f64; 2]> {
-        outline["coordinates"][0].as_array().unwrap().iter().map(corner).collect()
-    };
-    let bounds = |points: &[[f64; 2]], axis: usize| {
-        points
-            .iter()
-            .fold((f64::MAX, f64::MIN), |(low, high), p| (low.min(p[axis]), high.max(p[axis])))
-    };
-    let outlines: Vec<[f64; 2]> = features.iter().flat_map(|f| ring(&f["geometry"])).collect();
-    let extent = ring(&there["wgs84Extent"]);
-    for axis in [0, 1] {
-        let ((low, high), (west, east)) = (bounds(&outlines, axis), bounds(&extent, axis));
-        assert!((low - west).abs() < 1e-6 && (high - east).abs() < 1e-6, "{low} {high}");
     }
 }
 

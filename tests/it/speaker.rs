@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 use ebur128::{EbuR128, Mode};
 use realfft::RealFftPlanner;
 use tempfile::TempDir;
-use wysiwyh::live::{self, Settings, Summary};
+use wysiwyh::live::{self, Sent, Settings, Summary};
 use wysiwyh::receiver::Receiver;
+use wysiwyh::recorder::Target;
 use wysiwyh::sensor::Options;
 use wysiwyh::sink::guard::{CAP_LUFS, FLOOR_LUFS, Guard, RISE_DB};
 use wysiwyh::sink::{self, Recording};
 use wysiwyh::spectrum::{Layout, Preset};
 use wysiwyh::synth::{JOIN, SAMPLE_RATE, SLOT};
-use wysiwyh::voice::Voice;
+use wysiwyh::voice::{Listener, Voice};
 
 /// How long a condition may take to come true; on a busy machine, long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -418,14 +419,19 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
             model: None,
             sensor: Some("hituav-lwir".into()),
             preset: Preset::Listen,
+            values: None,
             span: None,
             polarity: None,
+            listener: Listener::default(),
             seed: 0,
             reading: Options::default(),
         },
         volume_db: None,
         sound: Some(wav.clone()),
-        rrd: None,
+        session: Target::default(),
+        sent: Sent::default(),
+        alarm: None,
+        learn: None,
         slots: None,
     };
     let (_, commands) = std::sync::mpsc::channel();

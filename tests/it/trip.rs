@@ -6,13 +6,15 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use ndarray::Array4;
+use ndarray::{Array4, ArrayView2, ArrayView3, Axis};
 use ndarray_npy::ReadNpyExt;
 use wysiwyh::model::Model;
+use wysiwyh::profile::Profile;
 use wysiwyh::receiver::Receiver;
 use wysiwyh::sink;
 
 use crate::cli::{names_in, pages, picture, program, refused, text};
+use crate::data;
 
 pub fn array(path: &Path) -> Array4<f32> {
     Array4::read_npy(File::open(path).unwrap()).unwrap()
@@ -48,8 +50,11 @@ fn the_same_scene_makes_the_same_files_and_names_do_not_collide() {
         let arguments = ["convert", "--npy", "--sensor", "hituav-lwir", "--format", format, "-o"];
         program().args(arguments).arg(out(name)).args(&scenes).assert().success();
     }
+    let named = |ending: &str| [format!("FLIR0001-2.{ending}"), format!("FLIR0001.{ending}")];
+    let mut all = ["npy", "parquet", "record.json", "wav"].map(named).concat();
+    all.sort();
+    assert_eq!(names_in(&out("1")), all);
     let names = ["FLIR0001-2.npy", "FLIR0001-2.wav", "FLIR0001.npy", "FLIR0001.wav"];
-    assert_eq!(names_in(&out("1")), names);
     for name in names {
         let read = |run: &str| fs::read(out(run).join(name)).unwrap();
         assert!(read("1") == read("2"), "{name} differs");
@@ -218,7 +223,10 @@ fn an_interrupted_conversion_leaves_whole_files_only() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains("error: simulated: stopped"), "{output:?}");
-        assert_eq!(names_in(&folder.path().join("out")), ["a.npy", "a.wav"]);
+        assert_eq!(
+            names_in(&folder.path().join("out")),
+            ["a.npy", "a.parquet", "a.record.json", "a.wav"]
+        );
         assert_eq!(whole(&folder.path().join("out/a.wav")), 5);
     }
 }
@@ -232,7 +240,7 @@ fn a_killed_conversion_leaves_no_half_file_under_a_final_name() {
     child.wait().unwrap();
     let names = names_in(&folder.path().join("out"));
     let shown: Vec<&String> = names.iter().filter(|name| !name.starts_with('.')).collect();
-    assert_eq!(shown, ["a.npy", "a.wav"]);
+    assert_eq!(shown, ["a.npy", "a.parquet", "a.record.json", "a.wav"]);
     assert_eq!(whole(&folder.path().join("out/a.wav")), 5);
 }
 
@@ -346,4 +354,73 @@ fn copies_in_other_formats_decode_too() {
         .code(1)
         .stderr(predicates::str::contains("--sensor NAME"));
     assert!(!out.exists());
+}
+
+/// Mean over the frames of their peak signal-to-noise ratio in dB, peak 1,
+/// where both have readings; each `[frame, row, column]`.
+fn psnr_db(a: &ArrayView3<f32>, b: &ArrayView3<f32>) -> f64 {
+    let frames = a.outer_iter().zip(b.outer_iter());
+    let of_frame = |(a, b): (ArrayView2<f32>, ArrayView2<f32>)| {
+        let errors = a.iter().zip(&b).map(|(a, b)| f64::from(a - b).powi(2));
+        let known: Vec<f64> = errors.filter(|e| e.is_finite()).collect();
+        -10.0 * (known.iter().sum::<f64>() / known.len() as f64).log10()
+    };
+    frames.map(of_frame).sum::<f64>() / a.len_of(Axis(0)) as f64
+}
+
+#[test]
+fn a_band_that_was_not_sent_is_estimated_from_those_that_were() {
+    let Some(data) = data() else { return };
+    let scene = data.join("sentinel2/ssl4eos12_val_0080717_0.tif");
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    // Everything but B09, water vapour at 0.9432 um: a sensor nobody trained for.
+    let profile = Profile::find("sentinel2-l2a").unwrap();
+    let left_out = 9;
+    let bands = profile.listed_bands().unwrap();
+    let kept: Vec<usize> = (0..bands.len()).filter(|&band| band != left_out).collect();
+    let mut sensor =
+        "name = \"eleven\"\ntitle = \"\"\nsource = \"scene\"\ntested = \"never\"\nrange = [0.0, 1.0]\n"
+            .to_owned();
+    let mut vrt = "<VRTDataset rasterXSize=\"264\" rasterYSize=\"264\">\n".to_owned();
+    for (number, &band) in kept.iter().enumerate() {
+        sensor += &format!("[[bands]]\n{}\n", toml::to_string(&bands[band]).unwrap());
+        vrt += &format!(
+            "<VRTRasterBand dataType=\"Int16\" band=\"{}\"><SimpleSource><SourceFilename>{}\
+             </SourceFilename><SourceBand>{}</SourceBand></SimpleSource></VRTRasterBand>\n",
+            number + 1,
+            scene.display(),
+            band + 1
+        );
+    }
+    fs::write(place("eleven.toml"), sensor).unwrap();
+    fs::write(place("eleven.vrt"), vrt + "</VRTDataset>").unwrap();
+    convert(&scene, &place("true"), &["--sensor", "sentinel2-l2a", "--npy"]);
+    let eleven = place("eleven.toml").display().to_string();
+    convert(&place("eleven.vrt"), folder.path(), &["--sensor", &eleven]);
+    listen(&place("eleven.wav"), &place("sent"));
+    let (sound, out) = (place("eleven.wav"), place("asked"));
+    let asked = || {
+        let mut listen = program();
+        listen.arg("listen").arg(&sound).arg("-o").arg(&out);
+        listen
+    };
+    let output = asked().args(["--wavelengths", "0.9432"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("estimated"), "{}", text(&output.stdout));
+
+    let truth = array(&place("true").join("ssl4eos12_val_0080717_0.npy"));
+    let truth = truth.index_axis(Axis(1), left_out);
+    let estimate = array(&out.join("frames.npy"));
+    assert_eq!(estimate.shape(), [25, 1, 64, 64]);
+    let sent = array(&place("sent").join("frames.npy"));
+    // Its neighbours by wavelength are B8A and B11.
+    let neighbours = (&sent.index_axis(Axis(1), 8) + &sent.index_axis(Axis(1), 9)) / 2.0;
+    let estimated_db = psnr_db(&estimate.index_axis(Axis(1), 0), &truth);
+    let mean_db = psnr_db(&neighbours.view(), &truth);
+    println!("B09: {estimated_db:.2} dB from the others, {mean_db:.2} as its neighbours' mean");
+    assert!(estimated_db > mean_db + 3.0, "{estimated_db:.2} dB, the mean {mean_db:.2} dB");
+
+    let output = asked().args(["--wavelengths", "11"]).output().unwrap();
+    refused(&output, 2, "11 um, the bands of sentinel2-l2a lie at 0.4427 to 2.2024 um");
 }

@@ -185,7 +185,7 @@ pub(super) fn of_product(
         part,
         index: piece.index,
         band: piece.band.clone(),
-        unit: Some(piece.band.unit),
+        unit: Some(piece.band.unit).filter(|unit| *unit != Unit::Counts),
         missing: piece.missing.clone(),
         law: piece.law,
         mask: Mask::None,
@@ -193,6 +193,9 @@ pub(super) fn of_product(
     };
     let mut claims: Vec<Claim> = product.pieces.iter().enumerate().map(claim).collect();
     name_colours(&mut claims);
+    if let Some(listed) = profile.and_then(Profile::listed_bands) {
+        name_as_listed(&mut claims, listed);
+    }
     let all = claims.len();
     let (shown, _) = settle(claims, &product.path, profile)?;
     let left_out = all - shown.len();
@@ -356,6 +359,39 @@ fn name_colours(claims: &mut [Claim]) {
             band.common_name = Some(name.to_string());
         }
     }
+}
+
+/// How far two instruments' centres of one band may lie apart, in micrometres.
+const SAME_BAND_UM: f32 = 0.015;
+
+/// Gives `claims` the names by which a profile lists them, where they have
+/// others: those of the one band with the same common name, or, where several
+/// have it, of the nearest; and the profile's order.
+fn name_as_listed(claims: &mut [Claim], listed: &[Band]) {
+    let apart = |band: &Band, own: &Band| match (band.wavelength_um, own.wavelength_um) {
+        (Some(a), Some(b)) => (a - b).abs(),
+        _ => f32::INFINITY,
+    };
+    for index in 0..claims.len() {
+        let own = &claims[index].band;
+        if listed.iter().any(|band| same_name(&band.name, &own.name)) {
+            continue;
+        }
+        let same = |band: &&Band| own.common_name.is_some() && band.common_name == own.common_name;
+        let alone = claims.iter().filter(|claim| claim.band.common_name == own.common_name);
+        let named = listed.iter().find(same).filter(|_| alone.count() == 1);
+        let near = || {
+            let nearest = listed.iter().min_by(|a, b| apart(a, own).total_cmp(&apart(b, own)));
+            nearest.filter(|band| apart(band, own) <= SAME_BAND_UM)
+        };
+        if let Some(band) = named.or_else(near) {
+            claims[index].band.name = band.name.clone();
+        }
+    }
+    let place = |claim: &Claim| {
+        listed.iter().position(|band| same_name(&band.name, &claim.band.name)).unwrap_or(usize::MAX)
+    };
+    claims.sort_by_key(place);
 }
 
 /// Takes the bands whose names the profile lists, with the profile narrowed

@@ -7,6 +7,7 @@ mod landsat;
 mod modis;
 mod prisma;
 pub(super) mod sentinel2;
+pub(in crate::sensor) mod stac;
 
 use std::fs::File;
 use std::io::Read;
@@ -63,8 +64,8 @@ pub(super) struct Piece {
 }
 
 impl Product {
-    /// The product at `path`, if it is one: its folder, its metadata file, or
-    /// a zip file of its folder.
+    /// The product at `path`, if it is one: its folder, its metadata file, a
+    /// zip file of its folder, or an item of a STAC.
     ///
     /// # Errors
     ///
@@ -72,6 +73,9 @@ impl Product {
     /// there are several products.
     pub fn find(path: &str) -> Result<Option<Self>> {
         let path = path.strip_suffix('/').unwrap_or(path);
+        if let Some(item) = stac::product(path)? {
+            return Ok(Some(item));
+        }
         let places = places(path);
         let kinds: [Kind; 6] = [
             (sentinel2::is_metadata, sentinel2::product),

@@ -1,0 +1,164 @@
+//! The table of a sound: one row for each of its slots.
+
+use std::env;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, FixedSizeListArray, Float32Array, Float64Array, ListArray, UInt8Array, UInt32Array,
+};
+use arrow::datatypes::{DataType, Field, FieldRef, Float32Type};
+
+use crate::error::{Error, Result};
+use crate::frame::Frame;
+use crate::map::{self, Footprint};
+use crate::recorder::Moment;
+use crate::sensor::{Scene, Source};
+use crate::sink::Header;
+use crate::sonifier::Sonifier;
+use crate::synth::SLOT_S;
+use crate::table::TableWriter;
+
+/// So many rows wait for their places, which are cheaper to find together.
+const WAITING: usize = 512;
+
+/// The table of one sound in the making. Its columns are the same for every
+/// source, and null where they do not apply; the README explains them.
+#[derive(Debug)]
+pub(super) struct ChipTable {
+    writer: TableWriter,
+    scene: Option<Scene>,
+    clocked: bool,
+    /// Number of values of a code.
+    values: i32,
+    waiting: Vec<Chip>,
+    written: usize,
+}
+
+/// One row.
+#[derive(Debug)]
+struct Chip {
+    position: [u32; 2],
+    time_s: f64,
+    code: Vec<u8>,
+    band_means: Vec<Option<f32>>,
+    loudness_lufs: f32,
+    psnr_db: Option<f32>,
+    valid: f32,
+    clouds: Option<f32>,
+}
+
+impl ChipTable {
+    pub fn create(path: &Path, source: &Source, sonifier: &Sonifier) -> Result<Self> {
+        let too_many = |_| Error::usage("code", "has too many values for a table");
+        let values = i32::try_from(sonifier.layout().mapping().values).map_err(too_many)?;
+        Ok(Self {
+            writer: TableWriter::create(path, columns(values))?,
+            scene: source.scene.clone(),
+            clocked: source.period_s.is_some(),
+            values,
+            waiting: Vec::new(),
+            written: 0,
+        })
+    }
+
+    /// Appends the row of the next slot: what was seen in `frame`, and what
+    /// became of it.
+    pub fn push(&mut self, sonifier: &Sonifier, frame: &Frame, heard: &Moment) -> Result<()> {
+        let means = sonifier.band_means(heard.input.view());
+        let seen = means.iter().any(Option::is_some);
+        self.waiting.push(Chip {
+            position: [frame.position.0 as u32, frame.position.1 as u32],
+            time_s: frame.time_s,
+            code: heard.code.iter().map(|value| (255.0 * value).round() as u8).collect(),
+            band_means: means.into_iter().map(|mean| mean.map(|mean| mean as f32)).collect(),
+            loudness_lufs: heard.loudness_lufs as f32,
+            psnr_db: heard.psnr_db.filter(|_| seen).map(|psnr_db| psnr_db as f32),
+            valid: frame.valid_fraction(),
+            clouds: frame.cloud_fraction,
+        });
+        if self.waiting.len() == WAITING { self.write() } else { Ok(()) }
+    }
+
+    /// Completes the table; `header` is that of the sound.
+    pub fn finish(mut self, header: &Header, sonifier: &Sonifier) -> Result<()> {
+        self.write()?;
+        let bands = serde_json::to_string(sonifier.model().bands());
+        self.writer.finish(&[
+            ("header", header.to_json()?),
+            ("bands", bands.map_err(|e| Error::usage("bands", e))?),
+            ("command", env::args().collect::<Vec<_>>().join(" ")),
+        ])
+    }
+
+    /// Hands what waits to the file.
+    fn write(&mut self) -> Result<()> {
+        let chips = std::mem::take(&mut self.waiting);
+        let tiled = |value: u32| self.scene.is_some().then_some(value);
+        let slot_s = |slot: usize| slot as f64 * SLOT_S;
+        let slots = self.written..self.written + chips.len();
+        self.written = slots.end;
+        let codes = UInt8Array::from_iter_values(chips.iter().flat_map(|c| c.code.iter().copied()));
+        let codes = FixedSizeListArray::try_new(byte(), self.values, Arc::new(codes), None)
+            .map_err(|e| Error::usage("code", e))?;
+        let floats = |of: fn(&Chip) -> Option<f32>| -> ArrayRef {
+            Arc::new(chips.iter().map(of).collect::<Float32Array>())
+        };
+        let means = chips.iter().map(|chip| Some(chip.band_means.iter().copied()));
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(UInt32Array::from_iter_values(slots.clone().map(|slot| slot as u32))),
+            Arc::new(Float64Array::from_iter_values(slots.clone().map(slot_s))),
+            Arc::new(Float64Array::from_iter_values(slots.map(|slot| slot_s(slot + 1)))),
+            Arc::new(
+                chips.iter().map(|c| self.clocked.then_some(c.time_s)).collect::<Float64Array>(),
+            ),
+            Arc::new(chips.iter().map(|c| tiled(c.position[0])).collect::<UInt32Array>()),
+            Arc::new(chips.iter().map(|c| tiled(c.position[1])).collect::<UInt32Array>()),
+            Arc::new(codes),
+            Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(means)),
+            floats(|chip| Some(chip.loudness_lufs)),
+            floats(|chip| chip.psnr_db),
+            floats(|chip| Some(chip.valid)),
+            floats(|chip| chip.clouds),
+        ];
+        let footprints = self.footprints(&chips)?;
+        self.writer.append(columns, &footprints)
+    }
+
+    fn footprints(&self, chips: &[Chip]) -> Result<Vec<Option<Footprint>>> {
+        let positions: Vec<[u32; 2]> = chips.iter().map(|chip| chip.position).collect();
+        match self.scene.as_ref().filter(|scene| scene.georeference.is_some()) {
+            Some(scene) => Ok(map::footprints(scene, &positions)?.into_iter().map(Some).collect()),
+            None => Ok(vec![None; chips.len()]),
+        }
+    }
+}
+
+/// The columns of a table of codes of `values` bytes.
+fn columns(values: i32) -> Vec<Field> {
+    let number = |name: &str| Field::new(name, DataType::UInt32, false);
+    let place = |name: &str| Field::new(name, DataType::UInt32, true);
+    let seconds = |name: &str| Field::new(name, DataType::Float64, false);
+    let score = |name: &str| Field::new(name, DataType::Float32, true);
+    let means = Field::new_list_field(DataType::Float32, true);
+    vec![
+        number("chip"),
+        seconds("start_s"),
+        seconds("end_s"),
+        Field::new("time_s", DataType::Float64, true),
+        place("row"),
+        place("column"),
+        // Bytes, because DuckDB computes with lists of them and not with blobs.
+        Field::new("code", DataType::FixedSizeList(byte(), values), false),
+        Field::new("band_means", DataType::List(Arc::new(means)), false),
+        score("loudness_lufs"),
+        score("psnr_db"),
+        score("valid_fraction"),
+        score("cloud_fraction"),
+    ]
+}
+
+/// A value of a code: `round(255 * value)`.
+fn byte() -> FieldRef {
+    Arc::new(Field::new_list_field(DataType::UInt8, false))
+}

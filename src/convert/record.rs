@@ -1,0 +1,335 @@
+//! What is written down of every scene, beside its sound: what was asked, of
+//! which files, and what came of it.
+//!
+//! A scene whose record asks for the same of the same files is not converted
+//! again. The record is the last file of a scene to get its name, so where it
+//! is, everything is. All of it but [`Record::timing`] is the same whenever
+//! and wherever the scene is converted.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Job;
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::profile::{Polarity, Profile};
+use crate::sensor::{self, Detail, Object, Options, RawFormat, Route, Turn};
+use crate::sink::{Format, Header};
+use crate::spectrum::Preset;
+use crate::voice::{Listener, Span, Voice};
+
+/// Version of the record's layout.
+const FORMAT: u32 = 1;
+
+/// A record larger than this is none of ours.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// How the names of records end.
+pub(crate) const ENDING: &str = ".record.json";
+
+/// What became of one scene.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Version of this layout.
+    pub format: u32,
+    /// See [`Unit::id`](super::Unit::id).
+    pub id: String,
+    /// What was asked for.
+    pub request: Request,
+    /// What came of it; `None` where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How long it took; the one thing that differs from run to run.
+    pub timing: Timing,
+}
+
+/// All that decides what a scene sounds like. Where two are equal, so are the
+/// sounds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// The source as the user named it.
+    pub source: String,
+    /// The files it consisted of.
+    pub input: Input,
+    /// How it was to be heard.
+    pub settings: Settings,
+    /// SHA-256 of all that could speak: the given model, else the profiles and
+    /// models at hand.
+    pub speakers: String,
+    /// Version of the program.
+    pub version: String,
+}
+
+/// Which files a source consisted of, by name, size and time of change: to
+/// read them all in order to see that nothing is to be done would take longer
+/// than many a conversion. A source that is far away has none, and counts as
+/// unchanged while its name is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// Number of files.
+    pub files: usize,
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// SHA-256 of their list: name, bytes and nanoseconds since 1970.
+    pub digest: String,
+}
+
+/// How scenes are to be heard, as the user said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// See [`Voice::model`], and likewise below.
+    pub model: Option<PathBuf>,
+    /// See [`Voice::sensor`].
+    pub sensor: Option<String>,
+    /// See [`Voice::preset`].
+    pub preset: Preset,
+    /// See [`Voice::values`].
+    pub values: Option<usize>,
+    /// See [`Voice::span`].
+    pub span: Option<Span>,
+    /// See [`Voice::polarity`].
+    pub polarity: Option<Polarity>,
+    /// See [`Voice::listener`].
+    pub listener: Listener,
+    /// See [`Voice::seed`].
+    pub seed: u64,
+    /// See [`Options::object`].
+    pub object: Object,
+    /// See [`Options::turn`].
+    pub turn: Turn,
+    /// See [`Options::raw`].
+    pub raw: Option<RawFormat>,
+    /// See [`Options::detail`].
+    pub detail: Detail,
+    /// See [`Options::route`].
+    pub route: Route,
+    /// See [`Options::clouds`].
+    pub clouds: bool,
+    /// See [`Job::frames`].
+    pub frames: Option<usize>,
+    /// See [`Job::format`].
+    pub format: Format,
+    /// See [`Job::original`].
+    pub original: bool,
+    /// See [`Job::rrd`].
+    pub rrd: bool,
+    /// See [`Job::npy`].
+    pub npy: bool,
+    /// See [`Job::gpkg`].
+    pub gpkg: bool,
+}
+
+/// A sound, and what it was made with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// What the sound says of itself, but for the places of the chips.
+    pub header: Header,
+    /// Number of slots of sound.
+    pub slots: usize,
+    /// Chips without any reading, which are not in the sound.
+    pub skipped: usize,
+    /// Mean power of the slots in LUFS, without gates; none where all is
+    /// silent.
+    pub loudness_lufs: Option<f64>,
+    /// PSNR in dB of unseen pictures from the model's sound, where the model
+    /// was scored: see [`Scores`](crate::evaluate::Scores).
+    pub model_psnr_db: Option<f64>,
+    /// Its files, the sound first.
+    pub outputs: Vec<Output>,
+}
+
+/// A file that was written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Output {
+    /// Its name; it lies beside the record.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of what is in it, hexadecimal.
+    pub sha256: String,
+}
+
+/// How long it took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Seconds from opening the scene to its last file.
+    pub elapsed_s: f64,
+}
+
+impl Record {
+    /// The record of the scene called `id` that was asked for so.
+    pub fn new(
+        id: &str,
+        request: Request,
+        came: std::result::Result<Outcome, &Error>,
+        elapsed_s: f64,
+    ) -> Self {
+        let (outcome, error) = match came {
+            Ok(outcome) => (Some(outcome), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let timing = Timing { elapsed_s };
+        Self { format: FORMAT, id: id.to_owned(), request, outcome, error, timing }
+    }
+
+    /// Reads the record at `path`.
+    ///
+    /// # Errors
+    ///
+    /// If it is missing, damaged, or of another format.
+    pub fn read(path: &Path) -> Result<Self> {
+        let found = fs::metadata(path).map_err(|e| Error::input(path, e))?;
+        if !found.is_file() || found.len() > MAX_BYTES {
+            return Err(Error::input(path, "is no record of a scene"));
+        }
+        let text = fs::read(path).map_err(|e| Error::input(path, e))?;
+        let record: Self = serde_json::from_slice(&text)
+            .map_err(|e| Error::input(path, format!("is no record of a scene: {e}")))?;
+        if record.format != FORMAT {
+            let what = format!("has format {}, this version reads {FORMAT}", record.format);
+            return Err(Error::input(path, what).hint("convert the scene again"));
+        }
+        Ok(record)
+    }
+
+    /// Writes it to `path`.
+    pub(super) fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(|e| Error::output(path, e))?;
+        fs::write(path, text + "\n").map_err(|e| Error::output(path, e))
+    }
+
+    /// Whether the files that `request` asks for lie in `folder`.
+    pub(super) fn answers(&self, request: &Request, folder: &Path) -> bool {
+        let there = |output: &Output| {
+            let found = fs::metadata(folder.join(&output.name));
+            found.is_ok_and(|found| found.is_file() && found.len() == output.bytes)
+        };
+        let outputs = self.outcome.as_ref().map(|outcome| &outcome.outputs);
+        self.request == *request && outputs.is_some_and(|outputs| outputs.iter().all(there))
+    }
+}
+
+impl Input {
+    /// The files of `source` as they are now.
+    pub fn of(source: &str) -> Self {
+        let (mut bytes, mut digest) = (0, Sha256::new());
+        let files = sensor::files(source);
+        for file in &files {
+            // What goes away meanwhile is missed when it is opened.
+            let Ok(found) = fs::metadata(file) else { continue };
+            let changed = found.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+            let changed = changed.map_or(0, |since| since.as_nanos());
+            bytes += found.len();
+            digest.update(format!("{}\n{} {changed}\n", file.display(), found.len()));
+        }
+        Self { files: files.len(), bytes, digest: hexadecimal(digest) }
+    }
+}
+
+impl Settings {
+    /// Those of `job`.
+    pub fn of(job: &Job) -> Self {
+        let Voice { model, sensor, preset, values, span, polarity, listener, seed, reading } =
+            job.voice.clone();
+        // What chips, seed and frames are follows from the rest, and nobody
+        // hears what a source is told.
+        let Options {
+            object,
+            turn,
+            raw,
+            detail,
+            route,
+            clouds,
+            chip: _,
+            seed: _,
+            frames: _,
+            stop: _,
+            tell: _,
+        } = reading;
+        let Job { format, original, rrd, npy, gpkg, frames, .. } = *job;
+        Self {
+            model,
+            sensor,
+            preset,
+            values,
+            span,
+            polarity,
+            listener,
+            seed,
+            object,
+            turn,
+            raw,
+            detail,
+            route,
+            clouds,
+            frames,
+            format,
+            original,
+            rrd,
+            npy,
+            gpkg,
+        }
+    }
+
+    /// A job with these settings that converts nothing yet; `reading` says how
+    /// sources are stopped, and whom they tell.
+    pub fn job(self, folder: PathBuf, reading: Options) -> Job {
+        let Self { object, turn, raw, detail, route, clouds, .. } = self;
+        let reading = Options { object, turn, raw, detail, route, clouds, ..reading };
+        let Self { model, sensor, preset, values, span, polarity, listener, seed, .. } = self;
+        let voice =
+            Voice { model, sensor, preset, values, span, polarity, listener, seed, reading };
+        let Self { format, original, rrd, npy, gpkg, frames, .. } = self;
+        let (units, force, planned) = (vec![], false, false);
+        Job { units, folder, voice, format, original, rrd, npy, gpkg, frames, force, planned }
+    }
+}
+
+impl Output {
+    /// What lies at `path` and will be called `name`.
+    pub(super) fn of(path: &Path, name: &str) -> Result<Self> {
+        let mut digest = Sha256::new();
+        let bytes = File::open(path)
+            .and_then(|mut file| io::copy(&mut file, &mut digest))
+            .map_err(|e| Error::output(path, e))?;
+        Ok(Self { name: name.to_owned(), bytes, sha256: hexadecimal(digest) })
+    }
+}
+
+/// See [`Request::speakers`].
+///
+/// # Errors
+///
+/// If the model or the profile that the user chose cannot be read.
+pub(super) fn speakers(voice: &Voice) -> Result<String> {
+    let mut digest = Sha256::new();
+    let mut profiles = match &voice.sensor {
+        Some(name) => vec![Profile::find(name)?],
+        None => vec![],
+    };
+    match &voice.model {
+        Some(path) => digest.update(Model::load(path)?.hash()),
+        None => profiles.extend(Profile::shelf()?),
+    }
+    for profile in profiles {
+        digest.update(serde_json::to_string(&profile).unwrap_or_default());
+        if voice.model.is_none() {
+            digest.update(Profile::shipped_model(&profile.name).unwrap_or_default());
+        }
+    }
+    Ok(hexadecimal(digest))
+}
+
+/// What `digest` comes to.
+pub(super) fn hexadecimal(digest: Sha256) -> String {
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,131 @@
+//! Scenes, and what their files are called.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::record::{Settings, hexadecimal};
+use crate::sensor;
+
+/// So many digits of the hash stand in an identifier: among a million scenes
+/// two are alike once in forty million archives.
+const DIGITS: usize = 16;
+
+/// A scene that is to be a sound.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unit {
+    /// The stem of the source's name and a hash of source and settings: the
+    /// same wherever and in whichever company the scene is converted.
+    pub id: String,
+    /// The stem of the names of its files.
+    pub name: String,
+    /// The source as the user named it.
+    pub source: String,
+}
+
+impl Unit {
+    /// The scenes `sources`, to be heard with `settings`. Their files are
+    /// called like they are, with `-2`, `-3` .. where names would collide, even
+    /// where case does not count.
+    pub fn list(sources: &[String], settings: &Settings) -> Vec<Self> {
+        let mut taken = HashSet::new();
+        let mut free = |stem: &str| {
+            let mut name = stem.to_owned();
+            let mut count = 1;
+            while !taken.insert(name.to_lowercase()) {
+                count += 1;
+                name = format!("{stem}-{count}");
+            }
+            name
+        };
+        let unit = |source: &String| Self {
+            id: id(source, settings),
+            name: free(&stem(source)),
+            source: source.clone(),
+        };
+        sources.iter().map(unit).collect()
+    }
+}
+
+/// See [`Unit::id`].
+pub(crate) fn id(source: &str, settings: &Settings) -> String {
+    let mut digest = Sha256::new();
+    // Settings are plain values, which JSON always can say.
+    digest.update(serde_json::to_string(&(source, settings)).unwrap_or_default());
+    let hash = hexadecimal(digest);
+    format!("{}-{}", stem(source), &hash[..DIGITS])
+}
+
+/// The stem of a scene's name; of a folder, its whole name; of an item in a
+/// collection, its identifier. Signs that some
+/// system forbids in names become `-`.
+fn stem(scene: &str) -> String {
+    let item = scene.split_once('#').filter(|_| sensor::is_item(scene));
+    let path = Path::new(match item {
+        Some((_, id)) => id,
+        None if scene == "-" => "stdin",
+        None => scene,
+    });
+    let whole = fs::canonicalize(path).ok().filter(|path| path.is_dir());
+    let name = match &whole {
+        Some(folder) => folder.file_name(),
+        None => path.file_stem(),
+    };
+    let plain =
+        |sign: char| if sign.is_control() || "/\\:*?\"<>|".contains(sign) { '-' } else { sign };
+    let name = name.map(|name| name.to_string_lossy().chars().map(plain).collect());
+    name.unwrap_or_else(|| "scene".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::Format;
+    use crate::spectrum::Preset;
+
+    fn settings(seed: u64) -> Settings {
+        Settings {
+            model: None,
+            sensor: None,
+            preset: Preset::Data,
+            values: None,
+            span: None,
+            polarity: None,
+            listener: Default::default(),
+            seed,
+            object: Default::default(),
+            turn: Default::default(),
+            raw: None,
+            detail: Default::default(),
+            route: Default::default(),
+            frames: None,
+            format: Format::Wav,
+            original: false,
+            rrd: false,
+            npy: false,
+            gpkg: false,
+        }
+    }
+
+    #[test]
+    fn names_never_collide() {
+        let scenes = ["a/x.tif", "b/x.tif", "c/X.png", "x-2.tif", "simulated:7", "d/y.tar.gz"];
+        let scenes: Vec<String> = scenes.map(String::from).into();
+        let expected = ["x", "x-2", "X-3", "x-2-2", "simulated-7", "y.tar"];
+        let units = Unit::list(&scenes, &settings(0));
+        assert_eq!(units.iter().map(|unit| &unit.name).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn identifiers_follow_source_and_settings_alone() {
+        let scenes = ["a/x.tif", "b/x.tif"].map(String::from);
+        let units = Unit::list(&scenes, &settings(0));
+        assert_ne!(units[0].id, units[1].id);
+        assert_eq!(Unit::list(&scenes[1..], &settings(0))[0].id, units[1].id);
+        assert_ne!(Unit::list(&scenes[1..], &settings(1))[0].id, units[1].id);
+        assert!(units.iter().all(|unit| unit.id.starts_with("x-") && unit.id.len() == 18));
+    }
+}

@@ -1,0 +1,199 @@
+//! Sound to pictures while it plays.
+
+#[cfg_attr(not(feature = "sound"), path = "live/absent.rs")]
+mod microphone;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ndarray::Array3;
+
+use super::unsaid;
+use crate::error::{Error, Result};
+use crate::npy::FrameArray;
+use crate::receiver::align::Follower;
+use crate::recorder::{Moment, Origin, Recorder, Target};
+use crate::session;
+use crate::sonifier::Sonifier;
+use crate::staging::StagedFolder;
+use crate::synth::{SLOT, SLOT_S};
+use crate::voice::Voice;
+
+pub use microphone::Microphone;
+
+/// A slot is decoded together with so many before it, which tell the noise.
+const NEAR: usize = 4;
+/// What the way of the sound does to levels is learned from so many slots,
+/// half a minute, and anew after every [`LEARN`].
+const MEMORY: usize = 300;
+/// See [`MEMORY`].
+const LEARN: usize = 20;
+
+/// What to listen to, and where pictures go.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which model speaks, and how: the sound does not say.
+    pub voice: Voice,
+    /// The input for sound, by its name; `None`: the system's choice.
+    pub device: Option<String>,
+    /// A folder that gets `frames.npy` at the end.
+    pub folder: Option<PathBuf>,
+    /// A session that grows with the sound.
+    pub rrd: Option<PathBuf>,
+    /// Ends after so many slots of time.
+    pub slots: Option<u64>,
+}
+
+/// What was heard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Frames that became pictures.
+    pub frames: usize,
+    /// Slots between them in which nothing of ours was heard.
+    pub silent: usize,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { frames, silent } = self;
+        write!(f, "{frames} frames were heard, and {silent} times a tenth of a second without one.")
+    }
+}
+
+/// Listens to an input for sound until `stop` is true, and makes pictures of
+/// what it hears, as it plays. Plain sentences about what happens go to `say`.
+///
+/// # Errors
+///
+/// If neither a sensor nor a model is chosen, there is nowhere for pictures to
+/// go, there is no input or it is lost, or an output cannot be written.
+pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) -> Result<Summary> {
+    if settings.folder.is_none() && settings.rrd.is_none() {
+        return Err(Error::usage("--live", "nothing would come of it")
+            .hint("record a session: --rrd heard.rrd, or pictures: -o pictures"));
+    }
+    let (header, model) = unsaid(Path::new("live sound"), &settings.voice)?;
+    let sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?
+        .with_range(header.range.clone())
+        .with_polarity(header.polarity);
+    let mut microphone = Microphone::open(settings.device.as_deref())?;
+    say(&format!("It listens to {}.", microphone.name()));
+    let mut recorder = None;
+    if let Some(path) = &settings.rrd {
+        let target = Target { save: Some(path.clone()), ..Target::default() };
+        recorder = Some(Recorder::new(&target, &session::about(&sonifier, &header, None))?);
+    }
+    let staging = settings.folder.as_deref().map(StagedFolder::open).transpose()?;
+    let grid = sonifier.model().grid();
+    let shape = [sonifier.model().bands().len(), grid[0], grid[1]];
+    let array = staging.as_ref().map(|staging| FrameArray::create(staging.place(NAME), shape));
+    let mut listener = Listener {
+        sonifier,
+        recorder,
+        array: array.transpose()?,
+        recent: VecDeque::new(),
+        slots: 0,
+    };
+
+    let (mut follower, mut samples, mut heard) = (Follower::default(), Vec::new(), 0);
+    let mut summary = Summary::default();
+    let most = settings.slots.map(|slots| slots * SLOT as u64);
+    while !stop.load(Ordering::Relaxed) && most.is_none_or(|most| heard < most) {
+        samples.clear();
+        microphone.read(&mut samples)?;
+        heard += samples.len() as u64;
+        follower.push(&samples);
+        while let Some(slot) = follower.slot() {
+            match listener.hear(slot)? {
+                true if summary.frames == 0 => {
+                    say("Frames are heard.");
+                    summary.frames += 1;
+                }
+                true => summary.frames += 1,
+                false => summary.silent += 1,
+            }
+        }
+    }
+    if let Some(recorder) = listener.recorder {
+        recorder.finish()?;
+    }
+    if let (Some(staging), Some(array)) = (staging, listener.array) {
+        array.finish()?;
+        staging.publish(&[NAME.to_owned()])?;
+    }
+    Ok(summary)
+}
+
+/// The file of the pictures.
+const NAME: &str = "frames.npy";
+
+/// What hears one slot after another.
+struct Listener {
+    sonifier: Sonifier,
+    recorder: Option<Recorder>,
+    array: Option<FrameArray>,
+    /// The last slots.
+    recent: VecDeque<Vec<f32>>,
+    /// How many there have been.
+    slots: u64,
+}
+
+impl Listener {
+    /// Makes a picture of `slot`; false if it holds none.
+    fn hear(&mut self, slot: Vec<f32>) -> Result<bool> {
+        self.recent.push_back(slot);
+        if self.recent.len() > MEMORY {
+            self.recent.pop_front();
+        }
+        self.slots += 1;
+        if self.slots.is_multiple_of(LEARN as u64) {
+            let count = self.recent.len();
+            let sound = self.last(count);
+            self.sonifier.equalise(&sound, count);
+        }
+        let count = self.recent.len().min(NEAR + 1);
+        let Some(code) = self.sonifier.hear(&self.last(count), count - 1) else {
+            return Ok(false);
+        };
+        let picture = self.sonifier.reconstruct(&code)?;
+        if let Some(array) = &mut self.array {
+            array.push(picture.view())?;
+        }
+        if let Some(recorder) = &self.recorder {
+            recorder.log(self.moment(code, picture));
+        }
+        Ok(true)
+    }
+
+    /// The last `count` slots as our files have them, with a slot of silence on
+    /// either side.
+    fn last(&self, count: usize) -> Vec<f32> {
+        let slots = self.recent.iter().skip(self.recent.len() - count);
+        let silence = vec![0.0; SLOT];
+        let mut sound = silence.clone();
+        slots.chain([&silence]).for_each(|slot| sound.extend_from_slice(slot));
+        sound
+    }
+
+    /// What the recorder is told; nobody knows what was seen.
+    fn moment(&self, code: Vec<f32>, picture: Array3<f32>) -> Moment {
+        let layout = self.sonifier.layout();
+        let spectrum = layout.spectrum(&code);
+        Moment {
+            slot: self.slots - 1,
+            time_s: (self.slots - 1) as f64 * SLOT_S,
+            input: Array3::from_elem(picture.dim(), f32::NAN),
+            levels_db: layout.levels_db(&spectrum),
+            loudness_lufs: layout.loudness_lufs(&spectrum),
+            band_energy: f64::NAN,
+            reconstruction: Some((picture, Origin::FromSound)),
+            code,
+            psnr_db: None,
+            latency_s: None,
+            left_out: None,
+            extremes: [None; 3],
+        }
+    }
+}

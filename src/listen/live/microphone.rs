@@ -1,0 +1,161 @@
+//! An input for sound: a microphone, or what another program plays.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::{
+    Device, ErrorKind, FromSample, InputCallbackInfo, Sample, SampleFormat, SizedSample, Stream,
+    StreamConfig,
+};
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use crate::error::{Error, Fault, Result};
+use crate::sink::plausible;
+use crate::synth::SAMPLE_RATE;
+
+/// Samples that may wait to be read: two seconds.
+const RING: usize = 96_000;
+/// An input that brings nothing for so long is lost.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long to rest while there is nothing.
+const REST: Duration = Duration::from_millis(5);
+
+/// An input for sound at 48 kHz, shared with other programs.
+pub struct Microphone {
+    name: String,
+    ring: Consumer<f32>,
+    lost: Arc<AtomicBool>,
+    /// Brings samples until it is dropped.
+    _stream: Stream,
+}
+
+impl fmt::Debug for Microphone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Microphone").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Microphone {
+    /// Opens the input called `name`, or the one that the system has chosen.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it does not bring 48 kHz.
+    pub fn open(name: Option<&str>) -> Result<Self> {
+        let none = || {
+            Error::new(Fault::Device, "microphone", "this system has no input for sound")
+                .hint("connect one, or give a recording as a file")
+        };
+        if !plausible() {
+            return Err(none());
+        }
+        let device = match name {
+            Some(name) => named(name)?,
+            None => cpal::default_host().default_input_device().ok_or_else(none)?,
+        };
+        let name = device.to_string();
+        let failed = |e: cpal::Error| Error::new(Fault::Device, format!("microphone {name}"), e);
+        let rate = SAMPLE_RATE as u32;
+        let configs = device.supported_input_configs().map_err(failed)?;
+        let best = configs
+            .filter(|c| (c.min_sample_rate()..=c.max_sample_rate()).contains(&rate))
+            .filter(|c| FORMATS.contains(&c.sample_format()))
+            .min_by_key(|c| (FORMATS.iter().position(|&f| f == c.sample_format()), c.channels()))
+            .ok_or_else(|| {
+                let what = format!("it does not bring {rate} samples a second");
+                Error::new(Fault::Unsupported, format!("microphone {name}"), what)
+                    .hint("let PulseAudio or PipeWire read it: they convert")
+            })?;
+        let config = StreamConfig {
+            channels: best.channels(),
+            sample_rate: rate,
+            buffer_size: cpal::BufferSize::Default,
+        };
+        let (producer, ring) = RingBuffer::new(RING);
+        let lost = Arc::new(AtomicBool::new(false));
+        let told = lost.clone();
+        let stream = match best.sample_format() {
+            SampleFormat::I16 => stream::<i16>(&device, config, producer, told),
+            SampleFormat::I32 => stream::<i32>(&device, config, producer, told),
+            _ => stream::<f32>(&device, config, producer, told),
+        };
+        let stream = stream.map_err(failed)?;
+        stream.play().map_err(failed)?;
+        Ok(Self { name, ring, lost, _stream: stream })
+    }
+
+    /// The device's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Waits for samples, the mean over all channels, and appends them to
+    /// `samples`.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost, or brings nothing for three seconds.
+    pub fn read(&mut self, samples: &mut Vec<f32>) -> Result<()> {
+        let since = Instant::now();
+        while self.ring.is_empty() {
+            if self.lost.load(Relaxed) || since.elapsed() > PATIENCE {
+                let what = "it brings no sound any more";
+                return Err(Error::new(Fault::Device, format!("microphone {}", self.name), what));
+            }
+            std::thread::sleep(REST);
+        }
+        while let Ok(sample) = self.ring.pop() {
+            samples.push(if sample.is_finite() { sample } else { 0.0 });
+        }
+        Ok(())
+    }
+}
+
+/// The formats that are taken, best first.
+const FORMATS: [SampleFormat; 3] = [SampleFormat::F32, SampleFormat::I32, SampleFormat::I16];
+
+/// The input called `name`.
+fn named(name: &str) -> Result<Device> {
+    let subject = "--device";
+    let devices = cpal::default_host().input_devices();
+    let devices = devices.map_err(|e| Error::new(Fault::Device, subject, e))?;
+    let mut others = Vec::new();
+    for device in devices {
+        if device.to_string() == name {
+            return Ok(device);
+        }
+        others.push(device.to_string());
+    }
+    let hint = match others.is_empty() {
+        true => "there is none at all".to_owned(),
+        false => format!("there are: {}", others.join("; ")),
+    };
+    Err(Error::usage(subject, format!("no input for sound is called {name:?}")).hint(hint))
+}
+
+/// A stream of samples of type `T` into `ring`; what has no room there is lost.
+fn stream<T: SizedSample>(
+    device: &Device,
+    config: StreamConfig,
+    mut ring: Producer<f32>,
+    lost: Arc<AtomicBool>,
+) -> std::result::Result<Stream, cpal::Error>
+where
+    f32: FromSample<T>,
+{
+    let channels = usize::from(config.channels);
+    let take = move |input: &[T], _: &InputCallbackInfo| {
+        for frame in input.chunks_exact(channels) {
+            let sum: f32 = frame.iter().map(|&v| f32::from_sample(v)).sum();
+            let _full = ring.push(sum / channels as f32);
+        }
+    };
+    let tell = move |error: cpal::Error| match error.kind() {
+        ErrorKind::Xrun | ErrorKind::RealtimeDenied | ErrorKind::DeviceChanged => {}
+        _ => lost.store(true, Relaxed),
+    };
+    device.build_input_stream(config, take, tell, None)
+}

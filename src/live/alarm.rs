@@ -1,0 +1,306 @@
+//! An alarm on a temperature: in a sentence, and as tones over the sound.
+//!
+//! The tones are added on the way to the speaker alone, before the guard,
+//! which protects the ear from them as from everything else. A file of the
+//! sound has none.
+
+use std::borrow::Cow;
+use std::f64::consts::{PI, TAU};
+use std::str::FromStr;
+
+use super::glance::{Glance, quantity};
+use crate::error::{Error, Result};
+use crate::frame::{Band, Unit};
+use crate::sensor::Source;
+use crate::synth::{SAMPLE_RATE, SLOT_S};
+use crate::voice::CELSIUS_ZERO_K;
+
+/// The alarm ends when the picture was back by this, in kelvins, ...
+const BACK_K: f32 = 1.0;
+
+/// ... for so many slots: a second.
+const CALM_SLOTS: u64 = 10;
+
+/// Without a new picture for so many slots the alarm is blind: two seconds, and
+/// three pictures of a slow source.
+const BLIND_SLOTS: u64 = 20;
+const BLIND_PICTURES: f64 = 3.0;
+
+/// Frequencies in hertz of the pulses of an alarm, one slot each, over and
+/// over: a rising major triad, and a rest.
+const ALARM_HZ: [f64; 5] = [880.0, 1100.0, 1320.0, 0.0, 0.0];
+
+/// Of one that is blind: two low pulses every two seconds.
+const BLIND_HZ: [f64; 20] =
+    [330.0, 247.5, 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0.];
+
+/// Samples of a pulse, 80 ms, and of either end over which it swells and fades.
+const PULSE: usize = 3840;
+const EDGE: usize = 480;
+
+/// Amplitude of a pulse: -17 LUFS, 6 dB above the uniform code.
+const AMPLITUDE: f64 = 0.2;
+
+/// A temperature that is not to be passed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limit {
+    /// Whether it is passed upwards.
+    pub above: bool,
+    /// The temperature in degrees Celsius.
+    pub celsius: f64,
+}
+
+impl FromStr for Limit {
+    type Err = String;
+
+    /// Reads `>60C`, `<0C`, `>140F` or `<273K`. The error is a sentence.
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let wrong = || format!("{text:?} is not like \">60C\", \"<0C\", \">140F\" or \"<273K\"");
+        let rest = text.trim();
+        let (above, rest) = match (rest.strip_prefix('>'), rest.strip_prefix('<')) {
+            (Some(rest), _) => (true, rest),
+            (None, Some(rest)) => (false, rest),
+            (None, None) => return Err(wrong()),
+        };
+        let unit = rest.chars().last().ok_or_else(wrong)?;
+        let number = rest.trim_end_matches(unit).trim_end_matches('°').trim_end_matches("deg");
+        let value: f64 = number.trim().parse().map_err(|_| wrong())?;
+        let celsius = match unit {
+            'C' => value,
+            'F' => (value - 32.0) / 1.8,
+            'K' => value - CELSIUS_ZERO_K,
+            _ => return Err(wrong()),
+        };
+        match (-CELSIUS_ZERO_K..=5000.0).contains(&celsius) {
+            true => Ok(Self { above, celsius }),
+            false => Err(format!("{text:?} is no temperature from 0 K to 5000 degC")),
+        }
+    }
+}
+
+/// Watches for a [`Limit`].
+#[derive(Debug)]
+pub(super) struct Alarm {
+    above: bool,
+    /// The limit in the unit of the pictures.
+    limit: f32,
+    unit: Unit,
+    /// Slots without a new picture after which it is blind.
+    patience: u64,
+    /// Slots since the last new picture.
+    unseen: u64,
+    /// The hottest or coldest place of the last picture that had a reading.
+    last: Option<(f32, &'static str)>,
+    /// While it sounds: for how many slots, and for how many of them it has
+    /// been over.
+    sounding: Option<u64>,
+    calm: u64,
+}
+
+impl Alarm {
+    /// An alarm at `limit` for pictures of `source`.
+    ///
+    /// # Errors
+    ///
+    /// If the source measures no temperatures.
+    pub fn new(limit: Limit, source: &Source) -> Result<Self> {
+        let Limit { above, celsius } = limit;
+        let Some(unit) = source.bands.iter().map(|band| band.unit).find(|u| u.is_temperature())
+        else {
+            let unit = source.bands.first().map_or(Unit::Counts, |band: &Band| band.unit);
+            let what = format!("{celsius} degC is asked for, and the pictures are in {unit}");
+            return Err(Error::usage("--alarm", what)
+                .hint("only radiometric cameras and files measure temperatures; leave it out"));
+        };
+        let zero = if unit == Unit::Kelvin { CELSIUS_ZERO_K } else { 0.0 };
+        let slow = source.period_s.map_or(0.0, |period_s| BLIND_PICTURES * period_s / SLOT_S);
+        Ok(Self {
+            above,
+            limit: (celsius + zero) as f32,
+            unit,
+            patience: BLIND_SLOTS.max(slow as u64),
+            unseen: 0,
+            last: None,
+            sounding: None,
+            calm: 0,
+        })
+    }
+
+    /// One sentence on what it watches for.
+    pub fn introduction(&self) -> String {
+        format!(
+            "An alarm is set {}, for the mean of any 3 x 3 pixels. It is no safety alarm.",
+            self.bound()
+        )
+    }
+
+    /// `above 60.0 degC`.
+    fn bound(&self) -> String {
+        let way = if self.above { "above" } else { "below" };
+        format!("{way} {}", quantity(self.limit, self.unit))
+    }
+
+    /// Looks at the new picture of a slot, if there is one; a sentence where
+    /// something begins or ends.
+    pub fn see(&mut self, seen: Option<&Glance>) -> Option<String> {
+        let mut said = Vec::new();
+        let seen =
+            seen.filter(|glance| glance.unit == self.unit).and_then(|glance| glance.extremes);
+        if let Some([highest, lowest]) = seen {
+            self.last = Some(if self.above { highest } else { lowest });
+            if self.is_blind() {
+                said.push("The alarm sees again.".to_owned());
+            }
+            self.unseen = 0;
+        } else {
+            self.unseen += 1;
+            if self.unseen == self.patience {
+                let blind_s = self.unseen as f64 * SLOT_S;
+                said.push(format!(
+                    "No picture for {blind_s:.1} s: the alarm is blind, and nothing {} would be \
+                     noticed.",
+                    self.bound()
+                ));
+            }
+        }
+        if !self.is_blind() {
+            said.extend(self.judge());
+        }
+        (!said.is_empty()).then(|| said.join(" "))
+    }
+
+    /// Begins or ends the alarm by what was seen last.
+    fn judge(&mut self) -> Option<String> {
+        let (value, place) = self.last?;
+        let beyond = if self.above { value - self.limit } else { self.limit - value };
+        let told = format!("{}, {place}", quantity(value, self.unit));
+        let Some(slots) = &mut self.sounding else {
+            return (beyond > 0.0).then(|| {
+                (self.sounding, self.calm) = (Some(0), 0);
+                format!("Alarm: {told}, {}.", self.bound())
+            });
+        };
+        *slots += 1;
+        let slots = *slots;
+        self.calm = if beyond <= -BACK_K { self.calm + 1 } else { 0 };
+        (self.calm >= CALM_SLOTS).then(|| {
+            self.sounding = None;
+            format!("The alarm is over after {:.1} s: {told}.", slots as f64 * SLOT_S)
+        })
+    }
+
+    fn is_blind(&self) -> bool {
+        self.unseen >= self.patience
+    }
+
+    /// `samples`, the next slot on its way to the speaker, with the pulse that
+    /// is due, if one is.
+    pub fn over<'a>(&self, samples: &'a [f32]) -> Cow<'a, [f32]> {
+        let at = |pulses: &[f64], slots: u64| pulses[slots as usize % pulses.len()];
+        let hz = match self.sounding {
+            Some(slots) => at(&ALARM_HZ, slots),
+            None if self.is_blind() => at(&BLIND_HZ, self.unseen - self.patience),
+            None => 0.0,
+        };
+        if hz == 0.0 {
+            return Cow::Borrowed(samples);
+        }
+        let mut samples = samples.to_vec();
+        for (at, sample) in samples.iter_mut().take(PULSE).enumerate() {
+            let edge = at.min(PULSE - at).min(EDGE) as f64 / EDGE as f64;
+            let swell = 0.5 - 0.5 * (PI * edge).cos();
+            let tone = (TAU * hz * at as f64 / SAMPLE_RATE as f64).sin();
+            *sample += (AMPLITUDE * swell * tone) as f32;
+        }
+        Cow::Owned(samples)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array3;
+
+    use super::*;
+    use crate::frame::Frame;
+    use crate::synth::SLOT;
+
+    fn source(unit: Unit) -> Source {
+        let frame = Frame::new(Array3::zeros((1, 9, 9)), [Band::new("LWIR", unit)].into(), 0.0);
+        Source { period_s: Some(1.0 / 9.0), ..Source::like(&frame, "a camera") }
+    }
+
+    fn seen(unit: Unit, highest: f32, lowest: f32) -> Glance {
+        let extremes = Some([(highest, "upper left"), (lowest, "lower right")]);
+        Glance { unit, extremes, centre: None }
+    }
+
+    #[test]
+    fn limits_are_read_in_three_units() {
+        let celsius = |text: &str| text.parse::<Limit>().unwrap();
+        assert_eq!(celsius(">60C"), Limit { above: true, celsius: 60.0 });
+        assert_eq!(celsius("< -0.5 degC"), Limit { above: false, celsius: -0.5 });
+        assert!((celsius(">140F").celsius - 60.0).abs() < 1e-9);
+        assert!((celsius("<273.15K").celsius).abs() < 1e-9);
+        for wrong in ["", ">", "60C", ">60", ">C", ">hotC", "<-1K", ">1e9C", ">nanC", ">60CC0"] {
+            assert!(wrong.parse::<Limit>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_alarm_begins_at_once_and_ends_after_a_second_a_kelvin_below() {
+        let limit = Limit { above: true, celsius: 60.0 };
+        let mut alarm = Alarm::new(limit, &source(Unit::Kelvin)).unwrap();
+        let mut see = |kelvin: f32| alarm.see(Some(&seen(Unit::Kelvin, kelvin, 280.0)));
+        assert_eq!(see(333.0), None);
+        assert_eq!(see(334.2).unwrap(), "Alarm: 334.2 K, upper left, above 333.1 K.");
+        // Back within the kelvin, and below it for less than a second.
+        for kelvin in [[332.5; 30], [331.0; 30]].concat()[..39].iter().chain(&[333.0]) {
+            assert_eq!(see(*kelvin), None);
+        }
+        for _ in 0..9 {
+            assert_eq!(see(331.0), None);
+        }
+        let over = see(331.0).unwrap();
+        assert_eq!(over, "The alarm is over after 5.0 s: 331.0 K, upper left.");
+        assert_eq!(see(331.0), None);
+    }
+
+    #[test]
+    fn cold_alarms_look_at_the_coldest_place() {
+        let limit = Limit { above: false, celsius: 0.0 };
+        let mut alarm = Alarm::new(limit, &source(Unit::Celsius)).unwrap();
+        assert_eq!(alarm.see(Some(&seen(Unit::Celsius, 90.0, 0.5))), None);
+        let said = alarm.see(Some(&seen(Unit::Celsius, 90.0, -0.5))).unwrap();
+        assert_eq!(said, "Alarm: -0.5 degC, lower right, below 0.0 degC.");
+    }
+
+    #[test]
+    fn a_stalled_camera_is_announced_and_heard() {
+        let limit = Limit { above: true, celsius: 60.0 };
+        let mut alarm = Alarm::new(limit, &source(Unit::Celsius)).unwrap();
+        assert_eq!(alarm.see(Some(&seen(Unit::Celsius, 20.0, 10.0))), None);
+        let silence = [0.0; SLOT];
+        for _ in 0..19 {
+            assert_eq!(alarm.see(None), None);
+            assert!(alarm.over(&silence).iter().all(|&sample| sample == 0.0));
+        }
+        let said = alarm.see(None).unwrap();
+        assert!(said.contains("for 2.0 s") && said.contains("above 60.0 degC"), "{said}");
+        let peak = |alarm: &Alarm| alarm.over(&silence).iter().fold(0f32, |m, s| m.max(s.abs()));
+        assert!((peak(&alarm) - 0.2).abs() < 1e-3);
+        // A picture without a reading shows nothing, and says nothing anew.
+        let nothing = Glance { unit: Unit::Celsius, extremes: None, centre: None };
+        assert_eq!(alarm.see(Some(&nothing)), None);
+        let said = alarm.see(Some(&seen(Unit::Celsius, 70.0, 10.0))).unwrap();
+        assert_eq!(said, "The alarm sees again. Alarm: 70.0 degC, upper left, above 60.0 degC.");
+        assert!(peak(&alarm) > 0.19);
+    }
+
+    #[test]
+    fn counts_have_no_temperature() {
+        let limit = Limit { above: true, celsius: 60.0 };
+        let error = Alarm::new(limit, &source(Unit::Counts)).unwrap_err();
+        assert!(error.to_string().contains("60 degC") && error.to_string().contains("counts"));
+        assert!(error.advice().is_some());
+    }
+}

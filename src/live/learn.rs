@@ -1,0 +1,198 @@
+//! A model for the sensor that is heard, learned from what it shows.
+//!
+//! Pictures are gathered by the slot clock, evenly over a time that the user
+//! gives. The closed-form model is then computed on a thread of its own, which
+//! gives way to everything else, and stored where the sensor's profile is
+//! looked for: it speaks from the next run on.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
+
+use ndarray::{Array3, Zip};
+
+use crate::dataset::{Dataset, Gathered, Part};
+use crate::error::{Error, Fault, Result};
+use crate::frame::Frame;
+use crate::model::Model;
+use crate::profile::Profile;
+use crate::synth::SLOT_S;
+use crate::train::{self, Settings};
+
+/// So many pictures are gathered at most, and at least for a model.
+const PICTURES: u64 = 200;
+const FEWEST: u64 = 30;
+
+/// So many pictures that follow each other stay together when some are held
+/// out: neighbours in time are too much alike.
+const TOGETHER: u64 = 10;
+
+/// Views in which less than this share of the variance lies between pictures
+/// are too still; see [`change`]. It is 0.01 to 0.07 in recordings of cameras
+/// that stand still (a trail camera with an animal, two hand cameras on a
+/// tripod), 0.4 to 0.9 in flights of HIT-UAV, and 0.6 with the simulated camera,
+/// which is carried about.
+const STILL: f64 = 0.2;
+
+/// Gathers, then computes.
+#[derive(Debug)]
+pub(super) struct Learner {
+    profile: Profile,
+    place: PathBuf,
+    /// Slots in which pictures are gathered, and those that have gone by.
+    slots: u64,
+    slot: u64,
+    gathered: Gathered,
+    pictures: u64,
+    computing: Option<JoinHandle<Result<String>>>,
+}
+
+impl Learner {
+    /// A learner for the sensor of `profile` that gathers for `slots` slots.
+    ///
+    /// # Errors
+    ///
+    /// If the model could not be stored.
+    pub fn new(profile: &Profile, slots: u64) -> Result<Self> {
+        let place = Profile::own_model(&profile.name).ok_or_else(|| {
+            Error::new(Fault::Output, "--learn", "there is no folder for the model")
+                .hint("set XDG_CONFIG_HOME or HOME")
+        })?;
+        if let Some(folder) = place.parent() {
+            fs::create_dir_all(folder).map_err(|e| Error::output(folder, e))?;
+        }
+        Model::check_place(&place)?;
+        Ok(Self {
+            gathered: Gathered::new(profile, 0),
+            profile: profile.clone(),
+            place,
+            slots,
+            slot: 0,
+            pictures: 0,
+            computing: None,
+        })
+    }
+
+    /// Looks at the new picture of a slot, if there is one; a sentence where
+    /// something is done.
+    pub fn see(&mut self, frame: Option<&Frame>) -> Option<String> {
+        if let Some(computing) = self.computing.take_if(|computing| computing.is_finished()) {
+            return Some(told(computing));
+        }
+        let (slot, step) = (self.slot, self.slots.div_ceil(PICTURES).max(1));
+        self.slot += 1;
+        if slot < self.slots {
+            // The picture that is due may come late, but not with the next.
+            let due = slot / step >= self.pictures;
+            if let Some(frame) = frame.filter(|frame| due && frame.valid_fraction() > 0.5) {
+                self.gathered.add(&format!("part {}", self.pictures / TOGETHER), frame);
+                self.pictures += 1;
+            }
+            return None;
+        }
+        (slot == self.slots).then(|| self.compute())
+    }
+
+    /// Begins to compute the model.
+    fn compute(&mut self) -> String {
+        let (pictures, seconds) = (self.pictures, self.slot.min(self.slots) as f64 * SLOT_S);
+        if pictures < FEWEST {
+            return format!(
+                "No model is learned: {pictures} pictures were gathered in {seconds:.0} s, and it \
+                 takes {FEWEST}."
+            );
+        }
+        let next = Gathered::new(&self.profile, 0);
+        let gathered = std::mem::replace(&mut self.gathered, next);
+        let (profile, place) = (self.profile.clone(), self.place.clone());
+        self.computing =
+            Some(std::thread::spawn(move || apart(|| learn(gathered, &profile, &place))));
+        format!("{pictures} pictures were gathered in {seconds:.0} s; the model is being computed.")
+    }
+
+    /// The end of the sound: computes what there is, and waits for it.
+    pub fn finish(mut self, say: &mut dyn FnMut(&str)) {
+        if self.slot <= self.slots {
+            say(&self.compute());
+        }
+        if let Some(computing) = self.computing {
+            say(&told(computing));
+        }
+    }
+}
+
+/// What came of it. A thread that panicked has said so itself.
+fn told(computing: JoinHandle<Result<String>>) -> String {
+    match computing.join() {
+        Ok(Ok(sentence)) => sentence,
+        Ok(Err(error)) => format!("No model is learned: {error}"),
+        Err(_) => "No model is learned.".to_owned(),
+    }
+}
+
+/// Runs `work` on one thread that gives way to all others, where the system
+/// lets it.
+fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).start_handler(|_| {
+        // Linux gives a thread a priority of its own by its number.
+        let Ok(thread) = fs::read_link("/proc/thread-self") else { return };
+        let number = thread.file_name().unwrap_or_default();
+        let mut renice = Command::new("renice");
+        renice.args(["-n", "10", "-p"]).arg(number).stdin(Stdio::null());
+        let _ = renice.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    });
+    pool.build().map_err(|e| Error::new(Fault::Device, "learning", e))?.install(work)
+}
+
+/// Computes the model and stores it at `place`; a model that lies there is
+/// kept, as sounds that it made need it.
+fn learn(gathered: Gathered, profile: &Profile, place: &PathBuf) -> Result<String> {
+    let dataset = gathered.dataset()?;
+    let change = change(&dataset);
+    let settings = Settings::default();
+    let model = train::analytic(&dataset, profile, &settings, &mut |_| ControlFlow::Continue(()))?;
+    if let Ok(before) = Model::load(place) {
+        let short = before.hash().get(..12).unwrap_or_default();
+        let kept = place.with_file_name(format!("{}-{short}.safetensors", profile.name));
+        fs::rename(place, &kept).map_err(|e| Error::output(&kept, e))?;
+    }
+    model.save(place)?;
+    let mut text = format!(
+        "The model is learned and stored as {}: from the next run on it speaks for {}.",
+        place.display(),
+        profile.name
+    );
+    if change < STILL {
+        text += &format!(
+            " But the view was too still to learn much from: {:.1} % of the variance lay between \
+             pictures, and it should be {:.0} %. Carry the camera about and learn again.",
+            100.0 * change,
+            100.0 * STILL
+        );
+    }
+    Ok(text)
+}
+
+/// The share, 0..1, of the variance of all readings that lies between the
+/// pictures: the mean over pixels of the variance over time, by the variance
+/// over pixels and time.
+fn change(dataset: &Dataset) -> f64 {
+    let parts = [Part::Train, Part::Choose, Part::Report];
+    let pictures: Vec<_> = parts.into_iter().flat_map(|part| dataset.pictures(part)).collect();
+    let Some(first) = pictures.first() else { return 0.0 };
+    let mut sum = Array3::<f64>::zeros(first.dim());
+    let mut square = 0.0;
+    for picture in &pictures {
+        Zip::from(&mut sum).and(picture).for_each(|sum, &value| {
+            *sum += f64::from(value);
+            square += f64::from(value).powi(2);
+        });
+    }
+    let (count, pixels) = (pictures.len() as f64, sum.len() as f64);
+    let mean_square = square / (count * pixels);
+    let within = sum.iter().map(|sum| (sum / count).powi(2)).sum::<f64>() / pixels;
+    let mean = sum.sum() / (count * pixels);
+    (mean_square - within) / (mean_square - mean * mean).max(f64::MIN_POSITIVE)
+}

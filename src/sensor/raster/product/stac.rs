@@ -1,0 +1,204 @@
+//! Items of a SpatioTemporal Asset Catalog, one JSON file each or many in a
+//! collection: <https://github.com/radiantearth/stac-spec>, versions 1.0 and
+//! 1.1, with the extensions `eo` and `raster`.
+//!
+//! The assets that hold bands become one raster, whichever file a band lies
+//! in. Bands are known by name, common name or wavelength, in the words of
+//! 1.0 (`eo:bands`, `raster:bands`) or of 1.1 (`bands`).
+
+use serde_json::Value;
+
+use super::super::bands::Law;
+use super::{Piece, Product, folder, text};
+use crate::error::{Error, Result};
+use crate::frame::{Band, Unit};
+
+/// How the names of such files end.
+const ENDINGS: [&str; 2] = [".json", ".geojson"];
+
+/// Roles of assets that are made of bands for the eye.
+const PICTURES: [&str; 3] = ["thumbnail", "overview", "visual"];
+
+/// Roles of assets that hold bands.
+const DATA: [&str; 2] = ["data", "reflectance"];
+
+/// The file and the identifier in the name of an item: `FILE` or `FILE#ID`.
+fn split(path: &str) -> Option<(&str, Option<&str>)> {
+    let ends =
+        |name: &str| ENDINGS.iter().any(|ending| name.to_ascii_lowercase().ends_with(ending));
+    match path.split_once('#').filter(|(file, _)| ends(file)) {
+        Some((file, id)) => Some((file, Some(id))),
+        None => ends(path).then_some((path, None)),
+    }
+}
+
+/// Whether `path` is the name of an item in a collection, `FILE#ID`.
+pub(in crate::sensor) fn is_item(path: &str) -> bool {
+    split(path).is_some_and(|(_, id)| id.is_some())
+}
+
+/// The names of the items in the collection at `path`, if it is one.
+pub(in crate::sensor) fn items(path: &str) -> Result<Option<Vec<String>>> {
+    let Some((file, None)) = split(path) else { return Ok(None) };
+    let Some(Value::Array(items)) = read(file)?.map(|mut json| json["features"].take()) else {
+        return Ok(None);
+    };
+    let name = |item: &Value| match item["id"].as_str() {
+        Some(id) => Ok(format!("{file}#{id}")),
+        None => Err(Error::input(file, "has an item without id")),
+    };
+    items.iter().map(name).collect::<Result<_>>().map(Some)
+}
+
+/// The item named as `path`, if it is one.
+pub(super) fn product(path: &str) -> Result<Option<Product>> {
+    let Some((file, id)) = split(path) else { return Ok(None) };
+    let Some(json) = read(file)? else { return Ok(None) };
+    let item = match (json["features"].as_array(), id) {
+        (None, _) => Some(&json),
+        (Some(items), Some(id)) => items.iter().find(|item| item["id"] == id),
+        (Some(items), None) if items.len() == 1 => items.first(),
+        (Some(items), None) => {
+            let what = format!("holds {} items", items.len());
+            return Err(Error::input(path, what).hint(format!("name one of them: {file}#ID")));
+        }
+    };
+    let Some(item) = item.filter(|item| id.is_none_or(|id| item["id"] == id)) else {
+        return Err(Error::input(path, "there is no item of this id"));
+    };
+    let mut pieces: Vec<Piece> = vec![];
+    for (key, asset) in item["assets"].as_object().into_iter().flatten() {
+        for piece in bands_of(file, key, asset) {
+            // The same band in another format or as a part of a picture.
+            if !pieces.iter().any(|known| known.band.name == piece.band.name) {
+                pieces.push(piece);
+            }
+        }
+    }
+    if pieces.is_empty() {
+        return Err(Error::input(path, "none of its assets says which bands it holds")
+            .hint("assets are known by eo:bands (STAC 1.0) or bands (1.1)"));
+    }
+    let wavelength = |piece: &Piece| piece.band.wavelength_um.unwrap_or(f32::MAX);
+    pieces.sort_by(|a, b| wavelength(a).total_cmp(&wavelength(b)));
+    let properties = &item["properties"];
+    let word = |key: &str| properties[key].as_str();
+    let model = word("platform").or(word("constellation")).unwrap_or("STAC item").to_owned();
+    let said = word("datetime").map(|time| format!("taken {time}"));
+    let said = said.into_iter().collect();
+    let path = path.to_owned();
+    Ok(Some(Product { path, model, pieces, mask: None, georeference: None, said }))
+}
+
+/// The JSON in `file`, if it is an item or a collection of items.
+fn read(file: &str) -> Result<Option<Value>> {
+    if file.starts_with("/vsi") || !std::path::Path::new(file).is_file() {
+        return Ok(None);
+    }
+    let Ok(json) = serde_json::from_str::<Value>(&text(file, "")?) else { return Ok(None) };
+    let is_item = |json: &Value| json["type"] == "Feature" && json["assets"].is_object();
+    let collection = json["features"].as_array().is_some_and(|items| items.iter().all(is_item));
+    Ok((is_item(&json) || collection).then_some(json))
+}
+
+/// The bands of the asset called `key` of an item in `file`.
+fn bands_of(file: &str, key: &str, asset: &Value) -> Vec<Piece> {
+    let roles: Vec<&str> =
+        asset["roles"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let has = |wanted: &[&str]| roles.iter().any(|role| wanted.contains(role));
+    let Some(href) = asset["href"].as_str() else { return vec![] };
+    if has(&PICTURES) || !(roles.is_empty() || has(&DATA)) {
+        return vec![];
+    }
+    let list = |name: &str| asset[name].as_array().cloned().unwrap_or_default();
+    let mut bands = list("eo:bands");
+    if bands.is_empty() {
+        bands = list("bands");
+    }
+    let rasters = list("raster:bands");
+    let piece = |(position, band): (usize, &Value)| {
+        let places = [rasters.get(position), Some(band), Some(asset)];
+        Piece {
+            path: place(file, href),
+            array: None,
+            index: position + 1,
+            band: self::band(key, band, &places),
+            missing: nodata(&places).into_iter().collect(),
+            law: Law::Linear,
+        }
+    };
+    bands.iter().enumerate().map(piece).collect()
+}
+
+/// A band of the asset called `key`; what is said of its numbers stands in one
+/// of `places`.
+fn band(key: &str, said: &Value, places: &[Option<&Value>]) -> Band {
+    let either =
+        |a: &str, b: &str| if said[a].is_null() { said[b].clone() } else { said[a].clone() };
+    let number = |value: Value| value.as_f64().map(|number| number as f32);
+    let of_raster = |name: &str| {
+        let (long, short) = (format!("raster:{name}"), name);
+        let found = |place: &&Value| place[&long].as_f64().or(place[short].as_f64());
+        places.iter().flatten().find_map(found)
+    };
+    let unit = places.iter().flatten().find_map(|place| place["unit"].as_str());
+    let unit = match unit.unwrap_or_default() {
+        "kelvin" | "Kelvin" | "K" => Unit::Kelvin,
+        "celsius" | "degC" => Unit::Celsius,
+        // Nothing is said, and the profile may know.
+        _ => Unit::Counts,
+    };
+    Band {
+        common_name: either("common_name", "eo:common_name").as_str().map(str::to_owned),
+        wavelength_um: number(either("center_wavelength", "eo:center_wavelength")),
+        fwhm_um: number(either("full_width_half_max", "eo:full_width_half_max")),
+        scale: of_raster("scale").filter(|scale| *scale != 0.0).unwrap_or(1.0),
+        offset: of_raster("offset").unwrap_or(0.0),
+        ..Band::new(said["name"].as_str().unwrap_or(key), unit)
+    }
+}
+
+/// The stored number that means that there is no reading.
+fn nodata(places: &[Option<&Value>]) -> Option<f64> {
+    let number = |place: &&Value| match &place["nodata"] {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_f64(),
+    };
+    places.iter().flatten().find_map(number)
+}
+
+/// Where `href` in `file` leads, as GDAL names it.
+fn place(file: &str, href: &str) -> String {
+    for (scheme, prefix) in [("s3://", "/vsis3/"), ("gs://", "/vsigs/"), ("file://", "")] {
+        if let Some(rest) = href.strip_prefix(scheme) {
+            return format!("{prefix}{rest}");
+        }
+    }
+    match href {
+        _ if href.starts_with("http://") || href.starts_with("https://") => {
+            format!("/vsicurl/{href}")
+        }
+        _ if href.starts_with('/') => href.to_owned(),
+        _ => format!("{}/{}", folder(file), href.trim_start_matches("./")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hrefs_lead_to_files_beside_the_item_or_far_away() {
+        for (href, expected) in [
+            ("./b/B04.tif", "a/b/B04.tif"),
+            ("/data/B04.tif", "/data/B04.tif"),
+            ("https://host/B04.tif?sig=1", "/vsicurl/https://host/B04.tif?sig=1"),
+            ("s3://bucket/B04.tif", "/vsis3/bucket/B04.tif"),
+        ] {
+            assert_eq!(place("a/item.json", href), expected);
+        }
+        assert_eq!(split("a.json#S2A/1"), Some(("a.json", Some("S2A/1"))));
+        assert_eq!(split("a.tif#1"), None);
+        assert!(!is_item("a.json") && is_item("a.GeoJSON#x"));
+    }
+}

@@ -1,0 +1,434 @@
+//! Tables in files: Parquet with places on the Earth, as GeoParquet 1.1 has
+//! them (<https://geoparquet.org/releases/v1.1.0/>).
+//!
+//! Every table has the columns of whoever writes it, and after them two about
+//! the place of each row: `geometry`, a footprint as well-known binary in
+//! longitude and latitude, and `bbox`, its bounds, by which readers skip what
+//! they do not look for. Both are null where the place is unknown, so that the
+//! tables of many scenes can be read as one.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BinaryArray, Float64Array, RecordBatch, StringArray, StructArray,
+};
+use arrow::buffer::NullBuffer;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
+use parquet::arrow::{ArrowWriter, ProjectionMask};
+use parquet::basic::Compression;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use serde_json::json;
+
+use crate::error::{Error, Fault, Result};
+use crate::map::Footprint;
+use crate::staging::StagedFile;
+
+/// The column of footprints.
+pub const GEOMETRY: &str = "geometry";
+
+/// The column of their bounds.
+const BBOX: &str = "bbox";
+
+/// Its fields, in the order of [`Footprint::bounds`].
+const BOUNDS: [&str; 4] = ["xmin", "ymin", "xmax", "ymax"];
+
+/// So many rows are held in memory before they are written, and so many are
+/// read at once.
+const GROUP_ROWS: usize = 4096;
+
+/// And no more than so many bytes of them.
+const GROUP_BYTES: usize = 32 << 20;
+
+/// A table in the making: rows are written group by group, and the file
+/// appears under its name when it is finished. Dropped before that, it leaves
+/// nothing behind.
+#[derive(Debug)]
+pub struct TableWriter {
+    writer: ArrowWriter<File>,
+    schema: SchemaRef,
+    staged: StagedFile,
+    path: PathBuf,
+    kinds: BTreeSet<&'static str>,
+    /// Bounds of all footprints so far.
+    bounds: Option<[f64; 4]>,
+}
+
+impl TableWriter {
+    /// Begins the table at `path` with these `columns`, and [`GEOMETRY`].
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn create(path: &Path, columns: Vec<Field>) -> Result<Self> {
+        let mut staged = StagedFile::create(path)?;
+        let bbox = DataType::Struct(bounds_fields());
+        let place = [Field::new(GEOMETRY, DataType::Binary, true), Field::new(BBOX, bbox, true)];
+        let schema = Arc::new(Schema::new([columns, place.into()].concat()));
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_max_row_group_row_count(Some(GROUP_ROWS))
+            .set_max_row_group_bytes(Some(GROUP_BYTES))
+            .set_created_by(concat!("wysiwyh ", env!("CARGO_PKG_VERSION")).to_owned())
+            .build();
+        let file = staged.file().try_clone().map_err(|e| Error::output(path, e))?;
+        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))
+            .map_err(|e| Error::output(path, e))?;
+        let path = path.to_owned();
+        Ok(Self { writer, schema, staged, path, kinds: BTreeSet::new(), bounds: None })
+    }
+
+    /// Appends rows: `columns` in the order they were declared in, and one
+    /// footprint for each row whose place is known.
+    ///
+    /// # Errors
+    ///
+    /// If the columns are not the declared ones, are not equally long, or the
+    /// file cannot be written.
+    pub fn append(
+        &mut self,
+        mut columns: Vec<ArrayRef>,
+        footprints: &[Option<Footprint>],
+    ) -> Result<()> {
+        for footprint in footprints.iter().flatten() {
+            let [west, south, east, north] = footprint.bounds();
+            let [w, s, e, n] = self.bounds.unwrap_or([west, south, east, north]);
+            self.bounds = Some([w.min(west), s.min(south), e.max(east), n.max(north)]);
+            self.kinds.insert(footprint.kind());
+        }
+        let wkb = footprints.iter().map(|place| place.as_ref().map(Footprint::wkb));
+        columns.push(Arc::new(wkb.collect::<BinaryArray>()));
+        columns.push(Arc::new(bounds_column(footprints)));
+        let rows = RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(|e| Error::usage(self.path.display(), e))?;
+        self.writer.write(&rows).map_err(|e| Error::output(&self.path, e))
+    }
+
+    /// Completes the file and gives it its name. `about` is what it says of
+    /// itself, as names and texts.
+    ///
+    /// # Errors
+    ///
+    /// If what is still in memory cannot be written, or the name not be given.
+    pub fn finish(mut self, about: &[(&str, String)]) -> Result<()> {
+        let geo = [("geo", self.geo())];
+        for (key, value) in geo.iter().chain(about) {
+            let entry = KeyValue::new((*key).to_owned(), value.clone());
+            self.writer.append_key_value_metadata(entry);
+        }
+        self.writer.close().map_err(|e| Error::output(&self.path, e))?;
+        self.staged.finish()
+    }
+
+    /// What GeoParquet asks a file to say of its geometries.
+    fn geo(&self) -> String {
+        let corner = |name: &str| json!([BBOX, name]);
+        let mut column = json!({
+            "encoding": "WKB",
+            "geometry_types": self.kinds,
+            "orientation": "counterclockwise",
+            "covering": { "bbox": BOUNDS.map(|name| (name, corner(name)))
+                .into_iter().collect::<std::collections::BTreeMap<_, _>>() },
+        });
+        if let Some(bounds) = self.bounds {
+            column["bbox"] = json!(bounds);
+        }
+        let columns = json!({ GEOMETRY: column });
+        json!({ "version": "1.1.0", "primary_column": GEOMETRY, "columns": columns }).to_string()
+    }
+}
+
+fn bounds_fields() -> Fields {
+    BOUNDS.iter().map(|name| Field::new(*name, DataType::Float64, false)).collect()
+}
+
+fn bounds_column(footprints: &[Option<Footprint>]) -> StructArray {
+    let bounds: Vec<_> =
+        footprints.iter().map(|place| place.as_ref().map(Footprint::bounds)).collect();
+    let values = |axis: usize| -> ArrayRef {
+        let values = bounds.iter().map(|bounds| bounds.map_or(0.0, |bounds| bounds[axis]));
+        Arc::new(Float64Array::from_iter_values(values))
+    };
+    let known: NullBuffer = bounds.iter().map(Option::is_some).collect::<Vec<_>>().into();
+    StructArray::new(bounds_fields(), (0..BOUNDS.len()).map(values).collect(), Some(known))
+}
+
+/// A table in a file, of which the rows have not been read yet.
+#[derive(Debug)]
+pub struct Table {
+    file: File,
+    metadata: ArrowReaderMetadata,
+    path: PathBuf,
+}
+
+impl Table {
+    /// Opens the table at `path`, ours or another's.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read or is no Parquet file.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::input(path, e))?;
+        // What Arrow says of types goes beyond what Parquet promises.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let metadata = ArrowReaderMetadata::load(&file, options).map_err(|e| refusal(path, e))?;
+        Ok(Self { file, metadata, path: path.to_owned() })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.metadata.metadata().file_metadata().num_rows().try_into().unwrap_or(0)
+    }
+
+    /// The columns, with their types.
+    pub fn columns(&self) -> &Fields {
+        self.metadata.schema().fields()
+    }
+
+    /// What the file says of itself under the name `key`.
+    pub fn about(&self, key: &str) -> Option<&str> {
+        let entries = self.metadata.metadata().file_metadata().key_value_metadata()?;
+        entries.iter().find(|entry| entry.key == key)?.value.as_deref()
+    }
+
+    /// The rows, some thousands at a time, with these `columns` of them; a
+    /// field of a column is named `column.field`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such column, or the file cannot be read.
+    pub fn read(&self, columns: &[&str]) -> Result<Rows> {
+        for column in columns {
+            find(self.columns(), column).ok_or_else(|| self.lacks(column))?;
+        }
+        let refused = |e| refusal(&self.path, e);
+        let file = self.file.try_clone().map_err(|e| Error::input(&self.path, e))?;
+        let mask = ProjectionMask::columns(self.metadata.parquet_schema(), columns.iter().copied());
+        let reader =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+                .with_projection(mask)
+                .with_batch_size(GROUP_ROWS)
+                .build()
+                .map_err(refused)?;
+        Ok(Rows { reader, path: self.path.clone() })
+    }
+
+    fn lacks(&self, column: &str) -> Error {
+        let names: Vec<&str> = self.columns().iter().map(|field| field.name().as_str()).collect();
+        Error::input(&self.path, format!("has no column {column}"))
+            .hint(format!("its columns are {}", names.join(", ")))
+    }
+}
+
+/// The field at a path of names with dots between.
+fn find<'a>(fields: &'a Fields, path: &str) -> Option<&'a Field> {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    let (_, field) = fields.find(name)?;
+    match (rest, field.data_type()) {
+        (None, _) => Some(field),
+        (Some(rest), DataType::Struct(fields)) => find(fields, rest),
+        _ => None,
+    }
+}
+
+/// The rows of a table, some thousands at a time.
+pub struct Rows {
+    reader: ParquetRecordBatchReader,
+    path: PathBuf,
+}
+
+impl std::fmt::Debug for Rows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.reader.next()?;
+        Some(match batch {
+            Ok(rows) => Ok(Batch { rows, path: self.path.clone() }),
+            Err(error) => Err(refusal(&self.path, error.into())),
+        })
+    }
+}
+
+/// Some rows of a table.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    rows: RecordBatch,
+    path: PathBuf,
+}
+
+impl Batch {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows.num_rows()
+    }
+
+    /// A column as texts; times as in RFC 3339.
+    ///
+    /// # Errors
+    ///
+    /// If it was not read or cannot be a text; so for the others.
+    pub fn texts(&self, column: &str) -> Result<StringArray> {
+        self.cast(column, &DataType::Utf8)
+    }
+
+    /// A column as numbers; times in the file's own unit.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::texts`].
+    pub fn numbers(&self, column: &str) -> Result<Float64Array> {
+        self.cast(column, &DataType::Float64)
+    }
+
+    /// A column as bytes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::texts`].
+    pub fn bytes(&self, column: &str) -> Result<BinaryArray> {
+        self.cast(column, &DataType::Binary)
+    }
+
+    /// A column as the file has it.
+    ///
+    /// # Errors
+    ///
+    /// If it was not read.
+    pub fn column(&self, column: &str) -> Result<ArrayRef> {
+        let mut names = column.split('.');
+        let mut found = names.next().and_then(|name| self.rows.column_by_name(name));
+        for name in names {
+            let group = found.and_then(|array| array.as_any().downcast_ref::<StructArray>());
+            found = group.and_then(|group| group.column_by_name(name));
+        }
+        found.cloned().ok_or_else(|| {
+            Error::usage(self.path.display(), format!("its column {column} was not read"))
+        })
+    }
+
+    fn cast<A: Array + Clone + 'static>(&self, column: &str, kind: &DataType) -> Result<A> {
+        let array = self.column(column)?;
+        let unfit = |why: ArrowError| Error::input(&self.path, format!("column {column}: {why}"));
+        let array = cast(&array, kind).map_err(unfit)?;
+        array.as_any().downcast_ref::<A>().cloned().ok_or_else(|| {
+            Error::input(&self.path, format!("column {column} does not become {kind}"))
+        })
+    }
+}
+
+/// Why the file at `path` cannot be read.
+fn refusal(path: &Path, error: ParquetError) -> Error {
+    let what = error.to_string();
+    match what.split_once("Disabled feature at compile time: ") {
+        Some((_, codec)) => {
+            let what = format!("is compressed with {codec}, this build reads snappy or plain");
+            Error::new(Fault::Unsupported, path.display(), what)
+                .hint("write it with compression snappy")
+        }
+        None => Error::input(path, format!("cannot be read as a table: {what}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::UInt32Array;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn columns() -> Vec<Field> {
+        vec![Field::new("name", DataType::Utf8, false), Field::new("count", DataType::UInt32, true)]
+    }
+
+    /// A row `number`; every third has no place.
+    fn row(number: u32) -> (Vec<ArrayRef>, Option<Footprint>) {
+        let west = f64::from(number % 100);
+        let corners = [(west, 2.0), (west, 1.0), (west + 1.0, 1.0), (west + 1.0, 2.0)];
+        let place = (number % 3 != 0).then(|| Footprint::new(&corners));
+        let name = StringArray::from(vec![format!("row {number}")]);
+        (vec![Arc::new(name), Arc::new(UInt32Array::from(vec![Some(number)]))], place)
+    }
+
+    fn write(path: &Path, rows: u32) {
+        let mut writer = TableWriter::create(path, columns()).unwrap();
+        for number in 0..rows {
+            let (columns, place) = row(number);
+            writer.append(columns, &[place]).unwrap();
+        }
+        writer.finish(&[("seed", "7".to_owned())]).unwrap();
+    }
+
+    #[test]
+    fn a_table_is_read_as_it_was_written_and_in_groups() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        write(&path, 10_000);
+        let table = Table::open(&path).unwrap();
+        assert_eq!((table.rows(), table.about("seed")), (10_000, Some("7")));
+        assert_eq!(table.metadata.metadata().num_row_groups(), 3);
+        let geo: Value = serde_json::from_str(table.about("geo").unwrap()).unwrap();
+        assert_eq!(geo["columns"]["geometry"]["bbox"], json!([0.0, 1.0, 100.0, 2.0]));
+        let mut number = 0;
+        for batch in table.read(&["count", "name", "geometry", "bbox.xmin"]).unwrap() {
+            let batch = batch.unwrap();
+            let (names, counts) = (batch.texts("name").unwrap(), batch.numbers("count").unwrap());
+            let (places, wests) =
+                (batch.bytes("geometry").unwrap(), batch.numbers("bbox.xmin").unwrap());
+            for index in 0..batch.rows() {
+                let (_, place) = row(number);
+                assert_eq!(names.value(index), format!("row {number}"));
+                assert_eq!(counts.value(index), f64::from(number));
+                let found = places.is_valid(index).then(|| places.value(index).to_vec());
+                assert_eq!(found, place.as_ref().map(Footprint::wkb));
+                let west = wests.is_valid(index).then(|| wests.value(index));
+                assert_eq!(west, place.map(|place| place.bounds()[0]));
+                number += 1;
+            }
+            assert!(batch.texts("bbox.ymin").is_err());
+        }
+        assert_eq!(number, 10_000);
+    }
+
+    #[test]
+    fn a_table_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        let mut writer = TableWriter::create(&path, columns()).unwrap();
+        writer.append(row(1).0, &[row(1).1]).unwrap();
+        assert!(writer.append(row(1).0, &[]).is_err());
+        drop(writer);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        write(&path, 1);
+        let table = Table::open(&path).unwrap();
+        let error = table.read(&["name", "bbox.up"]).unwrap_err();
+        assert!(error.to_string().ends_with("has no column bbox.up"), "{error}");
+        assert_eq!(error.advice(), Some("its columns are name, count, geometry, bbox"));
+        let batch = table.read(&["bbox"]).unwrap().next().unwrap().unwrap();
+        assert!(batch.numbers("bbox").unwrap_err().to_string().contains("column bbox"));
+        std::fs::write(&path, "no table").unwrap();
+        let error = Table::open(&path).unwrap_err();
+        assert!(error.to_string().contains("cannot be read as a table"), "{error}");
+    }
+}

@@ -1,0 +1,173 @@
+//! Archives with the real program: what was stopped goes on, what is planned
+//! is carried out in parts, and what failed is known.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::cli::{names_in, picture, program, refused, text};
+
+/// Names and contents of the files in `folder`; of records, without how long
+/// it took.
+pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let content = |name: String| {
+        let mut bytes = fs::read(folder.join(&name)).unwrap();
+        if name.ends_with(".record.json") {
+            let mut record: Value = serde_json::from_slice(&bytes).unwrap();
+            assert!(record["timing"].take()["elapsed_s"].is_number());
+            bytes = record.to_string().into_bytes();
+        }
+        (name, bytes)
+    };
+    names_in(folder).into_iter().map(content).collect()
+}
+
+/// A folder of `count` pictures, and their paths.
+fn pictures(folder: &Path, count: usize) -> Vec<PathBuf> {
+    let paths: Vec<PathBuf> = (0..count).map(|n| folder.join(format!("scene{n}.png"))).collect();
+    paths.iter().for_each(|path| picture(path));
+    paths
+}
+
+fn run(arguments: &[&str], paths: &[PathBuf], out: &Path) -> Output {
+    let mut call = program();
+    call.args(arguments).args(["--sensor", "hituav-lwir", "-o"]).arg(out).args(paths);
+    call.output().unwrap()
+}
+
+#[test]
+fn what_is_there_is_made_again_only_where_something_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenes = pictures(folder.path(), 3);
+    let out = folder.path().join("out");
+    let said = |arguments: &[&str]| text(&run(arguments, &scenes, &out).stdout);
+    assert!(said(&["convert"]).starts_with("3 of 3 scenes converted, 0 failed:"));
+    let first = contents(&out);
+    let nothing = "0 of 3 scenes converted, 0 failed, 3 already there.\n";
+    assert_eq!(said(&["convert"]), nothing);
+    let one = "1 of 3 scenes converted, 0 failed, 2 already there:";
+    // A file of the outputs is gone, or cut short.
+    fs::remove_file(out.join("scene1.wav")).unwrap();
+    assert!(said(&["convert"]).starts_with(one));
+    fs::write(out.join("scene1.wav"), "RIFF").unwrap();
+    assert!(said(&["convert"]).starts_with(one));
+    assert!(contents(&out) == first);
+    // The record is the last file to appear: without it nothing counts.
+    fs::remove_file(out.join("scene2.record.json")).unwrap();
+    assert!(said(&["convert"]).starts_with(one));
+    assert!(contents(&out) == first);
+    let all = "3 of 3 scenes converted, 0 failed:";
+    assert!(said(&["convert", "--force"]).starts_with(all));
+    assert!(contents(&out) == first);
+    assert!(said(&["convert", "--seed", "1"]).starts_with(all));
+    assert!(said(&["convert", "--span", "20..200"]).starts_with(all));
+    assert_eq!(said(&["convert", "--span", "20..200"]), nothing);
+    assert!(said(&["convert"]).starts_with(all));
+    // An input that changed.
+    image::GrayImage::from_pixel(64, 51, image::Luma([9])).save(&scenes[0]).unwrap();
+    assert!(said(&["convert"]).starts_with(one));
+    assert!(contents(&out)["scene0.wav"] != first["scene0.wav"]);
+}
+
+#[test]
+fn damaged_scenes_among_others_are_recorded_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut scenes = pictures(folder.path(), 25);
+    for (number, scene) in scenes.iter().enumerate().take(20) {
+        let whole = fs::read(scene).unwrap();
+        fs::write(scene, &whole[..whole.len() * number / 20]).unwrap();
+    }
+    scenes.push(folder.path().join("missing.png"));
+    let out = folder.path().join("out");
+    let output = run(&["convert"], &scenes, &out);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).starts_with("5 of 26 scenes converted, 21 failed:"));
+    for (number, scene) in scenes.iter().enumerate() {
+        let stem = scene.file_stem().unwrap().to_string_lossy();
+        let record = fs::read(out.join(format!("{stem}.record.json"))).unwrap();
+        let record: Value = serde_json::from_slice(&record).unwrap();
+        assert_eq!(record["request"]["source"], scene.to_str().unwrap());
+        let failed = !(20..25).contains(&number);
+        assert_eq!(out.join(format!("{stem}.wav")).exists(), !failed, "{stem}");
+        let error = record["error"].as_str();
+        assert_eq!(error.is_some_and(|e| e.starts_with(scene.to_str().unwrap())), failed);
+        assert_eq!(record["outcome"].is_null(), failed);
+    }
+    // Repaired, they are tried again, and the others are not.
+    scenes.pop();
+    scenes.iter().take(20).for_each(|scene| picture(scene));
+    let output = run(&["convert"], &scenes, &out);
+    let said = text(&output.stdout);
+    assert!(said.starts_with("20 of 25 scenes converted, 0 failed, 5 already there"), "{said}");
+}
+
+#[test]
+fn the_shards_of_a_plan_are_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut scenes = pictures(folder.path(), 5);
+    let file = |name: &str| folder.path().join(name);
+    assert!(run(&["plan"], &scenes, &file("a.jsonl")).status.success());
+    scenes.reverse();
+    scenes.push(scenes[0].clone());
+    assert!(run(&["plan"], &scenes, &file("b.jsonl")).status.success());
+    let pattern = [file("*.png")];
+    assert!(run(&["plan"], &pattern, &file("c.jsonl")).status.success());
+    let manifest = fs::read_to_string(file("a.jsonl")).unwrap();
+    assert_eq!(manifest.lines().count(), 5);
+    for other in ["b.jsonl", "c.jsonl"] {
+        assert_eq!(fs::read_to_string(file(other)).unwrap(), manifest);
+    }
+    assert!(run(&["plan", "--seed", "1"], &scenes, &file("d.jsonl")).status.success());
+    assert_ne!(fs::read_to_string(file("d.jsonl")).unwrap(), manifest);
+
+    let convert = |out: &str, part: &[&str], variable: &str| {
+        let mut call = program();
+        call.args(["convert", "--manifest"]).arg(file("a.jsonl")).arg("-o").arg(file(out));
+        if let Some((name, value)) = variable.split_once('=') {
+            call.env(name, value);
+        }
+        call.args(part).output().unwrap()
+    };
+    assert!(convert("whole", &[], "").status.success());
+    for shard in ["0/3", "1/3", "2/3"] {
+        assert!(convert("shards", &["--shard", shard], "").status.success());
+    }
+    for index in 0..5 {
+        let variable = ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"][index % 2];
+        let output = convert("indices", &[], &format!("{variable}={index}"));
+        assert!(output.status.success());
+        assert!(
+            text(&output.stderr).contains(&format!("scene {index} of the manifest, as {variable}"))
+        );
+    }
+    let whole = contents(&file("whole"));
+    assert_eq!(whole.len(), 15);
+    assert!(whole == contents(&file("shards")) && whole == contents(&file("indices")));
+    for line in manifest.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(whole.contains_key(&format!("{}.wav", line["id"].as_str().unwrap())));
+    }
+
+    refused(&convert("no", &["--index", "5"], ""), 2, "--index");
+    refused(&convert("no", &[], "SLURM_ARRAY_TASK_ID=x"), 2, "SLURM_ARRAY_TASK_ID");
+    assert_eq!(convert("no", &["--shard", "3/3"], "").status.code(), Some(2));
+    assert_eq!(convert("no", &["--seed", "3"], "").status.code(), Some(2));
+    fs::write(file("a.jsonl"), manifest.replace("scene1.png", "scene7.png")).unwrap();
+    refused(&convert("no", &[], ""), 1, "line 2 is not the one that");
+    assert!(!file("no").exists());
+}
+
+#[test]
+fn what_a_killed_process_left_goes_with_the_next_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenes = pictures(folder.path(), 1);
+    let out = folder.path().join("out");
+    fs::create_dir_all(out.join(".wysiwyh-killed")).unwrap();
+    fs::write(out.join(".wysiwyh-killed/.lock"), "").unwrap();
+    fs::write(out.join(".wysiwyh-killed/scene0.wav"), "half").unwrap();
+    assert!(run(&["convert"], &scenes, &out).status.success());
+    assert_eq!(names_in(&out), ["scene0.parquet", "scene0.record.json", "scene0.wav"]);
+}

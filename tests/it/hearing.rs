@@ -1,0 +1,147 @@
+//! Sound that is fitted to a listener: the check, its settings, and frequencies
+//! by hand; and that such sound still is a picture.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use wysiwyh::ears::{Check, Ears};
+use wysiwyh::sink::{self, Header};
+use wysiwyh::spectrum::hearing;
+
+use crate::cli::{program, refused};
+use crate::trip::{array, convert, listen};
+
+fn header(sound: &Path) -> Header {
+    sink::read(sound).unwrap().header.unwrap()
+}
+
+/// Largest difference of the pictures in two folders of `listen`.
+fn apart(a: &Path, b: &Path) -> f32 {
+    let [a, b] = [a, b].map(|folder| array(&folder.join("frames.npy")));
+    a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Somebody who hears nothing below 150 Hz, and little above 2 kHz.
+fn hears(hz: f64, db: f64) -> bool {
+    let loss = if hz > 2000.0 { 16.0 } else { 0.0 };
+    hz > 150.0 && db >= hearing::threshold_db(hz) - 65.0 + loss
+}
+
+/// Takes the real check over standard input, as a program does that listens.
+fn take_the_check(home: &Path) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wysiwyh"))
+        .args(["hearing", "--no-speaker", "--seed", "5"])
+        .env("XDG_CONFIG_HOME", home)
+        .env("WYSIWYH_PLAIN", "1")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut answers = child.stdin.take().unwrap();
+    // The listener is played the same tones, by the same seed.
+    let mut check = Check::new(5);
+    let questions = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    for question in questions.filter(|line| line.contains("did you hear it?")) {
+        let trial = check.trial().unwrap();
+        assert!(question.starts_with(&format!("{} of ", check.answered() + 1)), "{question}");
+        let heard = trial.level_db.is_some_and(|db| hears(trial.hz, db));
+        writeln!(answers, "{}", if heard { "yes" } else { "N" }).unwrap();
+        check.answer(heard);
+    }
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success());
+    let told = String::from_utf8(done.stdout).unwrap();
+    assert!(told.contains("is raised by 8 dB") && told.contains("hearing.toml"), "{told}");
+    assert_eq!(Ears::load(&home.join("wysiwyh/hearing.toml")).unwrap(), check.finish().unwrap());
+}
+
+#[test]
+fn a_check_by_lines_fits_what_is_played_and_it_still_decodes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    take_the_check(folder.path());
+    let live = |name: &str, more: &[&str]| {
+        let arguments = ["live", "simulated:1", "--no-speaker", "--frames", "6"];
+        program()
+            .env("XDG_CONFIG_HOME", folder.path())
+            .args(arguments)
+            .args(more)
+            .arg("-o")
+            .arg(path(name))
+            .assert()
+            .success();
+        let back = path(name).with_extension("back");
+        listen(&path(name), &back);
+        (header(&path(name)).mapping, back)
+    };
+    let (fitted, back) = live("fitted.wav", &[]);
+    assert!(fitted.low_hz > 150.0 && fitted.high_hz == 5000.0 && !fitted.gains_db.is_empty());
+    let (plain, plain_back) = live("plain.wav", &["--hearing", "none"]);
+    assert!(plain.low_hz == 60.0 && plain.gains_db.is_empty());
+    let (data, _) = live("data.wav", &["--preset", "data"]);
+    assert!(data.gains_db.is_empty(), "what is read by machines is as it was");
+    // The first frames of two live runs can differ by a slot; the last do not.
+    let last = |folder: &Path| array(&folder.join("frames.npy")).outer_iter().last().unwrap().sum();
+    assert!((last(&back) - last(&plain_back)).abs() < 0.02 * last(&back).abs());
+}
+
+#[test]
+fn frequencies_and_ears_change_the_sound_and_not_the_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let ears = Ears {
+        band_hz: [100.0, 6000.0],
+        gains_db: vec![[100.0, 0.0], [2000.0, 4.0], [6000.0, 12.0]],
+    };
+    ears.save(&path("ears.toml")).unwrap();
+    let file = path("ears.toml");
+    let made = |name: &str, more: &[&str]| {
+        convert("simulated:3".as_ref(), &path(name), &[&["--frames", "5"], more].concat());
+        let sound = path(name).join("simulated-3.wav");
+        listen(&sound, &path(name).join("back"));
+        header(&sound).mapping
+    };
+    made("plain", &[]);
+    let low = made("low", &["--low", "200", "--high", "9000.5"]);
+    assert_eq!([low.low_hz, low.high_hz], [200.0, 9000.5]);
+    let own = made("own", &["--preset", "data", "--hearing", file.to_str().unwrap()]);
+    assert_eq!(([own.low_hz, own.high_hz], &own.gains_db), ([100.0, 5000.0], &ears.gains_db));
+    for name in ["low", "own"] {
+        let apart = apart(&path("plain").join("back"), &path(name).join("back"));
+        assert!(apart < 0.05, "{name}: {apart} degrees");
+    }
+    let tried = |arguments: &[&str]| {
+        program()
+            .args(["convert", "simulated", "--frames", "2", "-o"])
+            .arg(path("no"))
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    refused(&tried(&["--low", "900", "--high", "800"]), 2, "frequencies");
+    refused(&tried(&["--low", "900", "--high", "1800"]), 2, "values");
+    fs::write(&file, "band_hz = [60, 90]\ngains_db = [[60, 99]]").unwrap();
+    refused(&tried(&["--hearing", file.to_str().unwrap()]), 2, "");
+    refused(&tried(&["--hearing", "/nonexistent/ears.toml"]), 1, "/nonexistent/ears.toml");
+}
+
+#[test]
+fn a_check_that_is_left_or_not_listened_to_stores_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("hearing.toml");
+    let told = |lines: String| {
+        program()
+            .args(["hearing", "--no-speaker", "-o"])
+            .arg(&settings)
+            .write_stdin(lines)
+            .output()
+            .unwrap()
+    };
+    refused(&told("y\nwhat\nn\nq\n".into()), 1, "after 2 of 43");
+    refused(&told("y\n".into()), 1, "after 1 of 43");
+    refused(&told("y\n".repeat(Check::TRIALS)), 1, "in silence");
+    assert!(!settings.exists());
+}

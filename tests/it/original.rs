@@ -1,0 +1,92 @@
+//! The original's sound, against the original's own way to make it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use wysiwyh::original::{Original, VALUES};
+use wysiwyh::random::Random;
+use wysiwyh::sink;
+
+use crate::trip::{array, convert, listen};
+
+/// NumPy's way from codes to sound: the loop of the original that stretches
+/// 128 values over 500 magnitudes, one off as it is, and `irfft` at 10 kHz.
+/// The phases are those found in the samples at 48 kHz, of which every 24th
+/// is every 5th at 10 kHz.
+const IN_NUMPY: &str = r#"
+import sys, numpy as np
+codes = np.fromfile(sys.argv[1], "<f4").reshape(-1, 128)
+slots = np.fromfile(sys.argv[2], "<f4").reshape(-1, 4800).astype(float)
+assert len(codes) == len(slots) > 5
+limits, phases = [(k + 1) * 500 / 128 for k in range(128)], []
+for code, slot in zip(codes, slots):
+    magnitudes, k = np.zeros(501), 0
+    for i in range(500):
+        magnitudes[i + 1] = code[k]
+        if i > limits[k]:
+            k += 1
+    bins = np.fft.rfft(slot)
+    assert np.abs(bins[501:]).max() < 1e-5 * np.abs(bins).max(), "beyond 5 kHz"
+    gain = np.abs(bins[1:500]).sum() / magnitudes[1:500].sum() * 1000 / 4800
+    phase = np.angle(bins[:501])
+    # Of the highest bin only the real part is left.
+    real = bins[500].real * 2 / (gain * 4800 / 1000) / magnitudes[500]
+    assert abs(real) <= 1 + 1e-4, "the Nyquist bin"
+    phase[500] = np.arccos(np.clip(real, -1, 1))
+    own = gain * np.fft.irfft(magnitudes * np.exp(1j * phase), 1000)
+    assert np.abs(own[::5] - slot[::24]).max() < 1e-5, np.abs(own[::5] - slot[::24]).max()
+    phases.append(phase[1:500])
+# Drawn anew, and uniform.
+turn = np.sort(np.ravel(phases)) / (2 * np.pi) + 0.5
+assert np.abs(turn - np.linspace(0, 1, len(turn))).max() < 1.63 / len(turn) ** 0.5
+assert np.abs(np.corrcoef(np.cos(phases)) - np.eye(len(phases))).max() < 0.25
+print(20 * np.log10(gain))
+"#;
+
+#[test]
+fn numpy_makes_the_same_sound_the_original_way() {
+    let Some(oracles) = std::env::var_os("WYSIWYH_ORACLES") else {
+        return eprintln!("skipped, WYSIWYH_ORACLES is unset");
+    };
+    let (mut random, mut original) = (Random::new(3), Original::new(VALUES, 1));
+    let (mut codes, mut samples): (Vec<f32>, Vec<f32>) = (vec![], vec![]);
+    for _ in 0..20 {
+        let code: Vec<f32> = (0..VALUES).map(|_| random.uniform() as f32).collect();
+        original.push(&code, &mut samples);
+        codes.extend(code);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let files = [("codes", &codes), ("samples", &samples)].map(|(name, values)| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes(values)).unwrap();
+        path
+    });
+    let python = PathBuf::from(oracles).join("bin/python");
+    let done = Command::new(python).args(["-c", IN_NUMPY]).args(&files).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let gain_db: f64 = String::from_utf8_lossy(&done.stdout).trim().parse().unwrap();
+    assert!((gain_db - original.gain_db()).abs() < 0.01, "{gain_db} dB");
+}
+
+#[test]
+fn the_original_sound_is_made_on_request_and_turned_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("sounds");
+    convert("simulated:2".as_ref(), &out, &["--original", "--npy", "--frames", "12"]);
+    let sound = out.join("simulated-2.wav");
+    let read = sink::read(&sound).unwrap();
+    let header = read.header.unwrap();
+    assert!(header.original && Some(read.samples.len() / 4800) == header.frames);
+    let back = folder.path().join("back");
+    listen(&sound, &back);
+    let summary = fs::read_to_string(back.join("summary.txt")).unwrap();
+    assert!(summary.contains("the original's sound"), "{summary}");
+    let (sent, back) = (array(&out.join("simulated-2.npy")), array(&back.join("frames.npy")));
+    assert_eq!(sent.dim(), back.dim());
+    // 35 degrees are the range; the pictures lose what 128 values do not hold.
+    let square: f64 = sent.iter().zip(&back).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+    let psnr_db = 20.0 * 35f64.log10() - 10.0 * (square / sent.len() as f64).log10();
+    assert!(psnr_db > 27.0, "{psnr_db} dB");
+}
