@@ -159,7 +159,8 @@ impl Raster {
         };
         let mut quality = None;
         if let Some(mask) = profile.and_then(|profile| profile.mask.clone())
-            && let Some((_, path)) = product.quality.iter().find(|(name, _)| *name == mask.band)
+            && let Some((_, path)) =
+                product.quality.iter().find(|(name, _)| bands::same_name(name, &mask.band))
         {
             parts.push(Part::open(path)?);
             quality = Some(Quality { part: parts.len() - 1, index: 1, mask, kept: false });

@@ -44,7 +44,7 @@ fn gdaltransform(crs: &str, points: &[(f64, f64)]) -> Option<Vec<(f64, f64)>> {
 #[test]
 fn footprints_lie_where_gdaltransform_puts_them() {
     let Some(data) = data() else { return };
-    let (scene, frames, positions) = scene(&data, 200);
+    let (scene, _, positions) = scene(&data, 200);
     let footprints = footprints(&scene, &positions).unwrap();
     assert_eq!(footprints.len(), 9);
     let map = scene.georeference.as_ref().unwrap();

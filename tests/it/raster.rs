@@ -675,8 +675,8 @@ fn coarser_pixels_are_those_of_gdalwarp() {
             for ((place, &got), &expected) in
                 coarse.data.indexed_iter().zip(oracle.data.slice(s![.., ..rows, ..columns]))
             {
-                // It rounds, and takes the number below a mean that is nodata.
-                let same = (got - expected).abs() <= 1.5 || (got.is_nan() && expected.is_nan());
+                // It rounds, and moves a mean that is nodata to a number beside.
+                let same = (got - expected).abs() <= 2.0 || (got.is_nan() && expected.is_nan());
                 assert!(same, "{name} / {factor}: {got} at {place:?}, not {expected}");
             }
             compared += 1;

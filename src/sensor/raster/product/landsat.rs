@@ -109,7 +109,7 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
         .get(contents, "FILE_NAME_QUALITY_L1_PIXEL")
         .filter(|file| files.iter().any(|name| name == file))
         .map(|file| (format!("{place}/{file}"), FILL));
-    let quality = mask.iter().map(|(path, _)| ("QA_PIXEL", path.clone())).collect();
+    let quality = mask.iter().map(|(path, _)| ("QA_PIXEL".to_owned(), path.clone())).collect();
     let mut said = scale.said()?;
     if mask.is_some() {
         said.push("fill of QA_PIXEL left out".to_owned());

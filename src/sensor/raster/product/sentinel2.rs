@@ -92,8 +92,11 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
         .filter_map(|file| Some((resolution(file.strip_suffix(".jp2")?, "SCL")?, file)))
         .collect();
     classes.sort_unstable();
-    let quality =
-        classes.first().map(|(_, file)| ("SCL", format!("{folder}/{file}"))).into_iter().collect();
+    let quality = classes
+        .first()
+        .map(|(_, file)| ("SCL".to_owned(), format!("{folder}/{file}")))
+        .into_iter()
+        .collect();
     let mut said = vec![applied(&xml, quantification)];
     if !absent.is_empty() {
         said.push(format!("no file of {}", absent.join(", ")));
