@@ -105,7 +105,7 @@ def main():
             ),
             "wysiwyh convert": lambda: run(
                 program, "convert", str(scene), "-o", str(folder / "out"), "--sensor",
-                "sentinel2-l2a", "--duration", "1e9", "--frames", str(chips),
+                "sentinel2-l2a", "--duration", "1e9", "--frames", str(chips), "--force",
             ),
             "Python pipeline": lambda: run(
                 sys.executable, __file__, "--pipeline", str(scene), str(rows), str(folder / "a.wav")
