@@ -57,6 +57,8 @@ bench:
 	@bash setup.sh test
 	@if [ -d '$(ORACLES)' ]; then export WYSIWYH_ORACLES='$(ORACLES)'; fi; \
 	cargo test --locked $(FEATURES) --bench synth
+	cargo build --locked $(FEATURES)
+	'$(ORACLES)/bin/python' benches/archive.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' $(SCENE)
 
 # As the record in each model says: `wysiwyh sensors show NAME`.
 MODELS ?= sensors

@@ -169,6 +169,9 @@ pub struct Frame {
     pub position: (usize, usize),
     /// How it was exposed, where a camera says so.
     pub exposure: Option<Exposure>,
+    /// The share of its ground that clouds and their shadows hide, 0..1, where
+    /// the source has a mask of them.
+    pub cloud_fraction: Option<f32>,
 }
 
 /// The part of a letterboxed grid that carries the picture.
@@ -208,7 +211,15 @@ impl Frame {
     /// A picture that is not placed on the Earth, taken at `time_s`.
     pub fn new(data: Array3<f32>, bands: Arc<[Band]>, time_s: f64) -> Self {
         debug_assert_eq!(data.len_of(Axis(0)), bands.len());
-        Self { data, bands, time_s, georeference: None, position: (0, 0), exposure: None }
+        Self {
+            data,
+            bands,
+            time_s,
+            georeference: None,
+            position: (0, 0),
+            exposure: None,
+            cloud_fraction: None,
+        }
     }
 
     /// Number of rows.
@@ -254,6 +265,9 @@ impl Frame {
     /// stays NaN. The geo-reference follows.
     #[must_use]
     pub fn letterbox(&self, rows: usize, columns: usize) -> Frame {
+        if (self.rows(), self.columns()) == (rows, columns) {
+            return self.clone();
+        }
         let area = Area::letterbox(self.rows(), self.columns(), rows, columns);
         let mut data = Array3::from_elem((self.bands.len(), rows, columns), f32::NAN);
         for (source, mut grid) in self.data.outer_iter().zip(data.outer_iter_mut()) {

@@ -110,6 +110,62 @@ pub struct Match {
     pub file_name: Vec<String>,
 }
 
+/// A band by which products mark clouds, and pixels that show nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mask {
+    /// Its name: `SCL`.
+    pub band: String,
+    /// What its numbers are.
+    #[serde(default)]
+    pub coded: Coded,
+    /// Classes, or numbers of bits, of pixels without a reading.
+    #[serde(default)]
+    pub missing: Vec<u32>,
+    /// Those of clouds and their shadows.
+    pub clouds: Vec<u32>,
+}
+
+/// How a [`Mask`] is coded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Coded {
+    /// Every number is a class.
+    #[default]
+    Values,
+    /// Every bit says something of its own; bit 0 counts 1.
+    Bits,
+}
+
+/// What a pixel shows by its [`Mask`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// The ground.
+    Clear,
+    /// A cloud, or its shadow.
+    Cloud,
+    /// Nothing.
+    Missing,
+}
+
+impl Mask {
+    /// What the number `stored` means; nothing where it is none.
+    pub fn sight(&self, stored: f64) -> Sight {
+        let number = stored as u32;
+        let marked = |codes: &[u32]| {
+            codes.iter().any(|&code| match self.coded {
+                Coded::Values => number == code,
+                Coded::Bits => number >> code & 1 == 1,
+            })
+        };
+        match () {
+            () if stored.is_nan() || marked(&self.missing) => Sight::Missing,
+            () if marked(&self.clouds) => Sight::Cloud,
+            () => Sight::Clear,
+        }
+    }
+}
+
 /// The bands of an instrument: listed, or taken from each file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -174,6 +230,9 @@ pub struct Profile {
     pub unit: Option<Unit>,
     /// The bands.
     pub bands: Bands,
+    /// The band that marks clouds, where its products have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Mask>,
     /// How a source is recognised.
     #[serde(default, rename = "match")]
     pub matching: Match,
@@ -211,6 +270,11 @@ impl Profile {
         if !(low >= 20.0 && low < high && high <= 20_000.0) {
             let what = format!("frequencies_hz is {low}..{high}, outside 20..20000");
             return Err(Error::input(origin, what));
+        }
+        let bits = profile.mask.iter().filter(|mask| mask.coded == Coded::Bits);
+        let mut bits = bits.flat_map(|mask| mask.missing.iter().chain(&mask.clouds));
+        if let Some(bit) = bits.find(|&&bit| bit >= u32::BITS) {
+            return Err(Error::input(origin, format!("its mask has bit {bit}, the last is 31")));
         }
         let camera = profile.camera.as_ref().and_then(Camera::fault);
         if let Some(fault) = camera.or(profile.genicam.as_ref().and_then(GenICam::fault)) {
@@ -378,5 +442,22 @@ mod tests {
             .map(|text| Profile::parse(text, Path::new("CONTRIBUTING.md")).unwrap().name)
             .collect();
         assert_eq!(names, ["my-thermal", "desis-l2a"]);
+    }
+
+    #[test]
+    fn masks_tell_clouds_from_ground() {
+        let mask = |name: &str| Profile::find(name).unwrap().mask.unwrap();
+        // Sentinel-2 Level-2A, scene classification: 0 no data to 11 snow.
+        let scl = mask("sentinel2-l2a");
+        let seen: Vec<Sight> = (0..12).map(|class| scl.sight(f64::from(class))).collect();
+        use Sight::{Clear, Cloud, Missing};
+        let due = [
+            Missing, Missing, Clear, Cloud, Clear, Clear, Clear, Clear, Cloud, Cloud, Cloud, Clear,
+        ];
+        assert_eq!((seen, scl.sight(f64::NAN)), (due.to_vec(), Missing));
+        // Collection 2: 21824 is clear land, 1 fill, 22280 cloud, 23888 shadow.
+        let qa = mask("landsat8-9-l2");
+        let seen = [21824.0, 1.0, 22280.0, 23888.0, 54596.0].map(|number| qa.sight(number));
+        assert_eq!(seen, [Clear, Missing, Cloud, Cloud, Cloud]);
     }
 }

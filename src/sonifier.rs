@@ -74,6 +74,14 @@ pub struct Sound {
     pub samples: Vec<f32>,
 }
 
+/// A frame that only lacks its place in the sound.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    sent: Frame,
+    code: Vec<f32>,
+    band_energy: f64,
+}
+
 impl Sonifier {
     /// A sonifier of `model`; the code is averaged to `mapping.values` groups
     /// where the mapping has fewer values than the model. `seed` is that of
@@ -215,24 +223,40 @@ impl Sonifier {
     ///
     /// If the frame has other bands than the model takes.
     pub fn sonify(&mut self, frame: &Frame) -> Result<Sound> {
+        let prepared = self.prepare(frame)?;
+        Ok(self.sound(prepared))
+    }
+
+    /// What [`Self::sound`] needs to know of a frame: the larger part of the
+    /// work, which can be done for many frames at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::sonify`].
+    pub fn prepare(&self, frame: &Frame) -> Result<Prepared> {
         self.model.accepts(&frame.bands)?;
         let [rows, columns] = self.model.grid();
         let sent = frame.letterbox(rows, columns);
         let code = self.encode(&sent)?;
+        Ok(Prepared { band_energy: self.band_energy(&sent), sent, code })
+    }
+
+    /// The next frame as sound, once it is prepared.
+    pub fn sound(&mut self, Prepared { sent, code, band_energy }: Prepared) -> Sound {
         self.last = self.layout.spectrum(&code);
         self.fade_db = (self.fade_db.max(FAINTEST_DB) + FADE_DB).min(0.0);
         let spectrum = self.faded();
         let mut samples = Vec::new();
         self.synth.push(&spectrum, &mut samples);
-        Ok(Sound {
-            band_energy: self.band_energy(&sent),
+        Sound {
+            band_energy,
             levels_db: self.layout.levels_db(&spectrum),
             loudness_lufs: self.layout.loudness_lufs(&spectrum),
             sent,
             code,
             spectrum,
             samples,
-        })
+        }
     }
 
     /// The next slot where there is no picture: the last one's sound fades by

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::json;
 use wysiwyh::convert::record::Settings;
-use wysiwyh::convert::{self, Event, Job, Summary, Unit};
+use wysiwyh::convert::{self, Estimate, Event, Job, Summary, Unit};
 use wysiwyh::plan::{self, Manifest, Part};
 use wysiwyh::sensor::{Detail, Options, Route};
 use wysiwyh::sink::Format;
@@ -48,6 +49,13 @@ pub struct Arguments {
     /// Convert again what is there already
     #[arg(long)]
     force: bool,
+    /// Write nothing, but tell from the headers of the scenes what the work
+    /// would take: hours, bytes read and written, files, seconds of sound
+    #[arg(long)]
+    dry_run: bool,
+    /// That as JSON
+    #[arg(long, requires = "dry_run")]
+    json: bool,
     #[command(flatten)]
     planned: Planned,
     #[command(flatten)]
@@ -117,6 +125,12 @@ pub struct How {
     /// right, north to south on most maps
     #[arg(long, value_parser = route(), default_value = "winding")]
     route: Route,
+    /// What is to become of ground that clouds and their shadows hide, where a
+    /// product marks them (Sentinel-2 SCL, Landsat QA_PIXEL): `mask` takes it
+    /// for missing, and leaves tiles out that show nothing else; `keep` lets
+    /// them be heard
+    #[arg(long, value_parser = ["mask", "keep"], default_value = "mask")]
+    clouds: String,
 }
 
 fn positive(text: &str) -> std::result::Result<f64, String> {
@@ -142,7 +156,8 @@ impl How {
             (None, Some(seconds)) => Detail::Duration(seconds),
             (None, None) => Detail::Fitting,
         };
-        let reading = Options { detail, route: self.route, ..self.reading.options()? };
+        let clouds = self.clouds == "keep";
+        let reading = Options { detail, route: self.route, clouds, ..self.reading.options()? };
         let mut voice = self.voice.voice(self.preset, reading)?;
         if self.original {
             voice.values.get_or_insert(original::VALUES);
@@ -192,7 +207,11 @@ fn format() -> impl TypedValueParser<Value = Format> {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
-        let job = Job { force: self.force, ..self.job(report)? };
+        let (force, dry, json) = (self.force, self.dry_run, self.json);
+        let job = Job { force, ..self.job(report)? };
+        if dry {
+            return dry_run(&job, json, report);
+        }
         let mut progress = None;
         let summary = convert::run(&job, &STOP, &mut |event| match event {
             Event::Started { scene, frames, introduction } => {
@@ -242,6 +261,32 @@ pub fn exit_code(well: usize, failed: usize) -> ExitCode {
         (0, _) => ExitCode::FAILURE,
         _ => ExitCode::from(3),
     }
+}
+
+/// Tells what `job` would take, scene by scene and in total.
+fn dry_run(job: &Job, json: bool, report: &Report) -> Result<ExitCode> {
+    let (mut estimates, mut failed) = (vec![], 0);
+    for unit in &job.units {
+        match convert::estimate(job, &unit.source) {
+            Ok(estimate) => estimates.push(estimate),
+            Err(error) if job.units.len() == 1 => return Err(error),
+            Err(error) => {
+                failed += 1;
+                report.error(&error);
+            }
+        }
+    }
+    let total = Estimate::total(&estimates);
+    if json {
+        let document = json!({ "scenes": estimates, "total": total, "failed": failed });
+        report.json(&document)?;
+    } else {
+        for estimate in &estimates {
+            report.print(estimate)?;
+        }
+        report.print(format_args!("{total}; {failed} could not be opened"))?;
+    }
+    Ok(exit_code(estimates.len(), failed))
 }
 
 fn sentence(summary: &Summary) -> String {

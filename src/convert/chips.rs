@@ -45,6 +45,7 @@ struct Chip {
     loudness_lufs: f32,
     psnr_db: Option<f32>,
     valid: f32,
+    clouds: Option<f32>,
 }
 
 impl ChipTable {
@@ -74,6 +75,7 @@ impl ChipTable {
             loudness_lufs: heard.loudness_lufs as f32,
             psnr_db: heard.psnr_db.filter(|_| seen).map(|psnr_db| psnr_db as f32),
             valid: frame.valid_fraction(),
+            clouds: frame.cloud_fraction,
         });
         if self.waiting.len() == WAITING { self.write() } else { Ok(()) }
     }
@@ -120,8 +122,7 @@ impl ChipTable {
             floats(|chip| Some(chip.loudness_lufs)),
             floats(|chip| chip.psnr_db),
             floats(|chip| Some(chip.valid)),
-            // Until masks of clouds are read.
-            floats(|_| None),
+            floats(|chip| chip.clouds),
         ];
         let footprints = self.footprints(&chips)?;
         self.writer.append(columns, &footprints)

@@ -7,6 +7,7 @@
 //! files in the same way, is not made again.
 
 mod chips;
+mod estimate;
 mod outputs;
 pub mod record;
 mod slots;
@@ -16,9 +17,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
+
 use crate::error::{Error, Fault, Result};
-use crate::sensor;
+use crate::sensor::{self, Ahead};
 use crate::sink::{Format, Header};
+use crate::sonifier::{Prepared, Sound};
 use crate::staging::{OutputFolder, StagedFolder};
 use crate::synth::SLOT_S;
 use crate::voice::{Ready, Voice};
@@ -26,10 +30,14 @@ use crate::voice::{Ready, Voice};
 use self::outputs::Outputs;
 use self::record::{ENDING, Input, Outcome, Output, Request, Settings};
 
+pub use self::estimate::{Estimate, estimate};
 pub use self::record::Record;
 pub use self::slots::Slots;
 pub use self::unit::Unit;
 pub(crate) use self::unit::id;
+
+/// So many frames are made into sound at a time, on all cores.
+const BATCH: usize = 16;
 
 /// What to convert, how, and where to.
 #[derive(Clone, Debug)]
@@ -227,17 +235,35 @@ fn convert(
     let introduction = (!said.is_empty()).then(|| said.join(" "));
     tell(Event::Started { scene, frames: source.frames.map(slots), introduction });
 
+    // The next chips are decoded while these sound.
+    let sensor = match source.scene {
+        Some(_) => Box::new(Ahead::start(sensor)?),
+        None => sensor,
+    };
     let mut slots = Slots::new(sensor);
     let mut power = 0.0;
-    while let Some(frame) = slots.advance()? {
-        if stop.load(Ordering::Relaxed) {
-            return Err(Error::new(Fault::Interrupted, scene, "stopped before its end")
-                .hint("scenes that were finished before are on disk; run again for the rest"));
+    loop {
+        let mut frames = Vec::with_capacity(BATCH);
+        while frames.len() < BATCH
+            && let Some(frame) = slots.advance()?
+        {
+            frames.push(frame.clone());
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::new(Fault::Interrupted, scene, "stopped before its end")
+                    .hint("scenes that were finished before are on disk; run again for the rest"));
+            }
         }
-        let sound = sonifier.sonify(frame)?;
-        power += 10f64.powf(sound.loudness_lufs / 10.0);
-        outputs.write(&sonifier, frame, sound).map_err(named)?;
-        tell(Event::Advanced);
+        if frames.is_empty() {
+            break;
+        }
+        // One frame on each core: its own products are too small to be shared.
+        let prepared: Vec<Prepared> =
+            frames.par_iter().map(|frame| sonifier.prepare(frame)).collect::<Result<_>>()?;
+        let sounds: Vec<Sound> =
+            prepared.into_iter().map(|prepared| sonifier.sound(prepared)).collect();
+        sounds.iter().for_each(|sound| power += 10f64.powf(sound.loudness_lufs / 10.0));
+        outputs.write(&sonifier, &frames, sounds).map_err(named)?;
+        frames.iter().for_each(|_| tell(Event::Advanced));
     }
     if !slots.readings {
         return Err(Error::input(scene, "no reading in it: every value is nodata"));

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rayon::prelude::*;
+
 use super::Job;
 use super::chips::ChipTable;
 use super::record::Request;
@@ -10,7 +12,7 @@ use crate::frame::Frame;
 use crate::map::Geopackage;
 use crate::npy::FrameArray;
 use crate::original::{self, Original};
-use crate::recorder::{Pace, Recorder, Target};
+use crate::recorder::{Moment, Pace, Recorder, Target};
 use crate::sensor::Source;
 use crate::session;
 use crate::sink::{self, FileSink};
@@ -98,27 +100,42 @@ impl<'a> Outputs<'a> {
         })
     }
 
-    pub fn write(&mut self, sonifier: &Sonifier, frame: &Frame, sound: Sound) -> Result<()> {
-        match &mut self.original {
-            Some(original) => {
-                let mut samples = Vec::with_capacity(SLOT);
-                original.push(&sound.code, &mut samples);
-                self.sound.write(&samples)?;
+    /// Takes the `sounds` of `frames`, which come next.
+    pub fn write(
+        &mut self,
+        sonifier: &Sonifier,
+        frames: &[Frame],
+        sounds: Vec<Sound>,
+    ) -> Result<()> {
+        for sound in &sounds {
+            match &mut self.original {
+                Some(original) => {
+                    let mut samples = Vec::with_capacity(SLOT);
+                    original.push(&sound.code, &mut samples);
+                    self.sound.write(&samples)?;
+                }
+                None => self.sound.write(&sound.samples)?,
             }
-            None => self.sound.write(&sound.samples)?,
         }
-        let moment = session::moment(sonifier, self.slots as u64, sound)?;
-        self.table.push(sonifier, frame, &moment)?;
-        if let Some(array) = &mut self.array {
-            array.push(moment.input.view())?;
+        let slots = self.slots as u64..;
+        let sounds: Vec<_> = slots.zip(sounds).collect();
+        let moments: Vec<Moment> = sounds
+            .into_par_iter()
+            .map(|(slot, sound)| session::moment(sonifier, slot, sound))
+            .collect::<Result<_>>()?;
+        for (frame, moment) in frames.iter().zip(moments) {
+            self.table.push(sonifier, frame, &moment)?;
+            if let Some(array) = &mut self.array {
+                array.push(moment.input.view())?;
+            }
+            if let Some(recorder) = &self.recorder {
+                recorder.log(moment);
+            }
+            if self.source.scene.is_some() {
+                self.header.positions.push([frame.position.0 as u32, frame.position.1 as u32]);
+            }
+            self.slots += 1;
         }
-        if let Some(recorder) = &self.recorder {
-            recorder.log(moment);
-        }
-        if self.source.scene.is_some() {
-            self.header.positions.push([frame.position.0 as u32, frame.position.1 as u32]);
-        }
-        self.slots += 1;
         Ok(())
     }
 

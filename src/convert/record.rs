@@ -112,6 +112,8 @@ pub struct Settings {
     pub detail: Detail,
     /// See [`Options::route`].
     pub route: Route,
+    /// See [`Options::clouds`].
+    pub clouds: bool,
     /// See [`Job::frames`].
     pub frames: Option<usize>,
     /// See [`Job::format`].
@@ -246,6 +248,7 @@ impl Settings {
             raw,
             detail,
             route,
+            clouds,
             chip: _,
             seed: _,
             frames: _,
@@ -267,6 +270,7 @@ impl Settings {
             raw,
             detail,
             route,
+            clouds,
             frames,
             format,
             original,
@@ -279,8 +283,8 @@ impl Settings {
     /// A job with these settings that converts nothing yet; `reading` says how
     /// sources are stopped, and whom they tell.
     pub fn job(self, folder: PathBuf, reading: Options) -> Job {
-        let Self { object, turn, raw, detail, route, .. } = self;
-        let reading = Options { object, turn, raw, detail, route, ..reading };
+        let Self { object, turn, raw, detail, route, clouds, .. } = self;
+        let reading = Options { object, turn, raw, detail, route, clouds, ..reading };
         let Self { model, sensor, preset, values, span, polarity, listener, seed, .. } = self;
         let voice =
             Voice { model, sensor, preset, values, span, polarity, listener, seed, reading };

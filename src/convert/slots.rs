@@ -134,8 +134,14 @@ mod tests {
     }
 
     fn slots(period_s: Option<f64>, tiled: bool, pictures: Vec<(f64, f32)>) -> Slots {
-        let scene =
-            Scene { rows: 4, columns: 4, chip: 2, route: Route::Winding, georeference: None };
+        let scene = Scene {
+            rows: 4,
+            columns: 4,
+            chip: 2,
+            route: Route::Winding,
+            factor: 1,
+            georeference: None,
+        };
         let source = Source {
             description: String::new(),
             driver: None,

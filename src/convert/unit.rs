@@ -101,6 +101,7 @@ mod tests {
             raw: None,
             detail: Default::default(),
             route: Default::default(),
+            clouds: false,
             frames: None,
             format: Format::Wav,
             original: false,

@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     fn scene(rows: usize, columns: usize) -> Scene {
-        Scene { rows, columns, chip: 64, route: Default::default(), georeference: None }
+        Scene { rows, columns, chip: 64, route: Default::default(), factor: 1, georeference: None }
     }
 
     fn factor(detail: Detail, scene: &Scene) -> usize {

@@ -6,6 +6,7 @@
 //! CPTV files, raw pixels, or a raster through GDAL; or it is an attached
 //! camera.
 
+mod ahead;
 pub mod camera;
 mod content;
 mod cptv;
@@ -50,6 +51,7 @@ use self::camera::Losses;
 use self::content::Content;
 use self::turned::Turned;
 
+pub use ahead::Ahead;
 pub use cptv::Cptv;
 pub use detail::{Detail, LONGEST_S};
 pub(crate) use files::files;
@@ -148,9 +150,17 @@ pub struct Scene {
     /// The order of the chips.
     #[serde(default)]
     pub route: Route,
+    /// How many pixels of the source make one of these, each way.
+    #[serde(default = "own")]
+    pub factor: usize,
     /// Where the whole scene lies, if it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub georeference: Option<GeoReference>,
+}
+
+/// The factor of pixels that are the source's own.
+fn own() -> usize {
+    1
 }
 
 impl Scene {
@@ -174,7 +184,7 @@ impl Scene {
         let (rows, columns) = (self.rows.div_ceil(factor), self.columns.div_ceil(factor));
         let scale = factor as f64;
         let georeference = self.georeference.as_ref().map(|own| own.scaled(scale, scale));
-        Self { rows, columns, georeference, ..*self }
+        Self { rows, columns, factor: self.factor * factor, georeference, ..*self }
     }
 }
 
@@ -209,6 +219,9 @@ pub struct Options {
     pub detail: Detail,
     /// The order of its chips.
     pub route: Route,
+    /// Whether readings that clouds hide are kept, where a product marks them;
+    /// else they are missing.
+    pub clouds: bool,
     /// Seed of the simulated camera.
     pub seed: u64,
     /// Stop after so many frames.
@@ -325,7 +338,8 @@ pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Resul
         && sensor.source().scene.is_none()
     {
         let (rows, columns) = (sensor.source().rows, sensor.source().columns);
-        let whole = Scene { rows, columns, chip, route: options.route, georeference: None };
+        let whole =
+            Scene { rows, columns, chip, route: options.route, factor: 1, georeference: None };
         let factor = options.detail.factor(source, &whole, None)?;
         let scene = whole.coarser(factor);
         let remark = options.detail.remark(&whole, &scene, factor, None, None);
@@ -471,7 +485,10 @@ fn tiff(path: &Path, profile: Option<&Profile>, options: &Options) -> Result<Box
 #[cfg(feature = "gdal")]
 fn raster(source: &str, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
     probe::check(source)?;
-    let raster = raster::Raster::open(source, profile)?;
+    let mut raster = raster::Raster::open(source, profile)?;
+    if options.clouds {
+        raster = raster.with_clouds();
+    }
     let turned = !options.turn.is_none();
     if turned && raster.georeference().is_some() {
         return Err(Turn::refused(source));

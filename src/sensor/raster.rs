@@ -15,11 +15,11 @@ use std::path::Path;
 use gdal::raster::GdalDataType;
 use gdal::spatial_ref::SpatialRef;
 use gdal::{Dataset, Metadata};
-use ndarray::{Array3, ArrayViewMut3, s};
+use ndarray::{Array3, ArrayViewMut3, Axis, s};
 
 use crate::error::{Error, Fault, Result};
 use crate::frame::{self, Frame, GeoReference};
-use crate::profile::Profile;
+use crate::profile::{Mask, Profile, Sight};
 use crate::sensor::route::Route;
 use crate::sensor::tiles::Tiles;
 use crate::sensor::{LIMIT, Scene, Sensor, Source, count};
@@ -29,9 +29,10 @@ use product::{Piece, Product};
 pub use strips::{Chips, Strips};
 
 /// How much of a window is decoded between two looks at the error list, in
-/// bytes: a part of the block cache, so that the blocks of files whose bands
-/// are interleaved by pixel stay in it until the last band is read.
-const STEP: usize = 64 << 20;
+/// bytes: a small part of the block cache, so that the blocks of files whose
+/// bands are interleaved by pixel stay in it until the last band is read, and of
+/// the processor's, so that numbers are still in it when they become readings.
+const STEP: usize = 16 << 20;
 
 /// A degree of latitude in metres, on a sphere of 6371.0088 km (IUGG mean
 /// radius).
@@ -49,6 +50,7 @@ pub struct Raster {
     source: Source,
     layers: Vec<Layer>,
     shared_mask: Option<Shared>,
+    quality: Option<Quality>,
     /// Bytes of a pixel as stored, over all bands of the frame.
     stored_bytes: usize,
     /// How many pixels of the grid make one pixel of the raster, each way.
@@ -101,6 +103,12 @@ impl Raster {
         let mut raster = Self::of_parts(path, vec![part], shown, description)?;
         raster.source.driver = Some(driver);
         raster.shared_mask = shared_mask;
+        if let Some(mask) = profile.and_then(|profile| profile.mask.clone())
+            && let Some(index) = bands::named(&raster.parts[0].dataset, &mask.band)
+        {
+            raster.source.description.push_str(&format!("; clouds by its band {}", mask.band));
+            raster.quality = Some(Quality { part: 0, index, mask, kept: false });
+        }
         Ok(raster)
     }
 
@@ -149,6 +157,14 @@ impl Raster {
                 Some(Shared::Bits(parts.len() - 1, *bits))
             }
         };
+        let mut quality = None;
+        if let Some(mask) = profile.and_then(|profile| profile.mask.clone())
+            && let Some((_, path)) =
+                product.quality.iter().find(|(name, _)| bands::same_name(name, &mask.band))
+        {
+            parts.push(Part::open(path)?);
+            quality = Some(Quality { part: parts.len() - 1, index: 1, mask, kept: false });
+        }
         let (grid, others) = parts.split_at_mut(1);
         grid[0].georeference = grid[0].georeference.take().or(product.georeference.clone());
         let mut repeated = false;
@@ -165,10 +181,23 @@ impl Raster {
         if repeated {
             said.push("coarser bands repeat their pixels".to_owned());
         }
+        if let Some(quality) = &quality {
+            said.push(format!("clouds by {}", quality.mask.band));
+        }
         let mut raster = Self::of_parts(product.path.clone(), parts, layers, said.join("; "))?;
         raster.source.model = Some(product.model.clone());
-        raster.shared_mask = mask;
+        (raster.shared_mask, raster.quality) = (mask, quality);
         Ok(raster)
+    }
+
+    /// The same raster with the readings that clouds and their shadows hide,
+    /// which are missing otherwise; frames tell their share all the same.
+    #[must_use]
+    pub fn with_clouds(mut self) -> Self {
+        if let Some(quality) = &mut self.quality {
+            quality.kept = true;
+        }
+        self
     }
 
     /// The raster of `layers`, which lie in `parts`.
@@ -205,6 +234,7 @@ impl Raster {
             source,
             layers,
             shared_mask: None,
+            quality: None,
             stored_bytes,
             factor: 1,
             averaged_by_gdal: false,
@@ -234,6 +264,7 @@ impl Raster {
         self.averaged_by_gdal = self.factor > 1
             && self.parts.len() == 1
             && self.shared_mask.is_none()
+            && self.quality.is_none()
             && self.layers.iter().all(known);
         self
     }
@@ -287,7 +318,34 @@ impl Raster {
                 "read it as a scene, chip by chip: choose a profile whose source is `scene`",
             ));
         }
-        let mut data = Array3::from_elem((self.layers.len(), rows, columns), f32::NAN);
+        let mut data = Array3::from_elem((self.planes(), rows, columns), f32::NAN);
+        self.read_into(row, column, data.view_mut())?;
+        Ok(self.frame(data, row, column))
+    }
+
+    /// How many planes are read: the bands, and one of clouds if there is a
+    /// mask of them, which holds 1 for a cloud and 0 for ground.
+    fn planes(&self) -> usize {
+        self.layers.len() + usize::from(self.quality.is_some())
+    }
+
+    /// The frame of the window at (`row`, `column`), all of whose planes are
+    /// `data`.
+    fn frame(&self, data: Array3<f32>, row: usize, column: usize) -> Frame {
+        let clouds = data.slice(s![self.layers.len().., .., ..]);
+        let known = || clouds.iter().filter(|share| !share.is_nan());
+        let cloud_fraction = known().next().map(|_| known().sum::<f32>() / known().count() as f32);
+        let data = data.slice_move(s![..self.layers.len(), .., ..]);
+        let georeference = self.georeference_at(row, column);
+        let frame = Frame::new(data, self.source.bands.clone(), 0.0);
+        Frame { position: (row, column), georeference, cloud_fraction, ..frame }
+    }
+
+    /// Fills all of `data` (`[plane, row, column]`) with the readings of the
+    /// window whose upper left pixel is at (`row`, `column`); it lies inside
+    /// the raster.
+    fn read_into(&self, row: usize, column: usize, mut data: ArrayViewMut3<f32>) -> Result<()> {
+        let (_, rows, columns) = data.dim();
         let (row_step, column_step) = self.steps(columns);
         for (top, height) in pieces(row, rows, row_step) {
             for (left, width) in pieces(column, columns, column_step) {
@@ -298,10 +356,7 @@ impl Raster {
                     .map_err(|e| e.hint("the file is damaged or incomplete: fetch it again"))?;
             }
         }
-        let mut frame = Frame::new(data, self.source.bands.clone(), 0.0);
-        frame.position = (row, column);
-        frame.georeference = self.georeference_at(row, column);
-        Ok(frame)
+        Ok(())
     }
 
     /// The raster as a scene of square chips of `chip` pixels, heard along
@@ -314,7 +369,8 @@ impl Raster {
     /// How [`Raster::chips`] tiles it.
     pub fn scene(&self, chip: usize, route: Route) -> Scene {
         let georeference = self.georeference.clone();
-        Scene { rows: self.rows(), columns: self.columns(), chip, route, georeference }
+        let (rows, columns, factor) = (self.rows(), self.columns(), self.factor);
+        Scene { rows, columns, chip, route, factor, georeference }
     }
 
     /// The side of a square as large as one of its pixels, in metres; `None`
@@ -323,6 +379,11 @@ impl Raster {
     pub fn pixel_m(&self) -> Option<f64> {
         let georeference = self.georeference.as_ref()?;
         let t = &georeference.transform;
+        // Some files call the numbers of their pixels coordinates of a map.
+        let [x, width, _, y, _, height] = self.parts.first()?.georeference.as_ref()?.transform;
+        if (width, height) == (1.0, 1.0) && x.abs() <= 0.5 && y.abs() <= 0.5 {
+            return None;
+        }
         let area = (t[1] * t[5] - t[2] * t[4]).abs();
         let (rows, columns) = (self.rows() as f64 / 2.0, self.columns() as f64 / 2.0);
         let (_, latitude) = georeference.locate(rows, columns);
@@ -345,7 +406,7 @@ impl Raster {
     /// Bytes of a frame of `rows` by `columns`.
     fn bytes(&self, rows: usize, columns: usize) -> usize {
         let pixels = rows.saturating_mul(columns);
-        pixels.saturating_mul(self.layers.len()).saturating_mul(size_of::<f32>())
+        pixels.saturating_mul(self.planes()).saturating_mul(size_of::<f32>())
     }
 
     /// The geo-reference of a window at (`row`, `column`).
@@ -378,35 +439,55 @@ impl Raster {
     /// Likewise, in pixels of the grid.
     fn fine_steps(&self, columns: usize) -> (usize, usize) {
         let (block_rows, block_columns) = self.block();
-        let readings = if self.factor > 1 { self.layers.len() * size_of::<f32>() } else { 0 };
+        let readings = if self.factor > 1 { self.planes() * size_of::<f32>() } else { 0 };
         let pixels = STEP / (self.stored_bytes + size_of::<f64>() + readings);
         let whole = |limit: usize, block: usize| (limit / block).max(1) * block;
         let column_step = whole((pixels / block_rows).min(columns + block_columns), block_columns);
         (whole(pixels / column_step, block_rows), column_step)
     }
 
-    /// Fills `data` (`[band, row, column]`) with the readings of `window`.
+    /// Fills `data` (`[plane, row, column]`) with the readings of `window`.
     fn fill(&self, window: Window, mut data: ArrayViewMut3<f32>) -> gdal::errors::Result<()> {
         if self.factor == 1 {
             return self.fill_fine(window, data);
         }
         if self.averaged_by_gdal {
             for (layer, mut plane) in self.layers.iter().zip(data.outer_iter_mut()) {
-                let means = self.parts[0].means(layer.index, window, self.factor)?;
+                let mut means = self.parts[0].means(layer.index, window, self.factor)?;
+                self.parts[0].tell_apart(
+                    layer.index,
+                    &layer.missing,
+                    window,
+                    self.factor,
+                    &mut means,
+                )?;
                 plane.zip_mut_with(&means, |cell, &stored| *cell = layer.reading(stored));
             }
             return Ok(());
         }
         let fine = self.parts[0].fine(window, self.factor);
-        let mut readings =
-            Array3::from_elem((self.layers.len(), fine.rows, fine.columns), f32::NAN);
+        let mut readings = Array3::from_elem((self.planes(), fine.rows, fine.columns), f32::NAN);
         self.fill_fine(fine, readings.view_mut())?;
         frame::average(readings.view(), self.factor, data);
         Ok(())
     }
 
     /// Likewise, in pixels of the grid.
-    fn fill_fine(&self, window: Window, mut data: ArrayViewMut3<f32>) -> gdal::errors::Result<()> {
+    fn fill_fine(&self, window: Window, data: ArrayViewMut3<f32>) -> gdal::errors::Result<()> {
+        if let Some(quality) = &self.quality {
+            let (mut readings, clouds) = data.split_at(Axis(0), self.layers.len());
+            self.fill_readings(window, readings.view_mut())?;
+            return self.fill_clouds(quality, window, readings, clouds);
+        }
+        self.fill_readings(window, data)
+    }
+
+    /// Likewise, the bands alone.
+    fn fill_readings(
+        &self,
+        window: Window,
+        mut data: ArrayViewMut3<f32>,
+    ) -> gdal::errors::Result<()> {
         let shared = self.shared(window)?;
         let cubes: Vec<Option<(Vec<f32>, usize)>> =
             self.parts.iter().map(|part| part.cube(window)).collect::<gdal::errors::Result<_>>()?;
@@ -419,14 +500,51 @@ impl Raster {
                 continue;
             }
             let own = if layer.own_mask { Some(part.mask(layer.index, window)?) } else { None };
-            for (cell, stored) in plane.iter_mut().zip(part.stored(layer.index, window)?) {
-                *cell = layer.reading(stored);
+            let stored = part.stored(layer.index, window)?;
+            for (mut line, stored) in
+                plane.outer_iter_mut().zip(stored.chunks_exact(window.columns))
+            {
+                match line.as_slice_mut() {
+                    Some(line) => layer.readings(stored, line),
+                    None => line.iter_mut().zip(stored).for_each(|(r, &s)| *r = layer.reading(s)),
+                }
             }
             for mask in [&shared, &own].into_iter().flatten() {
                 for (cell, _) in plane.iter_mut().zip(mask).filter(|&(_, &mask)| mask == 0.0) {
                     *cell = f32::NAN;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Fills the plane of `clouds` by the mask of `quality`, and takes away the
+    /// `readings` that they hide, unless they are kept.
+    fn fill_clouds(
+        &self,
+        quality: &Quality,
+        window: Window,
+        mut readings: ArrayViewMut3<f32>,
+        mut clouds: ArrayViewMut3<f32>,
+    ) -> gdal::errors::Result<()> {
+        let stored = self.parts[quality.part].stored(quality.index, window)?;
+        let pixels = readings.lanes_mut(Axis(0)).into_iter();
+        for ((mut pixel, cloud), stored) in pixels.zip(&mut clouds).zip(stored) {
+            let sight = quality.mask.sight(stored);
+            // Beyond the mask's own file nothing is known of clouds.
+            let hidden = match sight {
+                Sight::Missing => !stored.is_nan(),
+                Sight::Cloud => !quality.kept,
+                Sight::Clear => false,
+            };
+            if hidden {
+                pixel.fill(f32::NAN);
+            }
+            *cloud = match sight {
+                Sight::Missing => f32::NAN,
+                Sight::Cloud => 1.0,
+                Sight::Clear => 0.0,
+            };
         }
         Ok(())
     }
@@ -447,6 +565,16 @@ impl Raster {
             }
         }))
     }
+}
+
+/// The band in which a file tells what its pixels show.
+#[derive(Debug)]
+struct Quality {
+    part: usize,
+    index: usize,
+    mask: Mask,
+    /// Whether readings that clouds hide are kept.
+    kept: bool,
 }
 
 impl Iterator for Raster {

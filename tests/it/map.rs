@@ -116,8 +116,14 @@ fn a_mosaic_returns_what_the_chips_held() {
 
 #[test]
 fn an_unfinished_or_impossible_mosaic_leaves_nothing_behind() {
-    let scene =
-        Scene { rows: 100, columns: 90, chip: 64, route: Route::Winding, georeference: None };
+    let scene = Scene {
+        rows: 100,
+        columns: 90,
+        chip: 64,
+        route: Route::Winding,
+        factor: 1,
+        georeference: None,
+    };
     let bands = [wysiwyh::Band::new("LWIR", wysiwyh::Unit::Celsius)];
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("mosaic.tif");

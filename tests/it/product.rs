@@ -674,3 +674,72 @@ fn metadata_that_is_cut_or_garbled_is_an_error_or_a_picture() {
     }
     assert!(opened > 50 && refused > 50, "{opened} opened, {refused} refused");
 }
+
+#[test]
+fn clouds_of_sentinel_2_are_left_out_or_kept() {
+    let Some(data) = data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let product = safe(&data.join("formats"), folder.path(), "2a");
+    let class = |row: usize, column: usize| ((row + 5 * column) % 12) as u16;
+    let name = "GRANULE/L2A_T34UCF_A033753_20230823T095553/IMG_DATA/R20m/\
+                T34UCF_20230823T095559_SCL_20m.jp2";
+    geotiff(&product.join(name), 30, 20.0, 1, |_, row, column| class(row, column));
+    let profile = Profile::find("sentinel2-l2a").unwrap();
+    let open = |keep: bool| {
+        let raster = Raster::open(&product, Some(&profile)).unwrap();
+        assert!(raster.source().description.contains("; clouds by SCL"));
+        if keep { raster.with_clouds() } else { raster }
+    };
+    let plain = Raster::open(&product, None).unwrap().read(0, 0, 60, 60).unwrap();
+    assert_eq!(plain.cloud_fraction, None);
+    for keep in [false, true] {
+        let frame = open(keep).read(0, 0, 60, 60).unwrap();
+        for ((band, row, column), &value) in frame.data.indexed_iter() {
+            let hidden = match class(row / 2, column / 2) {
+                0 | 1 => true,
+                3 | 8 | 9 | 10 => !keep,
+                _ => false,
+            };
+            let due = if hidden { f32::NAN } else { plain.data[(band, row, column)] };
+            assert!(value == due || (value.is_nan() && due.is_nan()), "{row} {column}: {value}");
+        }
+        // Of ten classes that show something, four are clouds.
+        assert!((frame.cloud_fraction.unwrap() - 0.4).abs() < 1e-3, "{:?}", frame.cloud_fraction);
+        // Coarser pixels are the means of what is left.
+        let coarse = open(keep).coarser(4).read(0, 0, 15, 15).unwrap();
+        let means = frame.coarser(4);
+        for (a, b) in coarse.data.iter().zip(&means.data) {
+            assert!((a - b).abs() < 1e-6 || (a.is_nan() && b.is_nan()), "{a} {b}");
+        }
+    }
+    let chips: Vec<Frame> = open(false).chips(20, Route::Hilbert).map(Result::unwrap).collect();
+    assert_eq!(chips.len(), 9);
+    for chip in &chips {
+        let (row, column) = chip.position;
+        let alone = open(false).read(row, column, 20, 20).unwrap();
+        assert_eq!(chip.cloud_fraction, alone.cloud_fraction);
+    }
+}
+
+#[test]
+fn clouds_of_landsat_are_bits() {
+    let Some(data) = data() else { return };
+    let folder = data.join("formats/landsat");
+    let quality = stored(&folder.join(format!("{LANDSAT}_QA_PIXEL.TIF")));
+    let profile = Profile::find("landsat8-9-l2").unwrap();
+    let open = || Raster::open(&folder, Some(&profile)).unwrap();
+    let all = open().with_clouds().read(0, 0, 512, 512).unwrap();
+    let clear = open().read(0, 0, 512, 512).unwrap();
+    let (mut clouds, mut seen) = (0, 0);
+    for ((at, &number), (a, b)) in quality.iter().enumerate().zip(clear.data.iter().zip(&all.data))
+    {
+        let cloud = number & 0b11110 != 0;
+        let due = if cloud { f32::NAN } else { *b };
+        assert!(*a == due || (a.is_nan() && due.is_nan()), "{at}: {a} {b}");
+        clouds += usize::from(cloud && number & 1 == 0);
+        seen += usize::from(number & 1 == 0);
+    }
+    let share = clouds as f32 / seen as f32;
+    assert!(share > 0.01 && (clear.cloud_fraction.unwrap() - share).abs() < 1e-4, "{share}");
+    assert_eq!(all.cloud_fraction, clear.cloud_fraction);
+}

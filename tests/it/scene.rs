@@ -7,6 +7,7 @@ use std::process::Command;
 use ndarray::ArrayView3;
 use serde_json::Value;
 use wysiwyh::model::Model;
+use wysiwyh::sensor::raster::Raster;
 use wysiwyh::sink;
 
 use crate::cli::{names_in, program, text};
@@ -106,4 +107,105 @@ fn the_example_makes_the_sound_that_the_program_makes() {
     let samples = |path: &Path| sink::read(path).unwrap().samples;
     assert!(samples(&sound) == samples(&converted));
     assert_eq!(whole(&sound), 25);
+}
+
+/// Chips along every route, from coarser pixels, are where they belong.
+#[test]
+fn a_coarser_scene_along_any_route_lies_where_the_scene_lies() {
+    let Some(data) = crate::data() else { return };
+    let scene = data.join("formats/terramind/S2L2A/38D_378R_2_3.tif");
+    let folder = tempfile::tempdir().unwrap();
+    let mut mosaics = vec![];
+    for route in ["winding", "hilbert", "sweep"] {
+        let out = folder.path().join(route);
+        convert(&scene, &out, &["--gsd", "20", "--route", route, "--npy"]);
+        let stem = out.join(scene.file_stem().unwrap());
+        listen(&stem.with_extension("wav"), &out);
+        let header = sink::read(&stem.with_extension("wav")).unwrap().header.unwrap();
+        assert!(header.positions.is_empty(), "{:?}", header.positions);
+        let told = header.scene.clone().unwrap();
+        let whole = Raster::open(&scene, None).unwrap();
+        assert_eq!((told.rows, told.columns), (whole.rows() / 2, whole.columns() / 2));
+        let (here, there) = (told.georeference.unwrap(), whole.georeference().unwrap().clone());
+        assert_eq!(here.locate(5.0, 7.0), there.locate(10.0, 14.0));
+        // What was sent lies where the header says.
+        let coarse = whole.coarser(2);
+        let sent = array(&stem.with_extension("npy"));
+        let places = header.places(sent.len_of(ndarray::Axis(0)));
+        for (chip, [row, column]) in sent.outer_iter().zip(&places) {
+            let (row, column) = (*row as usize, *column as usize);
+            let rows = 64.min(coarse.rows() - row);
+            let columns = 64.min(coarse.columns() - column);
+            let due = coarse.read(row, column, rows, columns).unwrap();
+            for ((place, &a), &b) in
+                due.data.indexed_iter().zip(chip.slice(ndarray::s![.., ..rows, ..columns]))
+            {
+                // Without a profile the counts are not scaled.
+                let b = b * if due.bands[0].unit == wysiwyh::Unit::Counts { 1e4 } else { 1.0 };
+                assert!((a - b).abs() < 1e-2 * a.abs() + 1e-3, "{place:?}: {a} {b}");
+            }
+        }
+        let mosaic = Raster::open(out.join("mosaic.tif"), None).unwrap();
+        assert_eq!((mosaic.rows(), mosaic.columns()), (coarse.rows(), coarse.columns()));
+        assert_eq!(mosaic.georeference().unwrap().transform, here.transform);
+        mosaics.push(mosaic.read(0, 0, coarse.rows(), coarse.columns()).unwrap());
+    }
+    for mosaic in &mosaics[1..] {
+        let pairs = mosaic.data.iter().zip(&mosaics[0].data);
+        let apart = pairs.filter(|(a, b)| (*a - *b).abs() > 0.02).count();
+        assert!(apart * 100 < mosaic.data.len(), "{apart} pixels differ");
+    }
+}
+
+#[test]
+fn how_coarse_a_scene_is_heard_is_said() {
+    let Some(scene) = unseen_scene() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| {
+        let mut convert = program();
+        convert.args(["convert", "-o"]).arg(folder.path().join("out")).arg(&scene).args(more);
+        convert.output().unwrap()
+    };
+    let done = run(&["--duration", "1"]);
+    let said = text(&done.stderr);
+    assert!(done.status.success() && said.contains("2 x 2 pixels as one"), "{said}");
+    // The stacks do not lie on a map.
+    let refused = run(&["--gsd", "20"]);
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("metres") && said.contains("--duration SECONDS"), "{said}");
+    let refused = run(&["--gsd", "20", "--duration", "3"]);
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
+fn a_dry_run_tells_what_the_work_takes() {
+    let Some(scene) = unseen_scene() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let run = |more: &[&str]| {
+        let mut convert = program();
+        convert.args(["convert", "--npy", "--sensor", "sentinel2-l2a", "-o"]);
+        convert.arg(&out).args([&scene, &scene]).args(more).output().unwrap()
+    };
+    let done = run(&["--dry-run", "--json"]);
+    let told: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let lines = text(&run(&["--dry-run"]).stdout);
+    assert_eq!(lines.lines().count(), 3, "{lines}");
+    assert!(lines.lines().all(|line| line.contains("2.5 seconds") || line.contains("5.0 seconds")));
+    assert!(!out.exists());
+    assert!(run(&[]).status.success());
+    let written: u64 = fs::read_dir(&out)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "wav" || e == "npy"))
+        .map(|path| fs::metadata(path).unwrap().len())
+        .sum();
+    let total = &told["total"];
+    let estimated = total["bytes_written"].as_f64().unwrap();
+    assert!((estimated / written as f64 - 1.0).abs() < 0.02, "{estimated}, not {written}");
+    assert_eq!(total["bytes_read"], 2 * fs::metadata(&scene).unwrap().len());
+    assert!((total["sound_s"].as_f64().unwrap() - 5.0).abs() < 1e-9);
+    assert_eq!(told["scenes"].as_array().unwrap().len(), 2);
+    assert!(total["hours"].as_f64().unwrap() > 0.0);
 }

@@ -62,6 +62,31 @@ impl Layer {
     }
 }
 
+impl Layer {
+    /// The readings that the numbers of `stored` stand for, in order.
+    pub fn readings(&self, stored: &[f64], readings: &mut [f32]) {
+        // Without branches in it, the loop is done in vectors.
+        match (self.law, &self.missing[..]) {
+            (Law::Linear, []) => self.linear(stored, readings, f64::NAN),
+            (Law::Linear, &[missing]) => self.linear(stored, readings, missing),
+            _ => {
+                for (reading, &stored) in readings.iter_mut().zip(stored) {
+                    *reading = self.reading(stored);
+                }
+            }
+        }
+    }
+
+    fn linear(&self, stored: &[f64], readings: &mut [f32], missing: f64) {
+        let (scale, offset) = (self.band.scale, self.band.offset);
+        for (reading, &stored) in readings.iter_mut().zip(stored) {
+            let value = (stored * scale + offset) as f32;
+            let there = stored != missing && value.is_finite();
+            *reading = if there { value } else { f32::NAN };
+        }
+    }
+}
+
 /// The bands of a file.
 #[derive(Debug)]
 pub(super) struct Layers {
@@ -133,6 +158,17 @@ pub(super) fn layers(dataset: &Dataset, path: &str, profile: Option<&Profile>) -
     };
     let left_out = dataset.raster_count() - shown.len() - usize::from(alpha.is_some());
     Ok(Layers { shown, shared_mask, left_out })
+}
+
+/// The number of the band of `dataset` that is called `name`.
+pub(super) fn named(dataset: &Dataset, name: &str) -> Option<usize> {
+    let called = |index: &usize| {
+        let band = dataset.rasterband(*index).ok()?;
+        Some(same_name(&band.description().ok()?, name))
+    };
+    let found = (1..=dataset.raster_count()).find(|index| called(index) == Some(true));
+    library::forgive();
+    found
 }
 
 /// The bands of `product` as `profile` has them, each with the number of its

@@ -293,6 +293,41 @@ impl Part {
         Ok(means)
     }
 
+    /// Computes those of `means` anew that are one of the numbers `missing`,
+    /// because readings are, or because their mean happens to be.
+    pub fn tell_apart(
+        &self,
+        index: usize,
+        missing: &[f64],
+        window: Window,
+        factor: usize,
+        means: &mut Array2<f64>,
+    ) -> gdal::errors::Result<()> {
+        if !means.iter().any(|mean| missing.contains(mean)) {
+            return Ok(());
+        }
+        let fine = self.fine(window, factor);
+        let stored = self.stored(index, fine)?;
+        for ((row, column), mean) in means.indexed_iter_mut().filter(|c| missing.contains(c.1)) {
+            let (top, left) = (row * factor, column * factor);
+            let lines = top..(top + factor).min(fine.rows);
+            let (mut sum, mut count) = (0.0, 0.0);
+            for line in lines.map(|line| &stored[line * fine.columns..][..fine.columns]) {
+                let cell = &line[left..(left + factor).min(fine.columns)];
+                for number in cell.iter().filter(|number| !missing.contains(number)) {
+                    (sum, count) = (sum + number, count + 1.0);
+                }
+            }
+            // Without any, 0 / 0 is no number; a mean that happens to be one of
+            // those that mean nothing moves out of its way.
+            *mean = sum / count;
+            if missing.contains(mean) {
+                *mean = mean.next_up();
+            }
+        }
+        Ok(())
+    }
+
     /// The file's own pixels in a `window` that counts in pixels `factor`
     /// times as large.
     pub fn fine(&self, window: Window, factor: usize) -> Window {

@@ -37,6 +37,8 @@ pub(super) struct Product {
     pub pieces: Vec<Piece>,
     /// A file whose pixels have no reading where any of these bits is set.
     pub mask: Option<(String, u32)>,
+    /// Files that tell what pixels show, with the names of what they hold.
+    pub quality: Vec<(String, String)>,
     /// Where it lies, if its files do not say so themselves.
     pub georeference: Option<GeoReference>,
     /// What people are told of it: what was applied, what is missing.

@@ -1,6 +1,6 @@
 //! Windows of a raster, cut from strips where the route follows its rows.
 
-use ndarray::{Array3, s};
+use ndarray::{Array3, Axis, s};
 
 use super::{Raster, library};
 use crate::error::Result;
@@ -51,20 +51,20 @@ impl Canvas for Strips {
             return self.raster.read(row, column, rows, columns);
         }
         let first = row / self.height * self.height;
-        let strip = match self.strip.take() {
-            Some(strip) if strip.0 == first => strip,
-            _ => {
-                let height = self.height.min(self.raster.rows() - first);
-                (first, self.raster.read(first, 0, height, self.raster.columns())?.data)
+        let height = self.height.min(self.raster.rows() - first);
+        let mut strip = self.strip.take().unwrap_or_default();
+        if strip.0 != first || strip.1.len_of(Axis(1)) != height {
+            let size = (self.raster.planes(), height, self.raster.columns());
+            if strip.1.dim() != size {
+                strip.1 = Array3::from_elem(size, f32::NAN);
             }
-        };
+            strip.0 = first;
+            self.raster.read_into(first, 0, strip.1.view_mut())?;
+        }
         let top = row - first;
         let inside = s![.., top..top + rows, column..column + columns];
-        let mut frame =
-            Frame::new(strip.1.slice(inside).to_owned(), self.raster.source.bands.clone(), 0.0);
+        let frame = self.raster.frame(strip.1.slice(inside).to_owned(), row, column);
         self.strip = Some(strip);
-        frame.position = (row, column);
-        frame.georeference = self.raster.georeference_at(row, column);
         Ok(frame)
     }
 }

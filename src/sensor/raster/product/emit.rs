@@ -72,5 +72,13 @@ fn cube(
     }
     said.push("as the instrument swept it, not on a map".to_owned());
     let model = format!("EMIT {level}");
-    Ok(Product { path: path.to_owned(), model, pieces, mask: None, georeference: None, said })
+    Ok(Product {
+        path: path.to_owned(),
+        model,
+        pieces,
+        mask: None,
+        quality: vec![],
+        georeference: None,
+        said,
+    })
 }

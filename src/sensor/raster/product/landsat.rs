@@ -109,6 +109,7 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
         .get(contents, "FILE_NAME_QUALITY_L1_PIXEL")
         .filter(|file| files.iter().any(|name| name == file))
         .map(|file| (format!("{place}/{file}"), FILL));
+    let quality = mask.iter().map(|(path, _)| ("QA_PIXEL".to_owned(), path.clone())).collect();
     let mut said = scale.said()?;
     if mask.is_some() {
         said.push("fill of QA_PIXEL left out".to_owned());
@@ -117,7 +118,15 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
         said.push(format!("no file {}", absent.join(", ")));
     }
     let model = format!("{spacecraft} {sensor} {level}");
-    Ok(Some(Product { path: path.to_owned(), model, pieces, mask, georeference: None, said }))
+    Ok(Some(Product {
+        path: path.to_owned(),
+        model,
+        pieces,
+        mask,
+        quality,
+        georeference: None,
+        said,
+    }))
 }
 
 /// How the numbers of one product are scaled.

@@ -86,12 +86,31 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
         let what = format!("none of its {} is there", count(images.len(), "picture"));
         return Err(Error::input(path, what).hint("unpack the whole product"));
     }
+    // The metadata of some baselines does not list it, but it is there.
+    let mut classes: Vec<(u32, &String)> = files
+        .iter()
+        .filter_map(|file| Some((resolution(file.strip_suffix(".jp2")?, "SCL")?, file)))
+        .collect();
+    classes.sort_unstable();
+    let quality = classes
+        .first()
+        .map(|(_, file)| ("SCL".to_owned(), format!("{folder}/{file}")))
+        .into_iter()
+        .collect();
     let mut said = vec![applied(&xml, quantification)];
     if !absent.is_empty() {
         said.push(format!("no file of {}", absent.join(", ")));
     }
     let model = format!("{spacecraft} MSIL{level}");
-    Ok(Some(Product { path: path.to_owned(), model, pieces, mask: None, georeference: None, said }))
+    Ok(Some(Product {
+        path: path.to_owned(),
+        model,
+        pieces,
+        mask: None,
+        quality,
+        georeference: None,
+        said,
+    }))
 }
 
 /// The number that stored numbers are divided by.

@@ -79,6 +79,13 @@ pub(super) fn product(path: &str) -> Result<Option<Product>> {
         return Err(Error::input(path, "none of its assets says which bands it holds")
             .hint("assets are known by eo:bands (STAC 1.0) or bands (1.1)"));
     }
+    // The asset that marks clouds is known by its name alone.
+    let quality = |(key, asset): (&String, &Value)| {
+        let path = place(file, asset["href"].as_str()?);
+        let there = path.starts_with("/vsi") || std::path::Path::new(&path).is_file();
+        there.then(|| (key.clone(), path))
+    };
+    let quality = item["assets"].as_object().into_iter().flatten().filter_map(quality).collect();
     let wavelength = |piece: &Piece| piece.band.wavelength_um.unwrap_or(f32::MAX);
     pieces.sort_by(|a, b| wavelength(a).total_cmp(&wavelength(b)));
     let properties = &item["properties"];
@@ -87,7 +94,7 @@ pub(super) fn product(path: &str) -> Result<Option<Product>> {
     let said = word("datetime").map(|time| format!("taken {time}"));
     let said = said.into_iter().collect();
     let path = path.to_owned();
-    Ok(Some(Product { path, model, pieces, mask: None, georeference: None, said }))
+    Ok(Some(Product { path, model, pieces, mask: None, quality, georeference: None, said }))
 }
 
 /// The JSON in `file`, if it is an item or a collection of items.

@@ -1,0 +1,142 @@
+//! What a job will take, by the headers of its scenes.
+
+use std::fmt;
+use std::time::Instant;
+
+use ndarray::Array3;
+use serde::Serialize;
+
+use super::Job;
+use super::record::Input;
+use crate::error::Result;
+use crate::frame::Frame;
+use crate::sensor::{self, Source, count};
+use crate::sonifier::Sonifier;
+use crate::synth::{SLOT, SLOT_S};
+use crate::voice::Ready;
+
+/// So many empty frames are made into sound, to see how long one takes.
+const TRIED: usize = 8;
+
+/// Stored numbers that are read in a second, decoded and scaled: measured with
+/// a tiled TIFF file of deflated 16-bit numbers on one core of a server of 2022.
+/// JPEG 2000 takes several times as long.
+const NUMBERS_PER_S: f64 = 1e8;
+
+/// What one scene will take. Sizes are in bytes; what cannot be known before it
+/// is read, as the length of a camera's recording, is absent.
+#[derive(Clone, Debug, Serialize)]
+pub struct Estimate {
+    /// The source as the user named it.
+    pub scene: String,
+    /// How it will be heard, where that is worth a sentence.
+    pub remark: Option<String>,
+    /// Slots of sound, if no tile is empty.
+    pub slots: Option<usize>,
+    /// Their length in seconds.
+    pub sound_s: Option<f64>,
+    /// Size of what is read.
+    pub bytes_read: Option<u64>,
+    /// Size of the sound and of the frames as sent, at most; tables and sessions
+    /// are not counted.
+    pub bytes_written: Option<u64>,
+    /// Number of files of sound, tables and the like.
+    pub files: usize,
+    /// About how long the work takes on this machine, in hours.
+    pub hours: Option<f64>,
+}
+
+/// What `scene` of `job` will take. Only headers are read, except where the
+/// span of values has to be learned from the first pictures.
+///
+/// # Errors
+///
+/// If the scene cannot be opened, or no model speaks for it.
+pub fn estimate(job: &Job, scene: &str) -> Result<Estimate> {
+    let Ready { sensor, mut sonifier } =
+        job.voice.ready(scene, sensor::limit(scene, job.frames))?;
+    let source = sensor.source();
+    let slots = source.frames.map(|frames| match source.period_s {
+        Some(period_s) => (frames as f64 * period_s / SLOT_S).ceil() as usize,
+        None => frames,
+    });
+    let [rows, columns] = sonifier.model().grid();
+    let readings = source.bands.len() * rows * columns;
+    let slot_bytes = |slots: usize| {
+        // The lead-in and the lead-out last one slot each.
+        let sound = (slots + 2) as u64 * (SLOT * size_of::<i16>()) as u64;
+        let frames = (slots * readings * size_of::<f32>()) as u64;
+        sound + if job.npy { frames } else { 0 }
+    };
+    let input = Input::of(scene);
+    let numbers = source.bands.len() as f64 * source.rows as f64 * source.columns as f64;
+    let factor = source.scene.as_ref().map_or(1, |scene| scene.factor);
+    let pixels = factor.pow(2) as f64;
+    let slot_s = slot_s(&mut sonifier, source)? + numbers * pixels / NUMBERS_PER_S;
+    Ok(Estimate {
+        scene: scene.to_owned(),
+        remark: source.remark.clone(),
+        slots,
+        sound_s: slots.map(|slots| slots as f64 * SLOT_S),
+        bytes_read: (input.files > 0).then_some(input.bytes),
+        bytes_written: slots.map(slot_bytes),
+        // The sound, its table and its record come always.
+        files: 3 + [job.npy, job.rrd, job.gpkg].into_iter().filter(|&made| made).count(),
+        hours: slots.map(|slots| slots as f64 * slot_s / 3600.0),
+    })
+}
+
+impl Estimate {
+    /// All of `estimates` together, as far as it is known of each.
+    pub fn total(estimates: &[Self]) -> Self {
+        let sum = |of: fn(&Self) -> Option<u64>| estimates.iter().map(of).sum::<Option<u64>>();
+        let long = |of: fn(&Self) -> Option<f64>| estimates.iter().map(of).sum::<Option<f64>>();
+        Self {
+            scene: count(estimates.len(), "scene"),
+            remark: None,
+            slots: estimates.iter().map(|estimate| estimate.slots).sum(),
+            sound_s: long(|estimate| estimate.sound_s),
+            bytes_read: sum(|estimate| estimate.bytes_read),
+            bytes_written: sum(|estimate| estimate.bytes_written),
+            files: estimates.iter().map(|estimate| estimate.files).sum(),
+            hours: long(|estimate| estimate.hours),
+        }
+    }
+}
+
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = |bytes: Option<u64>| match bytes {
+            Some(bytes) => format!("{:.1} MB", bytes as f64 / 1e6),
+            None => "an unknown size".to_owned(),
+        };
+        write!(f, "{}: ", self.scene)?;
+        match self.sound_s {
+            Some(sound_s) => write!(f, "{sound_s:.1} seconds of sound")?,
+            None => write!(f, "sound of unknown length")?,
+        }
+        let (read, written) = (size(self.bytes_read), size(self.bytes_written));
+        write!(f, ", {read} read, {written} written, {}", count(self.files, "file"))?;
+        if let Some(hours) = self.hours {
+            write!(f, ", about {hours:.2} hours")?;
+        }
+        match &self.remark {
+            Some(remark) => write!(f, "; {}", remark.trim_end_matches('.')),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Seconds that one slot takes from its picture to its samples.
+fn slot_s(sonifier: &mut Sonifier, source: &Source) -> Result<f64> {
+    let [rows, columns] = sonifier.model().grid();
+    let empty = Array3::zeros((source.bands.len(), rows, columns));
+    let frame = Frame::new(empty, source.bands.clone(), 0.0);
+    // The first one finds nothing prepared.
+    sonifier.sonify(&frame)?;
+    let started = Instant::now();
+    for _ in 0..TRIED {
+        sonifier.sonify(&frame)?;
+    }
+    Ok(started.elapsed().as_secs_f64() / TRIED as f64)
+}
