@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Every target sets up what it needs.
 
 SHELL := /bin/bash
-.PHONY: help demo install test lint soak bench models features clean
+.PHONY: help demo install test lint soak bench bench-code models features clean
 
 # Outside the clone, so that a fresh clone does not build the dependencies anew.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/wysiwyh/target
@@ -22,6 +22,7 @@ help:
 	@echo 'make soak     long runs: damaged files and kills, SECONDS=300 of each'
 	@echo 'make bench    how long things take, beside others that do the same in the same run'
 	@echo 'make models   train the shipped models anew from the data in WYSIWYH_DATA'
+	@echo 'make bench-code  compare the code with PCA, cosines and the network of the original'
 	@echo 'make features check that it compiles with each feature left out; builds for an hour'
 	@echo 'make clean    delete what was built, in $(CARGO_TARGET_DIR)'
 	@echo 'The first build takes about 20 minutes on two cores; later ones take seconds.'
@@ -56,7 +57,7 @@ soak:
 bench:
 	@bash setup.sh test
 	@if [ -d '$(ORACLES)' ]; then export WYSIWYH_ORACLES='$(ORACLES)'; fi; \
-	cargo test --locked $(FEATURES) --bench synth
+	cargo test --locked $(FEATURES) --bench synth --bench latency
 	cargo build --locked $(FEATURES)
 	'$(ORACLES)/bin/python' benches/archive.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' $(SCENE)
 
@@ -74,6 +75,16 @@ models:
 		-o '$(MODELS)/sentinel2-l2a.safetensors'
 	$(TRAIN) $(patsubst %,simulated:%,$(shell seq 30)) --sensor simulated-lwir \
 		-o '$(MODELS)/simulated-lwir.safetensors'
+
+# TensorFlow is for the network of the original alone.
+BENCH = $(HOME)/.cache/wysiwyh/bench
+bench-code:
+	@bash setup.sh demo
+	@: "$${WYSIWYH_DATA:?is the folder with hituav/, see datasets/}"
+	cargo build --locked $(FEATURES)
+	[ -x '$(BENCH)/bin/python' ] || python3 -m venv '$(BENCH)'
+	'$(BENCH)/bin/pip' install --quiet numpy tensorflow-cpu
+	'$(BENCH)/bin/python' benches/code.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' "$$WYSIWYH_DATA/hituav"
 
 features:
 	@bash setup.sh test

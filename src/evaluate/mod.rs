@@ -365,9 +365,16 @@ impl Sent {
         }
         let mut received = Vec::with_capacity(self.sounds.len());
         for slot in 0..self.sounds.len() {
-            // A slot that noise drowns says nothing: the mean picture.
-            let nothing = || vec![0.5; self.sounds[slot].code.len()];
-            let code = self.sonifier.hear(&samples, slot).unwrap_or_else(nothing);
+            let code = match self.sonifier.hear(&samples, slot) {
+                Some(code) => code,
+                // A quiet frame may drown in the errors of a poor codec: then
+                // nothing is known of it, and its code is the middle.
+                None if channel != Channel::Wav => vec![0.5; self.sounds[slot].code.len()],
+                None => {
+                    let what = format!("slot {slot} of {} is missing", self.sounds.len());
+                    return Err(Error::usage("sound", what));
+                }
+            };
             let picture = self.sonifier.reconstruct(&code)?;
             received.push(Received { code, picture });
         }
