@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -225,7 +226,7 @@ impl Table {
                 .with_batch_size(GROUP_ROWS)
                 .build()
                 .map_err(refused)?;
-        Ok(Rows { reader, path: self.path.clone() })
+        Ok(Rows { reader: Some(reader), path: self.path.clone() })
     }
 
     fn lacks(&self, column: &str) -> Error {
@@ -248,7 +249,8 @@ fn find<'a>(fields: &'a Fields, path: &str) -> Option<&'a Field> {
 
 /// The rows of a table, some thousands at a time.
 pub struct Rows {
-    reader: ParquetRecordBatchReader,
+    /// `None` after an error.
+    reader: Option<ParquetRecordBatchReader>,
     path: PathBuf,
 }
 
@@ -262,10 +264,19 @@ impl Iterator for Rows {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.reader.next()?;
+        let reader = self.reader.as_mut()?;
+        // The library panics on some pages that are damaged.
+        let batch = match catch_unwind(AssertUnwindSafe(|| reader.next())) {
+            Ok(batch) => batch?.map_err(ParquetError::from),
+            Err(_) => Err(ParquetError::General("a damaged page".to_owned())),
+        };
+        if batch.is_err() {
+            // Nothing sure follows.
+            self.reader = None;
+        }
         Some(match batch {
             Ok(rows) => Ok(Batch { rows, path: self.path.clone() }),
-            Err(error) => Err(refusal(&self.path, error.into())),
+            Err(error) => Err(refusal(&self.path, error)),
         })
     }
 }

@@ -51,7 +51,7 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    /// At most [`PAIRS`] random pairs of `pictures`, which sound as
+    /// At most 4000 random pairs of `pictures`, which sound as
     /// `levels_db`, `[frame][level]`; the same pairs for as many pictures.
     pub fn new(pictures: &[Array3<f32>], levels_db: &[Vec<f64>]) -> Self {
         let mut random = Random::named(0, "pairs");

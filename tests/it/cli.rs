@@ -355,13 +355,13 @@ fn a_full_disk_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let convert = ["convert", "simulated", "--frames", "50", "-o"];
-    let with_array = ["convert", "simulated", "--frames", "50", "--npy", "-o"];
+    let with_array = ["convert", "simulated", "--frames", "50", "--npy", "--format", "flac", "-o"];
     let sounds = folder.path().join("sounds");
     program().args(convert).arg(&sounds).assert().success();
     let sound = sounds.join("simulated.wav");
     let mut calls: Vec<(Vec<&str>, Vec<&Path>, u64, &str)> = vec![
         (convert.into(), vec![&out], 4, "simulated.wav"),
-        (with_array.into(), vec![&out], 4, "simulated.npy"),
+        (with_array.into(), vec![&out], 790, "simulated.npy"),
         (
             ["convert", "simulated", "--format", "flac", "-o"].into(),
             vec![&out],
