@@ -41,6 +41,9 @@ mod product;
 mod raster;
 #[path = "it/raw.rs"]
 mod raw;
+#[cfg(all(unix, feature = "gdal", feature = "rerun"))]
+#[path = "it/readme.rs"]
+mod readme;
 #[cfg(feature = "rerun")]
 #[path = "it/recorder.rs"]
 mod recorder;
