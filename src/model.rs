@@ -47,6 +47,10 @@ pub struct Record {
     pub seed: u64,
     /// Shrinkage of the covariance, chosen on groups of their own.
     pub shrinkage: f32,
+    /// Name and hash of the model that training began with, if it did with one.
+    pub prior: Option<String>,
+    /// As how many examples that model counted; chosen as the shrinkage was.
+    pub prior_examples: f32,
     /// Steps of training after which the network was best; 0: the linear path
     /// alone.
     pub network_steps: u64,
@@ -161,6 +165,19 @@ impl Model {
             Some(path) => Self::load(&path).map(Some),
             None if Profile::shipped_model(profile).is_some() => Self::shipped(profile).map(Some),
             None => Ok(None),
+        }
+    }
+
+    /// The model of the sensor called `name`, else the one in the file `name`.
+    ///
+    /// # Errors
+    ///
+    /// If there is neither, or it cannot be read.
+    pub fn named(name: &str) -> Result<Self> {
+        match Self::of_sensor(name)? {
+            Some(model) => Ok(model),
+            None => Self::load(Path::new(name))
+                .map_err(|e| e.hint("give a model file, or a sensor with a model of its own")),
         }
     }
 

@@ -167,7 +167,7 @@ impl Linear {
             energy: energy(&selected, &sight.spectral, weights, pixels),
             spectral: sight.spectral,
             centre,
-            variance: seen.diag().to_owned(),
+            variance: Array1::zeros(0),
             selected,
             synthesis: Array2::zeros((0, 0)),
             deviation: Array1::zeros(0),
