@@ -12,9 +12,8 @@ use wysiwyh::inspect::{self, Inspection, Statistics};
 use wysiwyh::profile::Profile;
 use wysiwyh::sensor::camera::Losses;
 use wysiwyh::sensor::{self, Detail, Options};
-use wysiwyh::spectrum::Preset;
 use wysiwyh::synth::SLOT_S;
-use wysiwyh::voice::{self, Listener, Ready, Voice};
+use wysiwyh::voice::{self, Ready, Voice};
 
 use super::report::{Report, table};
 use super::{ReadingArguments, STDIN, STOP};
@@ -111,18 +110,8 @@ struct Hearing {
 
 /// Tries the first sound frames of `source` as one of the sensor `name`.
 fn hear(source: &str, name: &str, frames: Option<usize>, reading: Options) -> Result<Hearing> {
-    let voice = Voice {
-        model: None,
-        sensor: Some(name.to_owned()),
-        preset: Preset::Data,
-        values: None,
-        span: None,
-        polarity: None,
-        listener: Listener::default(),
-        seed: 0,
-        // As `convert` hears it.
-        reading: Options { detail: Detail::Fitting, ..reading },
-    };
+    // As `convert` hears it.
+    let voice = Voice::of_sensor(name, Options { detail: Detail::Fitting, ..reading });
     let Ready { sensor, mut sonifier } = voice.ready(source, frames)?;
     let (period_s, total) = (sensor.source().period_s, sensor.source().frames);
     let mut slots = Slots::new(sensor);
