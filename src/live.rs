@@ -7,13 +7,15 @@
 //!
 //! The capture thread reads the sensor at the sensor's own pace and keeps the
 //! newest frame alone. The slot clock runs on the caller's thread: where there
-//! is a speaker, the speaker paces it, else the wall clock. At the start of
-//! each slot the newest frame is sent; where there is none, the last one is
-//! sent again. Sources without a clock (pages, pictures in a folder, tiles)
-//! give one slot to each of their frames.
+//! is a speaker, the speaker paces it, else the wall clock. As late as there is
+//! still time to encode it, the newest frame is chosen and sent; where there is
+//! none, the last one is sent again. At the speaker alone slots may be a little
+//! longer or shorter, to begin just after the camera's pictures. Sources without
+//! a clock (pages, pictures in a folder, tiles) give one slot to each of their
+//! frames.
 //!
-//! While a camera is away (unplugged, or without anything new for two
-//! seconds), its last picture fades, and slots go by in silence; when it is
+//! While a source is away (a camera unplugged, or nothing new for two seconds
+//! from anything with a clock), its last picture fades, and slots go by in silence; when it is
 //! back, its pictures fade in.
 //!
 //! On the way to the speaker alone an alarm on a temperature may be played
