@@ -245,7 +245,7 @@ impl Sonifier {
     pub fn sound(&mut self, Prepared { sent, code, band_energy }: Prepared) -> Sound {
         self.last = self.layout.spectrum(&code);
         self.fade_db = (self.fade_db.max(FAINTEST_DB) + FADE_DB).min(0.0);
-        let spectrum = self.faded();
+        let spectrum = self.sounding();
         let mut samples = Vec::new();
         self.synth.push(&spectrum, &mut samples);
         Sound {
@@ -268,12 +268,12 @@ impl Sonifier {
     pub fn rest(&mut self) -> Vec<f32> {
         self.fade_db = (self.fade_db - FADE_DB).max(FAINTEST_DB - FADE_DB);
         let mut samples = Vec::new();
-        self.synth.push(&self.faded(), &mut samples);
+        self.synth.push(&self.sounding(), &mut samples);
         samples
     }
 
     /// What was sent last, as faint as it is now.
-    fn faded(&self) -> Spectrum {
+    pub fn sounding(&self) -> Spectrum {
         let mut spectrum = self.last.clone();
         if self.fade_db < 0.0 {
             let audible = self.fade_db >= FAINTEST_DB;

@@ -23,6 +23,8 @@ mod hearing;
 mod inspect;
 #[path = "it/keys.rs"]
 mod keys;
+#[path = "it/late.rs"]
+mod late;
 #[cfg(feature = "gdal")]
 #[path = "it/map.rs"]
 mod map;
@@ -36,6 +38,8 @@ mod original;
 #[cfg(feature = "gdal")]
 #[path = "it/product.rs"]
 mod product;
+#[path = "fake/pulse.rs"]
+mod pulse;
 #[cfg(feature = "gdal")]
 #[path = "it/raster.rs"]
 mod raster;
