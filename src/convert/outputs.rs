@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::Job;
-use super::chips::ChipTable;
+use super::chips::{Chip, ChipTable};
 use super::record::{Outcome, Output, Request};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
@@ -120,8 +122,11 @@ impl<'a> Outputs<'a> {
             }
         }
         let moments = session::moments(sonifier, self.slots, sounds)?;
-        for (frame, moment) in frames.iter().zip(moments) {
-            self.table.push(sonifier, frame, &moment)?;
+        let chips = frames.par_iter().zip(&moments);
+        let chips: Vec<Chip> =
+            chips.map(|(frame, heard)| Chip::of(sonifier, frame, heard)).collect();
+        for ((frame, moment), chip) in frames.iter().zip(moments).zip(chips) {
+            self.table.push(chip)?;
             if let Some(array) = &mut self.array {
                 array.push(moment.input.view())?;
             }
