@@ -202,7 +202,10 @@ impl Autoencoder {
                 );
                 return Err(Error::usage("frame", what));
             }
-            flat.extend(picture.iter().copied());
+            match picture.as_slice() {
+                Some(picture) => flat.extend_from_slice(picture),
+                None => flat.extend(picture.iter()),
+            }
         }
         let shape = [pictures.len(), bands, rows, columns];
         Ok(Tensor::from_data(TensorData::new(flat, shape), &self.device))

@@ -8,7 +8,7 @@ use ndarray::Array3;
 use serde::Serialize;
 
 use super::record::Input;
-use super::{BATCH, Job, Task, Unit, sounds, tasks};
+use super::{BATCH, Job, Task, Unit, prepare, tasks};
 use crate::error::Result;
 use crate::frame::Frame;
 use crate::sensor::{self, Source, count, duration};
@@ -140,11 +140,12 @@ fn work_s(sonifier: &mut Sonifier, source: &Source) -> Result<f64> {
     let [rows, columns] = sonifier.model().grid();
     let empty = Array3::zeros((source.bands.len(), rows, columns));
     let frames = vec![Arc::new(Frame::new(empty, source.bands.clone(), 0.0)); BATCH];
-    // The first ones find nothing prepared.
-    sounds(sonifier, &frames)?;
+    // The first ones find nothing at hand.
+    prepare(sonifier, &frames)?;
     let started = Instant::now();
-    let heard = sounds(sonifier, &frames)?;
-    session::moments(sonifier, 0, heard)?;
+    let prepared = prepare(sonifier, &frames)?;
+    let sounds = prepared.into_iter().map(|prepared| sonifier.sound(prepared)).collect();
+    session::moments(sonifier, 0, sounds)?;
     let slot_s = started.elapsed().as_secs_f64() / BATCH as f64;
     let cores = rayon::current_num_threads() as f64;
     Ok((slots as f64 * slot_s + reading_s / cores).max(reading_s))

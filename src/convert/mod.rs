@@ -24,7 +24,7 @@ use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::sensor::{self, Ahead, Source};
 use crate::sink::Format;
-use crate::sonifier::{Prepared, Sonifier, Sound};
+use crate::sonifier::{Prepared, Sonifier};
 use crate::staging::{OutputFolder, StagedFolder};
 use crate::synth::SLOT_S;
 use crate::voice::{Ready, Voice};
@@ -246,19 +246,28 @@ fn convert(
         Some(_) => Box::new(Ahead::start(sensor)?),
         None => sensor,
     });
-    let (mut frames, mut cut) = (vec![], None);
-    while cut.is_none() {
-        if let Err(error) = batch(&mut slots, &mut frames, scene, stop) {
+    let (mut heard, mut sounds, mut cut) = (vec![], vec![], None);
+    loop {
+        let mut frames = vec![];
+        if cut.is_none()
+            && let Err(error) = batch(&mut slots, &mut frames, scene, stop)
+        {
             // What a camera showed is shown no second time.
-            let seen = outputs.slots + frames.len() > 0;
+            let seen = outputs.slots + heard.len() + frames.len() > 0;
             cut = Some(if seen && !sensor::is_lasting(scene) { error } else { return Err(error) });
         }
+        // While some frames are encoded, what became of the last ones is written.
+        let (prepared, written) = rayon::join(
+            || prepare(&sonifier, &frames),
+            || outputs.write(&sonifier, &heard, std::mem::take(&mut sounds)),
+        );
+        written.map_err(named)?;
+        heard.iter().for_each(|_| tell(Event::Advanced));
         if frames.is_empty() {
             break;
         }
-        let sounds = sounds(&mut sonifier, &frames)?;
-        outputs.write(&sonifier, &frames, sounds).map_err(named)?;
-        frames.iter().for_each(|_| tell(Event::Advanced));
+        sounds = prepared?.into_iter().map(|prepared| sonifier.sound(prepared)).collect();
+        heard = frames;
     }
     if !slots.readings {
         return Err(Error::input(scene, "no reading in it: every value is nodata"));
@@ -283,15 +292,14 @@ fn introduction(sonifier: &Sonifier, source: &Source) -> Option<String> {
     (!said.is_empty()).then(|| said.join(" "))
 }
 
-/// Fills `frames` with the pictures of the next slots of `scene`; none are
-/// left after its end. On an error it holds those that came before it.
+/// Appends the pictures of the next slots of `scene` to `frames`: none after its
+/// end, and on an error those that came before it.
 fn batch(
     slots: &mut Slots,
     frames: &mut Vec<Arc<Frame>>,
     scene: &str,
     stop: &AtomicBool,
 ) -> Result<()> {
-    frames.clear();
     let mut bytes = 0;
     while frames.len() < BATCH
         && bytes < BATCH_BYTES
@@ -307,11 +315,9 @@ fn batch(
     Ok(())
 }
 
-/// What `frames`, which come next, sound like: one frame on each core, as its
-/// own products are too small to be shared. How many cores there are changes
+/// What the sound of `frames` needs to know of them: one frame on each core, as
+/// its own products are too small to be shared. How many cores there are changes
 /// no sample.
-fn sounds(sonifier: &mut Sonifier, frames: &[Arc<Frame>]) -> Result<Vec<Sound>> {
-    let prepared: Vec<Prepared> =
-        frames.par_iter().map(|frame| sonifier.prepare(frame)).collect::<Result<_>>()?;
-    Ok(prepared.into_iter().map(|prepared| sonifier.sound(prepared)).collect())
+fn prepare(sonifier: &Sonifier, frames: &[Arc<Frame>]) -> Result<Vec<Prepared>> {
+    frames.par_iter().map(|frame| sonifier.prepare(frame)).collect()
 }
