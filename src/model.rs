@@ -22,7 +22,7 @@ use crate::autoencoder::transfer::{Mixing, Sight, neighbours};
 use crate::autoencoder::{Autoencoder, Network, Part};
 use crate::error::{Error, Fault, Result};
 use crate::evaluate::{Comparison, Scores};
-use crate::frame::{Band, Frame, Unit};
+use crate::frame::{self, Band, Frame, Unit};
 use crate::profile::Profile;
 use crate::staging::StagedFile;
 
@@ -498,10 +498,7 @@ pub fn normalise(frame: &Frame, range: &[[f64; 2]]) -> Array3<f32> {
     let mut picture = frame.data.clone();
     for (mut band, &[low, high]) in picture.outer_iter_mut().zip(range) {
         band.mapv_inplace(|v| ((f64::from(v) - low) / (high - low)) as f32);
-        let (sum, count) = band
-            .iter()
-            .filter(|v| v.is_finite())
-            .fold((0.0f64, 0usize), |(sum, count), &v| (sum + f64::from(v), count + 1));
+        let (sum, count) = frame::sum_of(band.view(), f64::from);
         let fill = if count > 0 { (sum / count as f64) as f32 } else { 0.5 };
         band.mapv_inplace(|v| if v.is_finite() { v } else { fill });
     }

@@ -4,7 +4,7 @@ use ndarray::{Array3, ArrayView2, ArrayView3};
 
 use crate::autoencoder::{self, estimate::Estimator};
 use crate::error::{Error, Result};
-use crate::frame::{Area, Frame};
+use crate::frame::{self, Area, Frame};
 use crate::model::{Model, normalise};
 use crate::profile::Polarity;
 use crate::receiver::Receiver;
@@ -402,10 +402,7 @@ impl Sonifier {
     /// units, where the range of the band is 0..1; none without readings.
     pub fn band_means(&self, sent: ArrayView3<f32>) -> Vec<Option<f64>> {
         let mean = |(readings, &[low, high]): (ArrayView2<f32>, &[f64; 2])| {
-            let (sum, count) = readings
-                .iter()
-                .filter(|v| v.is_finite())
-                .fold((0.0f64, 0usize), |(sum, count), &v| (sum + f64::from(v), count + 1));
+            let (sum, count) = frame::sum_of(readings, f64::from);
             (count > 0).then(|| (sum / count as f64 - low) / (high - low))
         };
         sent.outer_iter().zip(&self.range).map(mean).collect()

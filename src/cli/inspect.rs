@@ -113,20 +113,19 @@ fn hear(source: &str, name: &str, frames: Option<usize>, reading: Options) -> Re
     // As `convert` hears it.
     let voice = Voice::of_sensor(name, Options { detail: Detail::Fitting, ..reading });
     let Ready { sensor, mut sonifier } = voice.ready(source, frames)?;
-    let (period_s, total) = (sensor.source().period_s, sensor.source().frames);
+    let total = sensor.source().slots();
     let mut slots = Slots::new(sensor);
     let (mut count, mut loudness) = (0, [f64::INFINITY, f64::NEG_INFINITY]);
     while count < TRIED
         && let Some(frame) = slots.advance()?
     {
-        let lufs = sonifier.sonify(frame)?.loudness_lufs;
+        let lufs = sonifier.sonify(&frame)?.loudness_lufs;
         loudness = [loudness[0].min(lufs), loudness[1].max(lufs)];
         count += 1;
     }
     // The rest is not read a second time: it follows from the numbers.
     if let (TRIED, Some(total)) = (count, total) {
-        let each = period_s.map_or(1.0, |period_s| period_s / SLOT_S);
-        count = (total as f64 * each).ceil() as usize;
+        count = total;
     }
     Ok(Hearing {
         model: sonifier.model().name().to_owned(),
