@@ -5,6 +5,7 @@
 //! In files they have 16 bits, plainly rounded: dither would be noise in the
 //! code, and rounding is 96 dB below full scale already.
 
+pub mod device;
 mod flac;
 mod foreign;
 pub mod guard;
@@ -34,7 +35,7 @@ pub use flac::FlacSink;
 pub use foreign::decode;
 pub use speaker::Speaker;
 #[cfg(feature = "sound")]
-pub(crate) use speaker::plausible;
+use speaker::plausible;
 pub use wav::WavSink;
 
 /// The version of [`Header`] that this build writes, and the newest it reads.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{
     BufferSize, Device, ErrorKind, FromSample, OutputCallbackInfo, SampleFormat, SizedSample,
     Stream, StreamConfig,
@@ -14,6 +14,7 @@ use cpal::{
 use rtrb::{Producer, RingBuffer};
 
 use super::Sink;
+use super::device::{self, Way};
 use super::guard::DELAY;
 use super::playout::{Playout, Shared, Supply};
 use crate::error::{Error, Fault, Result};
@@ -39,6 +40,8 @@ const REST: Duration = Duration::from_millis(3);
 /// looked for again every second; it then starts quietly, as at first.
 pub struct Speaker {
     name: String,
+    /// The device that was asked for; `None`: the system's choice.
+    asked: Option<String>,
     shared: Arc<Shared>,
     /// None while the device is lost.
     line: Option<Line>,
@@ -61,17 +64,18 @@ impl fmt::Debug for Speaker {
 }
 
 impl Speaker {
-    /// Opens the system's default output, at `volume_db` within
+    /// Opens the output called `device`, see [`device::list`], or the one that
+    /// the system has chosen, at `volume_db` within
     /// [`VOLUMES_DB`](super::guard::VOLUMES_DB).
     ///
     /// # Errors
     ///
-    /// If there is no device, or it does not play 48 kHz.
-    pub fn open(volume_db: f32) -> Result<Self> {
+    /// If there is no such device, or it does not play 48 kHz.
+    pub fn open(volume_db: f32, device: Option<&str>) -> Result<Self> {
         let shared = Arc::new(Shared::new(volume_db));
-        let (name, line) = Line::open(&shared)?;
-        let now = Instant::now();
-        Ok(Self { name, shared, line: Some(line), tried: now, silent_until: now })
+        let (name, line) = Line::open(device, &shared)?;
+        let (now, asked) = (Instant::now(), device.map(str::to_owned));
+        Ok(Self { name, asked, shared, line: Some(line), tried: now, silent_until: now })
     }
 
     /// The device's name.
@@ -150,7 +154,7 @@ impl Speaker {
         if self.line.is_none() && self.tried.elapsed() >= RETRY {
             self.tried = Instant::now();
             self.shared.lost.store(false, Relaxed);
-            if let Ok((name, line)) = Line::open(&self.shared) {
+            if let Ok((name, line)) = Line::open(self.asked.as_deref(), &self.shared) {
                 (self.name, self.line) = (name, Some(line));
             }
         }
@@ -242,17 +246,14 @@ impl Watch {
 }
 
 impl Line {
-    /// Opens the default output; its name, and what plays to it.
-    fn open(shared: &Arc<Shared>) -> Result<(String, Self)> {
+    /// Opens the output called `device`, or the default one; its name, and
+    /// what plays to it.
+    fn open(device: Option<&str>, shared: &Arc<Shared>) -> Result<(String, Self)> {
         let none = || {
             Error::new(Fault::Device, "speaker", "this system has no output for sound")
                 .hint(WITHOUT)
         };
-        if !plausible() {
-            return Err(none());
-        }
-        let device = cpal::default_host().default_output_device().ok_or_else(none)?;
-        let name = device.to_string();
+        let (device, name) = device::open(Way::Output, device)?.ok_or_else(none)?;
         let (mut config, format) = choose(&device, &name)?;
         let failed =
             |e: cpal::Error| Error::new(Fault::Device, format!("speaker {name}"), e).hint(WITHOUT);

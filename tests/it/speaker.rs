@@ -44,7 +44,8 @@ impl Drop for Process {
     }
 }
 
-/// A PulseAudio server of the test's own, with one sink that nobody hears.
+/// A PulseAudio server of the test's own, with two sinks that nobody hears:
+/// `test`, its choice, and `other`.
 pub struct Pulse {
     pub folder: TempDir,
     server: Option<Process>,
@@ -73,7 +74,7 @@ impl Pulse {
     fn start_server(&mut self) {
         let socket =
             format!("module-native-protocol-unix socket={} auth-anonymous=1", self.socket());
-        let sink = "module-null-sink sink_name=test rate=48000 format=float32le";
+        let sink = |name| format!("module-null-sink sink_name={name} rate=48000 format=float32le");
         let server = self
             .command("pulseaudio")
             .args([
@@ -83,7 +84,7 @@ impl Pulse {
                 "--disable-shm=1",
                 "--use-pid-file=no",
             ])
-            .args(["-L", &socket, "-L", sink])
+            .args(["-L", &socket, "-L", &sink("test"), "-L", &sink("other")])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -116,13 +117,17 @@ impl Pulse {
         command
     }
 
-    /// Starts to record the sink.
+    /// Starts to record the sink `test`.
     pub fn record(&self) -> Tape {
-        let path = self.folder.path().join("tape.raw");
+        self.record_sink("test")
+    }
+
+    fn record_sink(&self, sink: &str) -> Tape {
+        let path = self.folder.path().join(format!("{sink}.raw"));
         let file = fs::File::create(&path).unwrap();
         let process = self
             .command("parec")
-            .args(["-d", "test.monitor", "--raw", "--format=float32le", "--rate=48000"])
+            .args(["-d", &format!("{sink}.monitor"), "--raw", "--format=float32le", "--rate=48000"])
             .args(["--channels=2", "--latency-msec=50"])
             .stdout(file)
             .stderr(Stdio::null())
@@ -332,6 +337,27 @@ fn what_plays_is_seen_while_it_plays() {
 }
 
 #[test]
+fn the_device_that_was_asked_for_plays_and_no_other() {
+    let Some(pulse) = Pulse::start() else { return };
+    let live = |device: &str| {
+        let live = ["live", "simulated:1", "--seconds", "2", "--device", device];
+        pulse.command(program()).args(live).output().unwrap()
+    };
+    let listed = succeeded(&live("list"));
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(names, ["test", "other"], "{listed}");
+    let (test, other) = (pulse.record_sink("test"), pulse.record_sink("other"));
+    let output = live("other");
+    succeeded(&output);
+    let loud = |tape: Tape| tape.finish().iter().flatten().any(|sample| sample.abs() > 0.01);
+    assert!(loud(other) && !loud(test), "{}", String::from_utf8_lossy(&output.stderr));
+    let refused = live("third");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("\"third\"") && said.contains("test: "), "{said}");
+}
+
+#[test]
 fn a_device_that_goes_and_comes_back_starts_quietly_again() {
     let Some(mut pulse) = Pulse::start() else { return };
     let live = pulse
@@ -465,6 +491,7 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
             reading: Options::default(),
         },
         volume_db: None,
+        device: None,
         sound: Some(wav.clone()),
         session: Target::default(),
         sent: Sent::default(),

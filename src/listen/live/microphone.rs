@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{
     Device, ErrorKind, FromSample, InputCallbackInfo, Sample, SampleFormat, SizedSample, Stream,
     StreamConfig,
@@ -13,7 +13,7 @@ use cpal::{
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::error::{Error, Fault, Result};
-use crate::sink::plausible;
+use crate::sink::device::{self, Way};
 use crate::synth::SAMPLE_RATE;
 
 /// Samples that may wait to be read: two seconds.
@@ -49,14 +49,7 @@ impl Microphone {
             Error::new(Fault::Device, "microphone", "this system has no input for sound")
                 .hint("connect one, or give a recording as a file")
         };
-        if !plausible() {
-            return Err(none());
-        }
-        let device = match name {
-            Some(name) => named(name)?,
-            None => cpal::default_host().default_input_device().ok_or_else(none)?,
-        };
-        let name = device.to_string();
+        let (device, name) = device::open(Way::Input, name)?.ok_or_else(none)?;
         let failed = |e: cpal::Error| Error::new(Fault::Device, format!("microphone {name}"), e);
         let rate = SAMPLE_RATE as u32;
         let configs = device.supported_input_configs().map_err(failed)?;
@@ -116,25 +109,6 @@ impl Microphone {
 
 /// The formats that are taken, best first.
 const FORMATS: [SampleFormat; 3] = [SampleFormat::F32, SampleFormat::I32, SampleFormat::I16];
-
-/// The input called `name`.
-fn named(name: &str) -> Result<Device> {
-    let subject = "--device";
-    let devices = cpal::default_host().input_devices();
-    let devices = devices.map_err(|e| Error::new(Fault::Device, subject, e))?;
-    let mut others = Vec::new();
-    for device in devices {
-        if device.to_string() == name {
-            return Ok(device);
-        }
-        others.push(device.to_string());
-    }
-    let hint = match others.is_empty() {
-        true => "there is none at all".to_owned(),
-        false => format!("there are: {}", others.join("; ")),
-    };
-    Err(Error::usage(subject, format!("no input for sound is called {name:?}")).hint(hint))
-}
 
 /// A stream of samples of type `T` into `ring`; what has no room there is lost.
 fn stream<T: SizedSample>(
