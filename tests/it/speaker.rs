@@ -2,6 +2,7 @@
 //! whose sink is recorded; and what `live` leaves on disk.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::AtomicBool;
@@ -355,6 +356,31 @@ fn the_device_that_was_asked_for_plays_and_no_other() {
     let said = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2), "{said}");
     assert!(said.contains("\"third\"") && said.contains("test: "), "{said}");
+}
+
+#[test]
+fn listening_to_an_input_without_any_sound_ends_in_its_time() {
+    let Some(pulse) = Pulse::start() else { return };
+    // A pipe that nobody writes to: not even silence comes from it.
+    let pipe = format!("file={}", pulse.folder.path().join("pipe").display());
+    let load = ["load-module", "module-pipe-source", "source_name=nothing", &pipe];
+    succeeded(&pulse.command("pactl").args(load).output().unwrap());
+    let listening = pulse
+        .command(program())
+        .args(["listen", "--live", "--sensor", "simulated-lwir", "--device", "nothing"])
+        .args(["--seconds", "4", "-o"])
+        .arg(pulse.folder.path().join("heard"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut listening = Process(listening);
+    wait_for("the end", || listening.0.try_wait().unwrap().is_some());
+    let mut told = String::new();
+    let (out, err) = (listening.0.stdout.take().unwrap(), listening.0.stderr.take().unwrap());
+    out.chain(err).read_to_string(&mut told).unwrap();
+    assert!(listening.0.wait().unwrap().success(), "{told}");
+    assert!(told.contains("0 frames") && told.contains("Nothing comes"), "{told}");
 }
 
 #[test]

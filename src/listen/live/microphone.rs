@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{
@@ -18,8 +18,6 @@ use crate::synth::SAMPLE_RATE;
 
 /// Samples that may wait to be read: two seconds.
 const RING: usize = 96_000;
-/// An input that brings nothing for so long is lost.
-const PATIENCE: Duration = Duration::from_secs(3);
 /// How long to rest while there is nothing.
 const REST: Duration = Duration::from_millis(5);
 
@@ -85,16 +83,15 @@ impl Microphone {
         &self.name
     }
 
-    /// Waits for samples, the mean over all channels, and appends them to
-    /// `samples`.
+    /// Appends what has come to `samples`, the mean over all channels; where
+    /// there is nothing, waits for a moment.
     ///
     /// # Errors
     ///
-    /// If the device is lost, or brings nothing for three seconds.
+    /// If the device is lost.
     pub fn read(&mut self, samples: &mut Vec<f32>) -> Result<()> {
-        let since = Instant::now();
-        while self.ring.is_empty() {
-            if self.lost.load(Relaxed) || since.elapsed() > PATIENCE {
+        if self.ring.is_empty() {
+            if self.lost.load(Relaxed) {
                 let what = "it brings no sound any more";
                 return Err(Error::new(Fault::Device, format!("microphone {}", self.name), what));
             }
