@@ -53,6 +53,10 @@ pub struct Job {
     /// Whether to make the original's sound instead of ours, for comparison.
     /// The voice's preset has to be `data`, and no session is recorded of it.
     pub original: bool,
+    /// Whether each frame is heard from a place between left and right: chips
+    /// by their easting, pictures by the centre of their energy. Not of the
+    /// original's sound.
+    pub stereo: bool,
     /// Whether to record a session beside each sound.
     pub rrd: bool,
     /// Whether to write the frames as sent beside each sound.
@@ -275,7 +279,7 @@ fn convert(
     let mut names = outputs.finish(&mut sonifier).map_err(named)?;
     let digests = names.iter().map(|name| Output::of(&staging.place(name), name));
     let outcome = Outcome {
-        header: Header { frames: Some(slot_count), ..header },
+        header: Header { frames: Some(slot_count), stereo: job.stereo, ..header },
         slots: slot_count,
         skipped,
         loudness_lufs: (power > 0.0).then(|| 10.0 * (power / slot_count as f64).log10()),

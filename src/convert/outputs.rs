@@ -18,6 +18,7 @@ use crate::session;
 use crate::sink::{self, FileSink};
 use crate::sonifier::{Sonifier, Sound};
 use crate::staging::StagedFolder;
+use crate::stereo::{Panner, easting};
 use crate::synth::SLOT;
 use crate::table::Table;
 
@@ -31,6 +32,7 @@ pub(super) struct Outputs<'a> {
     geopackage: Option<Geopackage>,
     header: sink::Header,
     original: Option<Original>,
+    panner: Option<Panner>,
     array: Option<FrameArray>,
     recorder: Option<Recorder>,
     names: Vec<String>,
@@ -48,6 +50,7 @@ impl<'a> Outputs<'a> {
     ) -> Result<Self> {
         let name = format!("{stem}.{}", job.format.extension());
         let mut header = sonifier.header(source, &request.source);
+        header.stereo = job.stereo;
         let mut original = None;
         if job.original {
             let values = header.mapping.values;
@@ -93,6 +96,7 @@ impl<'a> Outputs<'a> {
             geopackage,
             header,
             original,
+            panner: job.stereo.then(Panner::default),
             array,
             recorder,
             names,
@@ -107,14 +111,20 @@ impl<'a> Outputs<'a> {
         frames: &[Frame],
         sounds: Vec<Sound>,
     ) -> Result<()> {
-        for sound in &sounds {
-            match &mut self.original {
-                Some(original) => {
+        for (frame, sound) in frames.iter().zip(&sounds) {
+            match (&mut self.original, &mut self.panner) {
+                (Some(original), _) => {
                     let mut samples = Vec::with_capacity(SLOT);
                     original.push(&sound.code, &mut samples);
                     self.sound.write(&samples)?;
                 }
-                None => self.sound.write(&sound.samples)?,
+                (None, Some(panner)) => {
+                    let scene = self.source.scene.as_ref();
+                    let (row, column) = frame.position;
+                    let place = scene.map_or(sound.place, |scene| easting(scene, [row, column]));
+                    self.sound.write(&panner.push(&sound.samples, place))?;
+                }
+                (None, None) => self.sound.write(&sound.samples)?,
             }
         }
         let slots = self.slots as u64..;
@@ -142,7 +152,10 @@ impl<'a> Outputs<'a> {
     /// Completes every file; gives their names, the sound first.
     pub fn finish(mut self, sonifier: &mut Sonifier) -> Result<Vec<String>> {
         if self.original.is_none() {
-            self.sound.write(&sonifier.finish())?;
+            let rest = sonifier.finish();
+            let rest =
+                self.panner.as_mut().map_or_else(|| rest.clone(), |panner| panner.hold(&rest));
+            self.sound.write(&rest)?;
         }
         self.header.frames = Some(self.slots);
         self.sound.replace_header(&self.header)?;

@@ -105,6 +105,7 @@ mod tests {
             frames: None,
             format: Format::Wav,
             original: false,
+            stereo: false,
             rrd: false,
             npy: false,
             gpkg: false,
