@@ -120,6 +120,9 @@ pub struct Settings {
     pub format: Format,
     /// See [`Job::original`].
     pub original: bool,
+    /// See [`Job::stereo`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stereo: bool,
     /// See [`Job::rrd`].
     pub rrd: bool,
     /// See [`Job::npy`].
@@ -255,7 +258,7 @@ impl Settings {
             stop: _,
             tell: _,
         } = reading;
-        let Job { format, original, rrd, npy, gpkg, frames, .. } = *job;
+        let Job { format, original, stereo, rrd, npy, gpkg, frames, .. } = *job;
         Self {
             model,
             sensor,
@@ -274,6 +277,7 @@ impl Settings {
             frames,
             format,
             original,
+            stereo,
             rrd,
             npy,
             gpkg,
@@ -288,9 +292,22 @@ impl Settings {
         let Self { model, sensor, preset, values, span, polarity, listener, seed, .. } = self;
         let voice =
             Voice { model, sensor, preset, values, span, polarity, listener, seed, reading };
-        let Self { format, original, rrd, npy, gpkg, frames, .. } = self;
+        let Self { format, original, stereo, rrd, npy, gpkg, frames, .. } = self;
         let (units, force, planned) = (vec![], false, false);
-        Job { units, folder, voice, format, original, rrd, npy, gpkg, frames, force, planned }
+        Job {
+            units,
+            folder,
+            voice,
+            format,
+            original,
+            stereo,
+            rrd,
+            npy,
+            gpkg,
+            frames,
+            force,
+            planned,
+        }
     }
 }
 

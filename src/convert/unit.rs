@@ -113,6 +113,7 @@ mod tests {
             frames: None,
             format: Format::Wav,
             original: false,
+            stereo: false,
             rrd: false,
             npy: false,
             gpkg: false,
