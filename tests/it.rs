@@ -47,6 +47,8 @@ mod recorder;
 #[cfg(feature = "gdal")]
 #[path = "it/remote.rs"]
 mod remote;
+#[path = "it/report.rs"]
+mod report;
 #[path = "it/rig.rs"]
 mod rig;
 #[cfg(feature = "gdal")]
