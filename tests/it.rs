@@ -56,6 +56,9 @@ mod rig;
 mod scene;
 #[path = "it/sensor.rs"]
 mod sensor;
+#[cfg(feature = "rerun")]
+#[path = "it/session.rs"]
+mod session;
 #[path = "it/sound.rs"]
 mod sound;
 #[path = "it/speaker.rs"]
