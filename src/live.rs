@@ -26,7 +26,7 @@
 mod alarm;
 mod capture;
 mod command;
-mod glance;
+pub(crate) mod glance;
 mod learn;
 mod outputs;
 

@@ -33,6 +33,8 @@ mod mutation;
 mod network;
 #[path = "it/original.rs"]
 mod original;
+#[path = "it/practice.rs"]
+mod practice;
 #[cfg(feature = "gdal")]
 #[path = "it/product.rs"]
 mod product;
