@@ -11,6 +11,7 @@ mod inspect;
 mod listen;
 mod live;
 mod plan;
+mod practice;
 #[cfg(feature = "gdal")]
 pub mod probe;
 pub mod report;
@@ -20,6 +21,7 @@ mod view;
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
