@@ -292,6 +292,30 @@ pub fn unseen(paths: &[String], model: &Model, reading: &Options) -> Result<Unse
     Ok(Unseen { frames, groups, skipped: skipped.len() })
 }
 
+/// The frames at `paths` of groups that `model` was trained on, on its grid,
+/// with their mirror images: `[band, row, column]`, normalised and without
+/// gaps, as other codes are fitted to when a model is trained; `reading` is
+/// that of [`Dataset::read`].
+///
+/// # Errors
+///
+/// If a source cannot be read or is not of the model's kind.
+pub fn seen(paths: &[String], model: &Model, reading: &Options) -> Result<Vec<Array3<f32>>> {
+    let ([rows, columns], profile) = (model.grid(), model.profile());
+    let mut pictures = Vec::new();
+    for source in expand(paths)? {
+        if !model.record().trained_groups.contains(&group(&source, profile)) {
+            continue;
+        }
+        for frame in sample(&source, profile, reading)? {
+            model.accepts(&frame.bands)?;
+            let picture = normalise(&frame.letterbox(rows, columns), model.range());
+            pictures.extend(mirrored(&picture, profile.from_above));
+        }
+    }
+    Ok(pictures)
+}
+
 /// The group of a source: see [`Profile::group`]; what is no file is its own.
 fn group(source: &str, profile: &Profile) -> String {
     match Path::new(source).is_file() {

@@ -28,7 +28,7 @@
 mod alarm;
 mod capture;
 mod command;
-mod glance;
+pub(crate) mod glance;
 mod latency;
 mod learn;
 mod outputs;

@@ -85,6 +85,13 @@ pub struct Prepared {
     place: f32,
 }
 
+impl Prepared {
+    /// The code that it will be sent as.
+    pub fn code(&self) -> &[f32] {
+        &self.code
+    }
+}
+
 impl Sonifier {
     /// A sonifier of `model`; the code is averaged to `mapping.values` groups
     /// where the mapping has fewer values than the model. `seed` is that of

@@ -1,16 +1,19 @@
 //! `evaluate`: what survives the trip.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
+use wysiwyh::dataset::Unseen;
 use wysiwyh::evaluate::Scores;
+use wysiwyh::evaluate::report::{self, Report as Page};
 use wysiwyh::evaluate::rivals::{Contender, rivals};
+use wysiwyh::evaluate::trip::{self, trips};
 use wysiwyh::model::Model;
 use wysiwyh::profile::Profile;
 use wysiwyh::voice::{Ready, Voice};
-use wysiwyh::{Result, dataset, evaluate};
+use wysiwyh::{Result, dataset, evaluate, table};
 
 use super::ReadingArguments;
 use super::report::Report;
@@ -21,7 +24,8 @@ use super::report::Report;
 #[command(after_help = "\
 Reads:    a model file, or the name of a sensor; pictures or rasters of that
           sensor
-Writes:   a table, or JSON with --json
+Writes:   a table, or JSON with --json; with --report a page for a browser, with
+          --table a row for each picture
 Units:    fidelity as PSNR in dB and as RMSE in the unit of the bands, loudness
           in LU
 Example:  wysiwyh evaluate hituav-lwir frames/")]
@@ -40,6 +44,16 @@ pub struct Arguments {
     /// that of the original WYSIWYH and by a scan from left to right
     #[arg(long)]
     compare: bool,
+    /// Write a page for a browser to this file: curves beside those of PCA and
+    /// KLT x DCT, channels, codes, pictures and sounds. It needs no network.
+    /// Give the groups that the model was trained on, too: the others are
+    /// fitted to them
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    /// Write a table to this .csv or .parquet file: group, scores and code of
+    /// each picture
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -58,6 +72,7 @@ struct Findings {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
+        self.table.as_deref().map(table::is_csv).transpose()?;
         // Names of sensors have neither a folder nor an ending.
         let path = Path::new(&self.model);
         let is_file = path.is_file() || path.extension().is_some() || path.components().count() > 1;
@@ -70,8 +85,9 @@ impl Arguments {
             let skipped = unseen.skipped;
             report.note(format_args!("{skipped} groups skipped: the model was trained on them."));
         }
-        let scores =
-            evaluate::scores(&model, &unseen.frames, self.values.unwrap_or(model.values()))?;
+        let values = self.values.unwrap_or(model.values());
+        let scores = evaluate::scores(&model, &unseen.frames, values)?;
+        self.write(&model, &scores, &unseen, values)?;
         let sounds = match self.compare {
             true => rivals(&model, &unseen.frames, &unseen.groups)?,
             false => vec![],
@@ -85,6 +101,30 @@ impl Arguments {
             report.print(contender)?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Writes the files that were asked for.
+    fn write(&self, model: &Model, scores: &Scores, unseen: &Unseen, values: usize) -> Result<()> {
+        if self.report.is_none() && self.table.is_none() {
+            return Ok(());
+        }
+        let trips = trips(model, unseen, values)?;
+        let command = std::env::args().collect::<Vec<_>>().join(" ");
+        if let Some(path) = &self.table {
+            let about = [
+                ("command", command.clone()),
+                ("version", env!("CARGO_PKG_VERSION").to_owned()),
+                ("model", model.name().to_owned()),
+                ("model_hash", model.hash().to_owned()),
+            ];
+            trip::save(path, &trips, &about)?;
+        }
+        if let Some(path) = &self.report {
+            let seen = dataset::seen(&self.data, model, &self.reading.options()?)?;
+            let peers = &report::peers(model, scores, unseen, &seen)?;
+            Page { command: &command, model, scores, trips: &trips, peers }.save(path)?;
+        }
+        Ok(())
     }
 
     /// The model that speaks for the sensor.
