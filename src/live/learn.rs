@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 
@@ -153,7 +153,7 @@ fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
 
 /// Computes the model and stores it at `place`; a model that lies there is
 /// kept, as sounds that it made need it.
-fn learn(gathered: Gathered, profile: &Profile, place: &PathBuf) -> Result<String> {
+fn learn(gathered: Gathered, profile: &Profile, place: &Path) -> Result<String> {
     let dataset = gathered.dataset()?;
     let change = change(&dataset);
     let settings = Settings::default();
