@@ -127,6 +127,10 @@ pub enum Event<'a> {
 /// is trained.
 pub type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a;
 
+/// What another model knows has to gain so much, in dB on the choosing groups:
+/// a few pictures tell no less.
+const SMALLEST_GAIN_DB: f64 = 0.1;
+
 /// How the linear path is fitted.
 #[derive(Clone, Copy, Debug)]
 struct Fit {
@@ -297,6 +301,7 @@ fn choose_fit(dataset: &Dataset, settings: &Settings, observer: &mut Observer<'_
             Some(prior) => format!(", {} as {prior_examples:.0} examples", prior.name()),
             None => String::new(),
         };
+        let handicap_db = if prior_examples > 0.0 { SMALLEST_GAIN_DB } else { 0.0 };
         for shrinkage in SHRINKAGES {
             let linear = moments.solve(settings.values, shrinkage)?;
             let psnr = held_out_psnr(&Autoencoder::new(linear, 1.0, &Device::flex()), &choose)?;
@@ -304,8 +309,8 @@ fn choose_fit(dataset: &Dataset, settings: &Settings, observer: &mut Observer<'_
                 observer,
                 &format!("Shrinkage {shrinkage}{known}: {psnr:.2} dB on the choosing groups."),
             )?;
-            if psnr > best.0 {
-                best = (psnr, Fit { shrinkage, prior_examples });
+            if psnr - handicap_db > best.0 {
+                best = (psnr - handicap_db, Fit { shrinkage, prior_examples });
             }
         }
     }
