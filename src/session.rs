@@ -67,6 +67,7 @@ pub fn moment(sonifier: &Sonifier, slot: u64, sound: Sound) -> Result<Moment> {
         loudness_lufs: sound.loudness_lufs,
         band_energy: sound.band_energy,
         latency_s: None,
+        sample: None,
         left_out: None,
         extremes: [None; 3],
     })

@@ -94,6 +94,10 @@ pub struct How {
     /// as ours on average; of 128 values, or fewer by --values
     #[arg(long, conflicts_with_all = ["preset", "rrd"])]
     original: bool,
+    /// Two channels: each tile of a scene is heard from where it lies between west
+    /// and east, each picture from where its energy is centred
+    #[arg(long, conflicts_with = "original")]
+    stereo: bool,
     /// Format of the sound
     #[arg(long, value_parser = format(), default_value = "wav")]
     format: Format,
@@ -168,6 +172,7 @@ impl How {
             voice,
             format: self.format,
             original: self.original,
+            stereo: self.stereo,
             rrd: self.rrd,
             npy: self.npy,
             gpkg: self.gpkg,

@@ -137,7 +137,7 @@ impl ChipTable {
     fn footprints(&self, chips: &[Chip]) -> Result<Vec<Option<Footprint>>> {
         let positions: Vec<[u32; 2]> = chips.iter().map(|chip| chip.position).collect();
         match self.scene.as_ref().filter(|scene| scene.georeference.is_some()) {
-            Some(scene) => Ok(map::footprints(scene, &positions)?.into_iter().map(Some).collect()),
+            Some(scene) => map::footprints(scene, &positions),
             None => Ok(vec![None; chips.len()]),
         }
     }

@@ -69,7 +69,8 @@ pub fn estimate(job: &Job, scene: &str) -> Result<Estimate> {
     let readings = source.bands.len() * rows * columns;
     let slot_bytes = |slots: usize| {
         // The lead-in and the lead-out last one slot each.
-        let sound = (slots + 2) as u64 * (SLOT * size_of::<i16>()) as u64;
+        let channels = if job.stereo { 2 } else { 1 };
+        let sound = (slots + 2) as u64 * (SLOT * channels * size_of::<i16>()) as u64;
         let frames = (slots * readings * size_of::<f32>()) as u64;
         sound + if job.npy { frames } else { 0 }
     };

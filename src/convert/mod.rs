@@ -58,6 +58,10 @@ pub struct Job {
     /// Whether to make the original's sound instead of ours, for comparison.
     /// The voice's preset has to be `data`, and no session is recorded of it.
     pub original: bool,
+    /// Whether each frame is heard from a place between left and right: chips
+    /// by their easting, pictures by the centre of their energy. Not of the
+    /// original's sound.
+    pub stereo: bool,
     /// Whether to record a session beside each sound.
     pub rrd: bool,
     /// Whether to write the frames as sent beside each sound.

@@ -19,6 +19,7 @@ use crate::session;
 use crate::sink::{self, FileSink, Header};
 use crate::sonifier::{Sonifier, Sound};
 use crate::staging::StagedFolder;
+use crate::stereo::{Panner, easting};
 use crate::synth::SLOT;
 use crate::table::Table;
 
@@ -33,6 +34,7 @@ pub(super) struct Outputs<'a> {
     geopackage: Option<Geopackage>,
     header: Header,
     original: Option<Original>,
+    panner: Option<Panner>,
     array: Option<FrameArray>,
     recorder: Option<Recorder>,
     names: Vec<String>,
@@ -59,6 +61,7 @@ impl<'a> Outputs<'a> {
             staging.place(&names[names.len() - 1])
         };
         let mut header = sonifier.header(source, &request.source);
+        header.stereo = job.stereo;
         let original = match job.original {
             true => Some(original(&mut header, job.voice.seed)?),
             false => None,
@@ -95,6 +98,7 @@ impl<'a> Outputs<'a> {
             geopackage,
             header,
             original,
+            panner: job.stereo.then(Panner::default),
             array,
             recorder,
             names,
@@ -110,15 +114,21 @@ impl<'a> Outputs<'a> {
         frames: &[Arc<Frame>],
         sounds: Vec<Sound>,
     ) -> Result<()> {
-        for sound in &sounds {
+        for (frame, sound) in frames.iter().zip(&sounds) {
             self.power += 10f64.powf(sound.loudness_lufs / 10.0);
-            match &mut self.original {
-                Some(original) => {
+            match (&mut self.original, &mut self.panner) {
+                (Some(original), _) => {
                     let mut samples = Vec::with_capacity(SLOT);
                     original.push(&sound.code, &mut samples);
                     self.sound.write(&samples)?;
                 }
-                None => self.sound.write(&sound.samples)?,
+                (None, Some(panner)) => {
+                    let scene = self.source.scene.as_ref();
+                    let (row, column) = frame.position;
+                    let place = scene.map_or(sound.place, |scene| easting(scene, [row, column]));
+                    self.sound.write(&panner.push(&sound.samples, place))?;
+                }
+                (None, None) => self.sound.write(&sound.samples)?,
             }
         }
         let moments = session::moments(sonifier, self.slots, sounds)?;
@@ -145,7 +155,10 @@ impl<'a> Outputs<'a> {
     /// which are not heard.
     pub fn finish(mut self, sonifier: &mut Sonifier, skipped: usize) -> Result<Outcome> {
         if self.original.is_none() {
-            self.sound.write(&sonifier.finish())?;
+            let rest = sonifier.finish();
+            let rest =
+                self.panner.as_mut().map_or_else(|| rest.clone(), |panner| panner.hold(&rest));
+            self.sound.write(&rest)?;
         }
         self.header.frames = Some(self.slots);
         self.sound.replace_header(&self.header)?;
