@@ -372,7 +372,8 @@ impl Batch {
     ///
     /// If it was not read or cannot be a text; so for the others.
     pub fn texts(&self, column: &str) -> Result<StringArray> {
-        self.cast(column, &DataType::Utf8)
+        let texts = texts(self.column(column)?.as_ref()).map_err(|e| self.unfit(column, e))?;
+        self.downcast(column, &texts, &DataType::Utf8)
     }
 
     /// A column as numbers; times in the file's own unit.
@@ -426,6 +427,15 @@ impl Batch {
     fn cast<A: Array + Clone + 'static>(&self, column: &str, kind: &DataType) -> Result<A> {
         let array = self.column(column)?;
         let array = cast(&array, kind).map_err(|e| self.unfit(column, e))?;
+        self.downcast(column, &array, kind)
+    }
+
+    fn downcast<A: Array + Clone + 'static>(
+        &self,
+        column: &str,
+        array: &ArrayRef,
+        kind: &DataType,
+    ) -> Result<A> {
         array.as_any().downcast_ref::<A>().cloned().ok_or_else(|| {
             Error::input(&self.path, format!("column {column} does not become {kind}"))
         })
@@ -433,6 +443,18 @@ impl Batch {
 
     fn unfit(&self, column: &str, why: ArrowError) -> Error {
         Error::input(&self.path, format!("column {column}: {why}"))
+    }
+}
+
+/// `array` as texts; times as in RFC 3339.
+fn texts(array: &dyn Array) -> std::result::Result<ArrayRef, ArrowError> {
+    match array.data_type() {
+        // Zones are known by their offsets here, and not by their names.
+        DataType::Timestamp(unit, Some(zone)) if zone.as_ref() == "UTC" => {
+            let utc = DataType::Timestamp(*unit, Some("+00:00".into()));
+            cast(&cast(array, &utc)?, &DataType::Utf8)
+        }
+        _ => cast(array, &DataType::Utf8),
     }
 }
 
@@ -455,7 +477,7 @@ fn value(array: &dyn Array, row: usize) -> Value {
         kind if kind.is_numeric() => cast(&array.slice(row, 1), &DataType::Float64)
             .ok()
             .and_then(|number| Some(number.as_primitive_opt::<Float64Type>()?.value(0).into())),
-        _ => cast(&array.slice(row, 1), &DataType::Utf8)
+        _ => texts(array.slice(row, 1).as_ref())
             .ok()
             .and_then(|text| Some(text.as_string_opt::<i32>()?.value(0).into())),
     };

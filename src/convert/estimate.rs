@@ -141,7 +141,7 @@ fn work_s(sonifier: &mut Sonifier, source: &Source) -> Result<f64> {
     let [rows, columns] = sonifier.model().grid();
     let empty = Array3::zeros((source.bands.len(), rows, columns));
     let frame = Arc::new(Frame::new(empty, source.bands.clone(), 0.0));
-    let frames: Vec<_> = (0..BATCH).map(|_| Arc::clone(&frame)).collect();
+    let frames = vec![frame; BATCH];
     // The first ones find nothing at hand.
     prepare(sonifier, &frames)?;
     let started = Instant::now();
