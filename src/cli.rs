@@ -11,6 +11,7 @@ mod inspect;
 mod listen;
 mod live;
 mod plan;
+mod practice;
 #[cfg(feature = "gdal")]
 pub mod probe;
 pub mod report;
@@ -21,6 +22,7 @@ mod view;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -36,11 +38,38 @@ use wysiwyh::{Error, Fault, Result};
 
 use report::Report;
 
+/// The version, and what this build can do.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let features = [
+        ("gdal", cfg!(feature = "gdal")),
+        ("sound", cfg!(feature = "sound")),
+        ("uvc", cfg!(all(feature = "uvc", target_os = "linux"))),
+        ("rerun", cfg!(feature = "rerun")),
+        ("gpu", cfg!(feature = "gpu")),
+        ("gige", cfg!(feature = "gige")),
+    ];
+    let named = |built: bool| {
+        let names = features.iter().filter(|(_, there)| *there == built).map(|(name, _)| *name);
+        let names: Vec<&str> = names.collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    };
+    let devices = if cfg!(feature = "gpu") { "cpu, wgpu" } else { "cpu" };
+    format!(
+        "{}\nfeatures: {}\nleft out: {}\ntrains on: {devices}\nsystem: {} {}",
+        env!("CARGO_PKG_VERSION"),
+        named(true),
+        named(false),
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    )
+});
+
 /// What you see is what you hear: heat, infrared and satellite bands as
 /// sound, and the sound as pictures again.
 #[derive(Debug, Parser)]
 #[command(
     version,
+    long_version = VERSION.as_str(),
     max_term_width = 100,
     after_help = "\
 Start with:  wysiwyh demo
@@ -68,6 +97,7 @@ pub enum Verb {
     Listen(listen::Arguments),
     Evaluate(evaluate::Arguments),
     Hearing(hearing::Arguments),
+    Practice(practice::Arguments),
     View(view::Arguments),
     Demo(demo::Arguments),
     #[cfg(feature = "gdal")]

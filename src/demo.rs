@@ -133,7 +133,7 @@ fn write_sound(
             }
             return Err(Error::new(Fault::Interrupted, "demo", "stopped before its files"));
         }
-        let sound = sonifier.sonify(frame)?;
+        let sound = sonifier.sonify(&frame)?;
         if let Some(speaker) = &mut speaker {
             speaker.write(&sound.samples)?;
         }

@@ -46,6 +46,7 @@ pub mod listen;
 pub mod live;
 pub mod map;
 pub mod plan;
+pub mod practice;
 
 pub mod random;
 

@@ -4,7 +4,7 @@ use ndarray::{Array3, ArrayView2, ArrayView3};
 
 use crate::autoencoder::{self, estimate::Estimator};
 use crate::error::{Error, Result};
-use crate::frame::{Area, Frame};
+use crate::frame::{self, Area, Frame};
 use crate::model::{Model, normalise};
 use crate::profile::Polarity;
 use crate::receiver::Receiver;
@@ -83,6 +83,13 @@ pub struct Prepared {
     code: Vec<f32>,
     band_energy: f64,
     place: f32,
+}
+
+impl Prepared {
+    /// The code that it will be sent as.
+    pub fn code(&self) -> &[f32] {
+        &self.code
+    }
 }
 
 impl Sonifier {
@@ -250,7 +257,7 @@ impl Sonifier {
     pub fn sound(&mut self, Prepared { sent, code, band_energy, place }: Prepared) -> Sound {
         self.last = self.layout.spectrum(&code);
         self.fade_db = (self.fade_db.max(FAINTEST_DB) + FADE_DB).min(0.0);
-        let spectrum = self.faded();
+        let spectrum = self.sounding();
         let mut samples = Vec::new();
         self.synth.push(&spectrum, &mut samples);
         Sound {
@@ -274,12 +281,12 @@ impl Sonifier {
     pub fn rest(&mut self) -> Vec<f32> {
         self.fade_db = (self.fade_db - FADE_DB).max(FAINTEST_DB - FADE_DB);
         let mut samples = Vec::new();
-        self.synth.push(&self.faded(), &mut samples);
+        self.synth.push(&self.sounding(), &mut samples);
         samples
     }
 
     /// What was sent last, as faint as it is now.
-    fn faded(&self) -> Spectrum {
+    pub fn sounding(&self) -> Spectrum {
         let mut spectrum = self.last.clone();
         if self.fade_db < 0.0 {
             let audible = self.fade_db >= FAINTEST_DB;
@@ -408,10 +415,7 @@ impl Sonifier {
     /// units, where the range of the band is 0..1; none without readings.
     pub fn band_means(&self, sent: ArrayView3<f32>) -> Vec<Option<f64>> {
         let mean = |(readings, &[low, high]): (ArrayView2<f32>, &[f64; 2])| {
-            let (sum, count) = readings
-                .iter()
-                .filter(|v| v.is_finite())
-                .fold((0.0f64, 0usize), |(sum, count), &v| (sum + f64::from(v), count + 1));
+            let (sum, count) = frame::sum_of(readings, f64::from);
             (count > 0).then(|| (sum / count as f64 - low) / (high - low))
         };
         sent.outer_iter().zip(&self.range).map(mean).collect()

@@ -23,6 +23,8 @@ mod hearing;
 mod inspect;
 #[path = "it/keys.rs"]
 mod keys;
+#[path = "it/late.rs"]
+mod late;
 #[cfg(feature = "gdal")]
 #[path = "it/map.rs"]
 mod map;
@@ -33,20 +35,29 @@ mod mutation;
 mod network;
 #[path = "it/original.rs"]
 mod original;
+#[path = "it/practice.rs"]
+mod practice;
 #[cfg(feature = "gdal")]
 #[path = "it/product.rs"]
 mod product;
+#[path = "fake/pulse.rs"]
+mod pulse;
 #[cfg(feature = "gdal")]
 #[path = "it/raster.rs"]
 mod raster;
 #[path = "it/raw.rs"]
 mod raw;
+#[cfg(all(unix, feature = "gdal", feature = "rerun"))]
+#[path = "it/readme.rs"]
+mod readme;
 #[cfg(feature = "rerun")]
 #[path = "it/recorder.rs"]
 mod recorder;
 #[cfg(feature = "gdal")]
 #[path = "it/remote.rs"]
 mod remote;
+#[path = "it/report.rs"]
+mod report;
 #[path = "it/rig.rs"]
 mod rig;
 #[cfg(feature = "gdal")]
@@ -54,6 +65,9 @@ mod rig;
 mod scene;
 #[path = "it/sensor.rs"]
 mod sensor;
+#[cfg(feature = "rerun")]
+#[path = "it/session.rs"]
+mod session;
 #[path = "it/sound.rs"]
 mod sound;
 #[path = "it/speaker.rs"]

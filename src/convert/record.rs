@@ -62,7 +62,7 @@ pub struct Request {
     /// How it was to be heard.
     pub settings: Settings,
     /// SHA-256 of all that could speak: the given model, else the profiles and
-    /// models at hand.
+    /// models at hand, the user's own ones included.
     pub speakers: String,
     /// Version of the program.
     pub version: String,
@@ -326,7 +326,8 @@ impl Output {
 ///
 /// # Errors
 ///
-/// If the model or the profile that the user chose cannot be read.
+/// If the model or the profile that the user chose, or a model of the user's
+/// own, cannot be read.
 pub(super) fn speakers(voice: &Voice) -> Result<String> {
     let mut digest = Sha256::new();
     let mut profiles = match &voice.sensor {
@@ -340,7 +341,10 @@ pub(super) fn speakers(voice: &Voice) -> Result<String> {
     for profile in profiles {
         digest.update(serde_json::to_string(&profile).unwrap_or_default());
         if voice.model.is_none() {
-            digest.update(Profile::shipped_model(&profile.name).unwrap_or_default());
+            match Profile::own_model(&profile.name).filter(|path| path.is_file()) {
+                Some(own) => digest.update(fs::read(&own).map_err(|e| Error::input(&own, e))?),
+                None => digest.update(Profile::shipped_model(&profile.name).unwrap_or_default()),
+            }
         }
     }
     Ok(hexadecimal(digest))

@@ -204,6 +204,7 @@ impl Listener {
             code,
             psnr_db: None,
             latency_s: None,
+            sample: None,
             left_out: None,
             extremes: [None; 3],
         }

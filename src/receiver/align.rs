@@ -179,11 +179,16 @@ fn lateness(samples: &[f32], found: bool) -> Option<isize> {
             differences.iter_mut().zip(slot).for_each(|(sum, d)| *sum += d / total);
         }
     }
-    let total: f64 = differences.iter().sum();
+    // Sums of all differences before a sample, over two slots.
+    let mut before = vec![0.0];
+    for difference in differences.iter().chain(&differences) {
+        before.push(before[before.len() - 1] + difference);
+    }
+    let total = before[SLOT];
     // The clear part begins half a join after the slot.
     let clear = |late: isize| -> f64 {
-        let begin = late.rem_euclid(SLOT as isize) as usize + JOIN / 2;
-        (begin..begin + ALIKE).map(|n| differences[n % SLOT]).sum()
+        let begin = (late.rem_euclid(SLOT as isize) as usize + JOIN / 2) % SLOT;
+        before[begin + ALIKE] - before[begin]
     };
     let near = (JOIN / 4) as isize;
     let candidates = if found { -near..near } else { 0..SLOT as isize };

@@ -17,7 +17,7 @@ use wysiwyh::{Band, Fault, Unit};
 
 const VALUES: usize = 16;
 
-fn session() -> Session {
+pub fn session() -> Session {
     Session {
         command_line: "wysiwyh live simulated | tee".into(),
         seed: 7,
@@ -34,7 +34,7 @@ fn session() -> Session {
 }
 
 /// Slot `slot` of the synthetic session; the same on every call.
-fn moment(slot: u64) -> Moment {
+pub fn moment(slot: u64) -> Moment {
     let mut random = Random::new(slot);
     let mut picture = |shift: f32| {
         let mut data =
@@ -55,12 +55,13 @@ fn moment(slot: u64) -> Moment {
         band_energy: slot as f64 / 100.0,
         psnr_db: slot.is_multiple_of(2).then_some(25.0 + slot as f64),
         latency_s: None,
+        sample: Some(4800 * slot),
         left_out: Some(slot / 3),
         extremes: [Some(30.5), Some(-4.0), (slot > 2).then_some(slot as f64)],
     }
 }
 
-fn save(path: &Path, pace: Pace) -> Target {
+pub fn save(path: &Path, pace: Pace) -> Target {
     Target { save: Some(path.to_owned()), pace, ..Target::default() }
 }
 

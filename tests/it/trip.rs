@@ -294,6 +294,73 @@ fn a_frame_made_by_hand_comes_back_in_the_example() {
     listen(&hello, &folder.path().join("hello"));
 }
 
+/// What the example `name` says to `arguments`; none where it is not built.
+fn run_example(name: &str, arguments: &[&str]) -> Option<String> {
+    let output = example(name)?.args(arguments).output().unwrap();
+    assert!(output.status.success(), "{name}: {}", text(&output.stderr));
+    Some(text(&output.stdout))
+}
+
+#[test]
+fn every_example_is_short_and_run_by_a_test() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tests: String = ["trip", "scene"]
+        .map(|name| fs::read_to_string(folder.join(format!("tests/it/{name}.rs"))).unwrap())
+        .concat();
+    for file in names_in(&folder.join("examples")).iter().filter(|name| name.ends_with(".rs")) {
+        let lines = fs::read_to_string(folder.join("examples").join(file)).unwrap().lines().count();
+        assert!(lines < 60, "{file} has {lines} lines");
+        let name = file.trim_end_matches(".rs");
+        assert!(tests.contains(&format!("example(\"{name}\"")), "{name} is not run");
+    }
+}
+
+#[test]
+fn a_flir_picture_is_heard_in_the_example() {
+    let Some(data) = data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let sound = folder.path().join("flir.wav");
+    let picture = data.join("formats/thermal_parser/FLIR_AX8.jpg");
+    let arguments = [picture.to_str().unwrap(), sound.to_str().unwrap()];
+    let Some(told) = run_example("sonify_a_flir", &arguments) else { return };
+    // As the reader of the metadata has it: see the tests of that format.
+    assert!(told.starts_with("80 x 60 pixels") && told.contains("degC"), "{told}");
+    assert_eq!(whole(&sound), 10);
+    listen(&sound, &folder.path().join("back"));
+}
+
+#[test]
+fn a_sensor_is_trained_in_the_example() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("own.safetensors");
+    let sources = ["simulated:1", "simulated:2", "simulated:3", "simulated:4", "simulated:5"];
+    let arguments = [&["simulated-lwir", model.to_str().unwrap()], &sources[..]].concat();
+    let Some(told) = run_example("train_a_sensor", &arguments) else { return };
+    assert!(told.contains("Report: simulated:") && told.contains("against PCA: "), "{told}");
+    let output = program()
+        .args(["evaluate", model.to_str().unwrap(), "simulated:6", "--json"])
+        .output()
+        .unwrap();
+    let scores: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(scores["psnr_code_db"].as_f64().unwrap() > 20.0, "{scores}");
+}
+
+#[cfg(feature = "rerun")]
+#[test]
+fn a_session_is_inspected_in_the_example() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    convert("simulated:1".as_ref(), &out, &["--frames", "15", "--rrd"]);
+    let session = names_in(&out).into_iter().find(|name| name.ends_with(".rrd")).unwrap();
+    let (session, table) = (out.join(session), folder.path().join("table.csv"));
+    let arguments = [session.to_str().unwrap(), table.to_str().unwrap()];
+    let Some(told) = run_example("inspect_a_session", &arguments) else { return };
+    assert!(told.contains("profile: simulated-lwir") && told.contains(" dB\n"), "{told}");
+    let rows = csv::Reader::from_path(&table).unwrap().into_records().count();
+    let sound = session.with_extension("wav");
+    assert_eq!(rows, whole(&sound));
+}
+
 /// Copies in other formats and at other rates have lost what the file says
 /// about itself, and their frames lie anywhere: they are found by their sound.
 #[test]
