@@ -32,7 +32,7 @@ use wysiwyh::profile::Polarity;
 use wysiwyh::sensor::{Flip, Object, Options, RawFormat, Turn};
 use wysiwyh::sink::device::{self, Way};
 use wysiwyh::sink::guard::{DEFAULT_VOLUME_DB, VOLUMES_DB};
-use wysiwyh::spectrum::Preset;
+use wysiwyh::spectrum::{Axis, Preset};
 use wysiwyh::voice::{Listener, Span, Voice};
 use wysiwyh::{Error, Fault, Result};
 
@@ -135,6 +135,10 @@ pub struct VoiceArguments {
     /// Highest frequency, likewise
     #[arg(long, value_name = "HZ", value_parser = audible_hz)]
     high: Option<f64>,
+    /// How the values are spaced between them: `erb`, as the ear resolves them, or
+    /// `linear`, in hertz [default: erb]
+    #[arg(long, value_name = "AXIS", value_parser = axis())]
+    axis: Option<Axis>,
     /// Fit the sound to your ears: settings that `wysiwyh hearing` wrote
     /// [default: yours, where there are any, for live and demo with the preset
     /// `listen`; `none` leaves them out]
@@ -149,10 +153,10 @@ pub struct VoiceArguments {
 impl VoiceArguments {
     /// The voice, for sound of this `preset` of sources read so.
     fn voice(self, preset: Preset, reading: Options) -> Result<Voice> {
-        let Self { model, sensor, values, span, polarity, low, high, hearing, seed } = self;
+        let Self { model, sensor, values, span, polarity, low, high, axis, hearing, seed } = self;
         let file = hearing.filter(|path| path.as_os_str() != NO_HEARING);
         let ears = file.map(|path| Ears::load(&path)).transpose()?;
-        let listener = Listener { low_hz: low, high_hz: high, ears };
+        let listener = Listener { low_hz: low, high_hz: high, axis, ears };
         Ok(Voice { model, sensor, preset, values, span, polarity, listener, seed, reading })
     }
 
@@ -286,6 +290,13 @@ fn polarity() -> impl TypedValueParser<Value = Polarity> {
     PossibleValuesParser::new(["hot-loud", "cold-loud"]).map(|name| match name.as_str() {
         "cold-loud" => Polarity::ColdLoud,
         _ => Polarity::HotLoud,
+    })
+}
+
+fn axis() -> impl TypedValueParser<Value = Axis> {
+    PossibleValuesParser::new(["erb", "linear"]).map(|name| match name.as_str() {
+        "linear" => Axis::Linear,
+        _ => Axis::Erb,
     })
 }
 

@@ -14,7 +14,7 @@ use crate::model::{Model, View};
 use crate::profile::{Kind, Match, Polarity, Profile};
 use crate::sensor::{self, Detail, Object, Options, Sensor, Source};
 use crate::sonifier::Sonifier;
-use crate::spectrum::{Mapping, Preset};
+use crate::spectrum::{Axis, Mapping, Preset};
 
 /// Difference between the kelvin and the degree Celsius (BIPM, SI brochure).
 pub(crate) const CELSIUS_ZERO_K: f64 = 273.15;
@@ -64,6 +64,9 @@ pub struct Listener {
     pub low_hz: Option<f64>,
     /// The highest one.
     pub high_hz: Option<f64>,
+    /// How values are spaced between them, in place of the preset's spacing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub axis: Option<Axis>,
     /// What the listener's ears hear; the frequencies above come before it.
     pub ears: Option<Ears>,
 }
@@ -75,6 +78,7 @@ impl Listener {
         }
         mapping.low_hz = self.low_hz.unwrap_or(mapping.low_hz);
         mapping.high_hz = self.high_hz.unwrap_or(mapping.high_hz);
+        mapping.axis = self.axis.unwrap_or(mapping.axis);
     }
 }
 

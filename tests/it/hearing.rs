@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use wysiwyh::ears::{Check, Ears};
 use wysiwyh::sink::{self, Header};
-use wysiwyh::spectrum::hearing;
+use wysiwyh::spectrum::{Axis, hearing};
 
 use crate::cli::{program, refused};
 use crate::trip::{array, convert, listen};
@@ -109,7 +109,8 @@ fn frequencies_and_ears_change_the_sound_and_not_the_picture() {
     assert_eq!([low.low_hz, low.high_hz], [200.0, 9000.5]);
     let own = made("own", &["--preset", "data", "--hearing", file.to_str().unwrap()]);
     assert_eq!(([own.low_hz, own.high_hz], &own.gains_db), ([100.0, 5000.0], &ears.gains_db));
-    for name in ["low", "own"] {
+    assert_eq!(made("hertz", &["--axis", "linear"]).axis, Axis::Linear);
+    for name in ["low", "own", "hertz"] {
         let apart = apart(&path("plain").join("back"), &path(name).join("back"));
         assert!(apart < 0.05, "{name}: {apart} degrees");
     }
