@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array3, s};
 
+use crate::autoencoder::linear::Linear;
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Area, Band, Frame};
-use crate::model::{Model, normalise};
+use crate::model::{Model, View, normalise};
 use crate::profile::{Kind, Profile};
 use crate::random::Random;
 use crate::sensor::{self, Options};
@@ -55,6 +56,25 @@ pub struct Dataset {
     windows: Vec<(String, Frame)>,
     from_above: bool,
     parts: Vec<(String, Part)>,
+    prior: Option<Prior>,
+}
+
+/// What another model knows of such pictures.
+#[derive(Debug)]
+pub(crate) struct Prior {
+    /// Its linear path, seen through the bands of the pictures.
+    pub path: Linear,
+    /// Name and hash of the model.
+    pub model: String,
+    /// Groups that it was trained on.
+    pub groups: Vec<String>,
+}
+
+impl Prior {
+    /// The name of the model.
+    pub fn name(&self) -> &str {
+        self.model.split(' ').next().unwrap_or_default()
+    }
 }
 
 impl Dataset {
@@ -76,6 +96,42 @@ impl Dataset {
             }
         }
         gathered.dataset()
+    }
+
+    /// Lets training begin with what `model` knows of pictures in these bands;
+    /// they are of the sensor of `profile`.
+    ///
+    /// # Errors
+    ///
+    /// If the model was trained on groups that are held out here, or its code
+    /// has more values than these pictures have pixels.
+    pub fn start_from(&mut self, model: &Model, profile: &Profile) -> Result<()> {
+        let groups = &model.record().trained_groups;
+        let held_out = [self.groups(Part::Choose), self.groups(Part::Report)].concat();
+        let known: Vec<&String> = held_out.iter().filter(|group| groups.contains(group)).collect();
+        if let Some(first) = known.first() {
+            let what = format!(
+                "{} was trained on {} of the {} groups that are held out, such as {first}",
+                model.name(),
+                known.len(),
+                held_out.len()
+            );
+            return Err(Error::usage("--from", what)
+                .hint("give data that it has not seen, or start from another model"));
+        }
+        let (bands, range) = (self.bands.clone(), self.range.clone());
+        let seen = model.through(View { bands, range, grid: self.grid }, profile.clone())?;
+        self.prior = Some(Prior {
+            path: seen.autoencoder().linear().clone(),
+            model: format!("{} {}", model.name(), model.hash()),
+            groups: groups.clone(),
+        });
+        Ok(())
+    }
+
+    /// What another model knows of such pictures, if one was named.
+    pub(crate) fn prior(&self) -> Option<&Prior> {
+        self.prior.as_ref()
     }
 
     /// The groups of `part`, sorted.
@@ -186,6 +242,7 @@ impl Gathered {
             windows: self.windows,
             from_above: self.profile.from_above,
             parts,
+            prior: None,
         };
         dataset.range = match self.profile.range {
             Some(range) => vec![range; dataset.bands.len()],

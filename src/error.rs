@@ -31,7 +31,7 @@ pub enum Fault {
 }
 
 /// What went wrong, with whom, and what to do about it.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// Whose fault it is.
     pub fault: Fault,

@@ -25,6 +25,7 @@ pub mod original;
 pub mod receiver;
 pub mod sonifier;
 pub mod spectrum;
+pub mod stereo;
 pub mod synth;
 
 pub mod npy;

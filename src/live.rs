@@ -7,13 +7,15 @@
 //!
 //! The capture thread reads the sensor at the sensor's own pace and keeps the
 //! newest frame alone. The slot clock runs on the caller's thread: where there
-//! is a speaker, the speaker paces it, else the wall clock. At the start of
-//! each slot the newest frame is sent; where there is none, the last one is
-//! sent again. Sources without a clock (pages, pictures in a folder, tiles)
-//! give one slot to each of their frames.
+//! is a speaker, the speaker paces it, else the wall clock. As late as there is
+//! still time to encode it, the newest frame is chosen and sent; where there is
+//! none, the last one is sent again. At the speaker alone slots may be a little
+//! longer or shorter, to begin just after the camera's pictures. Sources without
+//! a clock (pages, pictures in a folder, tiles) give one slot to each of their
+//! frames.
 //!
-//! While a camera is away (unplugged, or without anything new for two
-//! seconds), its last picture fades, and slots go by in silence; when it is
+//! While a source is away (a camera unplugged, or nothing new for two seconds
+//! from anything with a clock), its last picture fades, and slots go by in silence; when it is
 //! back, its pictures fade in.
 //!
 //! On the way to the speaker alone an alarm on a temperature may be played
@@ -27,8 +29,10 @@ mod alarm;
 mod capture;
 mod command;
 pub(crate) mod glance;
+mod latency;
 mod learn;
 mod outputs;
+mod pace;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,7 +46,6 @@ use crate::profile::{Polarity, Profile};
 use crate::recorder::Target;
 use crate::sensor::Source;
 use crate::sensor::camera::Losses;
-use crate::sink::Speaker;
 use crate::sonifier::Sonifier;
 use crate::synth::SLOT_S;
 use crate::voice::{Ready, Voice};
@@ -50,7 +53,8 @@ use crate::voice::{Ready, Voice};
 use self::capture::{Newest, Taken, capture};
 use self::glance::Glance;
 use self::learn::Learner;
-use self::outputs::{Outputs, percentiles};
+use self::outputs::{Outputs, Slot};
+use self::pace::Pace;
 
 pub use self::alarm::Limit;
 pub use self::capture::Sent;
@@ -59,13 +63,6 @@ pub use self::outputs::open_speaker;
 
 /// By how much one command changes the volume, in dB.
 const VOLUME_STEP_DB: f32 = 3.0;
-
-/// A status tells the latency of so many frames: ten seconds.
-const RECENT: usize = 100;
-
-/// The next slot is made when no more than this waits for the speaker: time
-/// to encode a frame, and some to spare for a busy machine.
-const LEAD_S: f64 = 0.08;
 
 /// How long a reader has to end once nobody listens any more.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -82,6 +79,8 @@ pub struct Settings {
     pub voice: Voice,
     /// Volume of the speaker in dB; `None`: no speaker.
     pub volume_db: Option<f32>,
+    /// The speaker by its name; `None`: the system's choice.
+    pub device: Option<String>,
     /// A WAV or FLAC file that grows with the sound.
     pub sound: Option<PathBuf>,
     /// Where the session goes that grows with it.
@@ -114,6 +113,8 @@ pub struct Summary {
     pub speaker: Option<Heard>,
     /// Pictures that the recorder dropped; their codes and scores are kept.
     pub pictures_dropped: u64,
+    /// What could not be written to its end. It holds what came before.
+    pub failures: Vec<Error>,
 }
 
 /// What the speaker tells at the end.
@@ -123,12 +124,12 @@ pub struct Heard {
     pub underruns: u64,
     /// Seconds of sound that the guard held back.
     pub guarded_s: f64,
-    /// Median and 99th percentile, in seconds, of the time from a frame's
-    /// arrival to the moment at which it alone is heard: waiting for its slot,
-    /// encoding, the ring, the guard, the device's own word on its buffer, and
-    /// the join of 10 ms. The camera's exposure and the source's period are
-    /// not in it.
-    pub latency_s: Option<[f64; 2]>,
+    /// Medians and 99th percentiles, in seconds: from the choice of a picture to
+    /// the first sample that it changes, and from an event in the scene to that
+    /// sample. The former is encoding, the ring, the guard, and the device's own
+    /// word on its buffer; in the latter are the slots and the source's period,
+    /// but not the camera's exposure and cable.
+    pub latency_s: Option<[[f64; 2]; 2]>,
 }
 
 /// Plays `settings.source` until it ends, `settings.slots` are over, or `stop`
@@ -137,9 +138,10 @@ pub struct Heard {
 ///
 /// # Errors
 ///
-/// If the source, the model or a file is unusable; if there is neither a
-/// speaker nor a file; or if one of them fails on the way. Files are closed
-/// whole all the same.
+/// If the source, the model or a file is unusable from the start; if there is
+/// neither a speaker nor a file; or if the source fails on the way. Files are
+/// closed whole all the same. A file that fails on the way ends nothing else:
+/// see [`Summary::failures`].
 pub fn run(
     settings: &Settings,
     commands: &Receiver<Command>,
@@ -185,11 +187,14 @@ pub fn run(
     if let Some(learner) = learner {
         learner.finish(say);
     }
-    played?;
-    let Summary { slots, repeated, silent, speaker, pictures_dropped, .. } = finished?;
+    if let Err(error) = played {
+        for failure in &finished.failures {
+            say(&failure.to_string());
+        }
+        return Err(error);
+    }
     let state = newest.lock();
-    let (dropped, losses) = (state.dropped, state.losses);
-    Ok(Summary { slots, dropped, repeated, silent, losses, speaker, pictures_dropped })
+    Ok(Summary { dropped: state.dropped, losses: state.losses, ..finished })
 }
 
 /// One sentence on what will be heard.
@@ -237,27 +242,26 @@ impl Player<'_> {
         stop: &AtomicBool,
         say: &mut dyn FnMut(&str),
     ) -> Result<()> {
-        let mut current: Option<(Frame, Instant)> = None;
+        let mut current: Option<Frame> = None;
         let mut absence: Option<Absence> = None;
-        let mut clock = Clock::default();
+        let mut pace = Pace::new(source);
         let most = self.slots;
         let over = |slots: u64| most.is_some_and(|most| slots >= most);
         while !stop.load(Ordering::Relaxed) && !over(self.outputs.summary.slots) {
-            clock.wait(self.outputs.speaker.as_deref_mut(), stop);
+            pace.wait(self.outputs.speaker.as_deref_mut(), stop);
             while let Ok(command) = self.commands.try_recv() {
                 if command == Command::Quit {
                     return Ok(());
                 }
-                let seen = current.as_ref().map(|(frame, _)| frame);
-                self.obey(command, seen, absence.is_some(), say);
+                self.obey(command, current.as_ref(), absence.is_some(), say);
             }
             // Only a source with a clock may be slower than the slots.
             let wait = current.is_none() || source.period_s.is_none();
-            let mut fresh = false;
+            let mut picture = None;
             match self.newest.take(wait) {
                 Taken::Frame(frame, arrived) => {
-                    current = Some((frame, arrived));
-                    fresh = true;
+                    current = Some(frame);
+                    picture = Some([arrived, Instant::now()]);
                     if let Some(absence) = absence.take() {
                         absence.end(say);
                     }
@@ -268,40 +272,48 @@ impl Player<'_> {
                 Taken::End => return Ok(()),
                 Taken::Failure(error) => return Err(error),
             }
-            let Some((frame, arrived)) = &current else { continue };
-            let seen = self.attend(frame, fresh, say);
+            let Some(frame) = &current else { continue };
             if absence.is_some() {
-                self.outputs.rest(self.sonifier)?;
+                self.outputs.watch(None, say);
+                self.outputs.rest(self.sonifier, say)?;
             } else {
-                let sound = self.sonifier.sonify(frame)?;
-                let left_out = self.newest.lock().dropped;
-                let arrived = fresh.then_some(*arrived);
-                self.outputs.write(
-                    self.sonifier,
-                    frame,
-                    sound,
-                    arrived,
-                    seen.as_ref(),
-                    left_out,
-                )?;
+                self.send(frame, picture, &mut pace, say)?;
             }
-            clock.slots += 1;
+            pace.advance();
+            self.outputs.check(say);
+            let fresh = picture.map(|_| frame);
+            let learned = self.learner.as_mut().and_then(|learner| learner.see(fresh));
+            for sentence in self.outputs.growth.take().into_iter().chain(learned) {
+                say(&sentence);
+            }
         }
         Ok(())
     }
 
-    /// Lets everybody look at the picture of this slot, which may be a `fresh`
-    /// one, and tells what they say.
-    fn attend(&mut self, frame: &Frame, fresh: bool, say: &mut dyn FnMut(&str)) -> Option<Glance> {
-        let seen = (fresh && self.outputs.look()).then(|| Glance::at(frame));
+    /// Sends one slot of `frame`; where it is a new one, `picture` tells when it
+    /// arrived and was chosen.
+    fn send(
+        &mut self,
+        frame: &Frame,
+        picture: Option<[Instant; 2]>,
+        pace: &mut Pace,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let look = |wanted: bool| picture.filter(|_| wanted).map(|_| Glance::at(frame));
+        // The alarm is heard with its picture; whatever else there is to do waits
+        // until that is on its way.
+        let seen = look(self.outputs.alarm.is_some());
         self.outputs.watch(seen.as_ref(), say);
-        self.outputs.check_viewers(say);
-        let learner = self.learner.as_mut();
-        let learned = learner.and_then(|learner| learner.see(fresh.then_some(frame)));
-        for sentence in self.outputs.growth.take().into_iter().chain(learned) {
-            say(&sentence);
+        let sound = self.sonifier.sonify(frame)?;
+        if let (Some([_, chosen]), Some(speaker)) = (picture, &self.outputs.speaker) {
+            pace.learn(chosen.elapsed(), speaker.underruns());
         }
-        seen
+        let slew = picture.map_or(0, |[arrived, chosen]| pace.slew(chosen - arrived));
+        let played = self.outputs.play(self.sonifier, picture, slew)?;
+        let seen = seen.or_else(|| look(self.outputs.is_recorded()));
+        let left_out = self.newest.lock().dropped;
+        let slot = Slot { played, fresh: picture.is_some(), seen, left_out };
+        self.outputs.write(self.sonifier, frame, sound, slot, say)
     }
 
     /// Does what a listener asks for, and answers. `seen` is the picture that
@@ -371,11 +383,12 @@ impl Player<'_> {
         }
         if let Some(speaker) = &self.outputs.speaker {
             text += &format!("; gaps in the sound: {}", speaker.underruns());
-            let latencies_s = &self.outputs.latencies_s;
-            let recent = latencies_s.len().saturating_sub(RECENT);
-            let mut recent_s = latencies_s.get(recent..).unwrap_or_default().to_vec();
-            if let Some([median_s, _]) = percentiles(&mut recent_s) {
-                text += &format!("; latency {:.0} ms", median_s * 1e3);
+            if let Some([chosen_s, event_s]) = self.outputs.latency.recent_s() {
+                text += &format!(
+                    "; latency {:.0} ms from the choice of a picture, {:.0} ms from the scene",
+                    chosen_s * 1e3,
+                    event_s * 1e3
+                );
             }
         }
         text.push('.');
@@ -413,34 +426,5 @@ impl Absence {
     fn end(self, say: &mut dyn FnMut(&str)) {
         let away_s = self.since.elapsed().as_secs_f64();
         say(&format!("The camera is back after {away_s:.1} s."));
-    }
-}
-
-/// When slots begin.
-#[derive(Debug, Default)]
-struct Clock {
-    started: Option<Instant>,
-    slots: u32,
-}
-
-impl Clock {
-    /// Waits for the next slot.
-    fn wait(&mut self, speaker: Option<&mut Speaker>, stop: &AtomicBool) {
-        if let Some(speaker) = speaker {
-            return speaker.wait(LEAD_S, stop);
-        }
-        // The first slot begins with the first frame.
-        if self.slots == 0 {
-            return;
-        }
-        let started = *self.started.get_or_insert_with(Instant::now);
-        let due = started + Duration::from_secs_f64(SLOT_S) * self.slots;
-        while !stop.load(Ordering::Relaxed) {
-            let left = due.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            std::thread::sleep(left.min(REST));
-        }
     }
 }

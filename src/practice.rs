@@ -341,7 +341,7 @@ impl Stage<'_> {
     /// Until what was written has been heard.
     fn await_silence(&mut self, stop: &AtomicBool) {
         if let Some(speaker) = &mut self.speaker {
-            speaker.wait(AHEAD_S, stop);
+            speaker.wait(Duration::from_secs_f64(AHEAD_S), stop);
         }
     }
 }

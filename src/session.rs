@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use rayon::prelude::*;
+
 use crate::error::Result;
 use crate::evaluate::figures::psnr_db;
 use crate::recorder::{Moment, Origin, Session};
@@ -35,6 +37,17 @@ pub fn about(sonifier: &Sonifier, header: &Header, wav: Option<PathBuf>) -> Sess
     }
 }
 
+/// What `sounds`, sent in the slots from `first` on, are for the recorder; they
+/// are worked on at once, on all cores.
+///
+/// # Errors
+///
+/// If one of them is another sonifier's.
+pub fn moments(sonifier: &Sonifier, first: usize, sounds: Vec<Sound>) -> Result<Vec<Moment>> {
+    let sounds = sounds.into_par_iter().enumerate();
+    sounds.map(|(index, sound)| moment(sonifier, (first + index) as u64, sound)).collect()
+}
+
 /// What `sound`, sent in `slot`, is for the recorder, with the picture that
 /// its code still holds.
 ///
@@ -54,6 +67,7 @@ pub fn moment(sonifier: &Sonifier, slot: u64, sound: Sound) -> Result<Moment> {
         loudness_lufs: sound.loudness_lufs,
         band_energy: sound.band_energy,
         latency_s: None,
+        sample: None,
         left_out: None,
         extremes: [None; 3],
     })

@@ -86,17 +86,34 @@ impl Synth {
     /// 9360 samples in all; every other call appends 4800 and, where `samples`
     /// has room for them, allocates nothing.
     pub fn push(&mut self, spectrum: &Spectrum, samples: &mut Vec<f32>) {
+        self.begin(spectrum, samples);
+        self.hold(SLOT - JOIN, samples);
+    }
+
+    /// Appends the join to `spectrum`, or the lead-in to the first one, and
+    /// leaves the rest of the slot to [`Self::hold`].
+    pub fn begin(&mut self, spectrum: &Spectrum, samples: &mut Vec<f32>) {
         self.render(spectrum);
         std::mem::swap(&mut self.cycle, &mut self.next);
         if self.position == 0 {
             self.play(CYCLE, samples, |i, frame, _| frame * rise(i, CYCLE));
-            self.play(2 * SLOT - CYCLE - JOIN / 2, samples, |_, frame, _| frame);
+            self.hold(SLOT + JOIN / 2 - CYCLE, samples);
         } else {
             // Linear in amplitude, as both frames have the same phases.
             let join = |i, frame: f32, last: f32| last + (frame - last) * rise(i, JOIN);
             self.play(JOIN, samples, join);
-            self.play(SLOT - JOIN, samples, |_, frame, _| frame);
         }
+    }
+
+    /// Appends `count` samples more of the frame that sounds: a slot may be
+    /// longer or shorter than others, and its sound repeats all the same.
+    pub fn hold(&mut self, count: usize, samples: &mut Vec<f32>) {
+        self.play(count, samples, |_, frame, _| frame);
+    }
+
+    /// Samples so far.
+    pub fn position(&self) -> usize {
+        self.position
     }
 
     /// Appends the rest of the last slot and the lead-out to `samples`, so
@@ -106,7 +123,7 @@ impl Synth {
         if self.position == 0 {
             return;
         }
-        self.play(JOIN / 2 + SLOT - CYCLE, samples, |_, frame, _| frame);
+        self.hold(JOIN / 2 + SLOT - CYCLE, samples);
         self.play(CYCLE, samples, |i, frame, _| frame * (1.0 - rise(i, CYCLE)));
         self.position = 0;
     }

@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, Float64Array, ListArray, RecordBatch, StringArray, StructArray,
+    Array, ArrayRef, AsArray, BinaryArray, Float64Array, ListArray, RecordBatch, StringArray,
+    StructArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::{cast, is_null, nullif};
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, UInt8Type};
+use arrow::datatypes::{DataType, Field, Fields, Float64Type, Schema, SchemaRef, UInt8Type};
 use arrow::error::ArrowError;
 use arrow::util::display::array_value_to_string;
 use parquet::arrow::arrow_reader::{
@@ -32,7 +33,7 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::{Error, Fault, Result};
 use crate::map::Footprint;
@@ -412,6 +413,16 @@ impl Batch {
         })
     }
 
+    /// What a column holds in row `row`: groups, without what is null in them,
+    /// lists, texts, numbers and truths; times as in RFC 3339; null for all else.
+    ///
+    /// # Errors
+    ///
+    /// If it was not read.
+    pub fn json(&self, column: &str, row: usize) -> Result<Value> {
+        Ok(value(self.column(column)?.as_ref(), row))
+    }
+
     fn cast<A: Array + Clone + 'static>(&self, column: &str, kind: &DataType) -> Result<A> {
         let array = self.column(column)?;
         let array = cast(&array, kind).map_err(|e| self.unfit(column, e))?;
@@ -423,6 +434,32 @@ impl Batch {
     fn unfit(&self, column: &str, why: ArrowError) -> Error {
         Error::input(&self.path, format!("column {column}: {why}"))
     }
+}
+
+/// See [`Batch::json`].
+fn value(array: &dyn Array, row: usize) -> Value {
+    if array.is_null(row) {
+        return Value::Null;
+    }
+    let found = match array.data_type() {
+        DataType::Struct(fields) => array.as_struct_opt().map(|group| {
+            let columns = fields.iter().zip(group.columns());
+            let entries = columns.map(|(field, column)| (field.name().clone(), value(column, row)));
+            Value::Object(entries.filter(|(_, value)| !value.is_null()).collect())
+        }),
+        DataType::List(_) => array.as_list_opt::<i32>().map(|lists| {
+            let list = lists.value(row);
+            Value::Array((0..list.len()).map(|index| value(&list, index)).collect())
+        }),
+        DataType::Boolean => array.as_boolean_opt().map(|truths| truths.value(row).into()),
+        kind if kind.is_numeric() => cast(&array.slice(row, 1), &DataType::Float64)
+            .ok()
+            .and_then(|number| Some(number.as_primitive_opt::<Float64Type>()?.value(0).into())),
+        _ => cast(&array.slice(row, 1), &DataType::Utf8)
+            .ok()
+            .and_then(|text| Some(text.as_string_opt::<i32>()?.value(0).into())),
+    };
+    found.unwrap_or_default()
 }
 
 /// Why the file at `path` cannot be read.
@@ -495,6 +532,9 @@ mod tests {
                 number += 1;
             }
             assert!(batch.texts("bbox.ymin").is_err());
+            let place = batch.json("bbox", 1).unwrap();
+            assert_eq!(place.is_null(), batch.numbers("bbox.xmin").unwrap().is_null(1));
+            assert!(batch.json("name", 0).unwrap().as_str().unwrap().starts_with("row "));
         }
         assert_eq!(number, 10_000);
     }

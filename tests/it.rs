@@ -25,6 +25,8 @@ mod hearing;
 mod inspect;
 #[path = "it/keys.rs"]
 mod keys;
+#[path = "it/late.rs"]
+mod late;
 #[cfg(feature = "gdal")]
 #[path = "it/map.rs"]
 mod map;
@@ -40,11 +42,16 @@ mod practice;
 #[cfg(feature = "gdal")]
 #[path = "it/product.rs"]
 mod product;
+#[path = "fake/pulse.rs"]
+mod pulse;
 #[cfg(feature = "gdal")]
 #[path = "it/raster.rs"]
 mod raster;
 #[path = "it/raw.rs"]
 mod raw;
+#[cfg(all(unix, feature = "gdal", feature = "rerun"))]
+#[path = "it/readme.rs"]
+mod readme;
 #[cfg(feature = "rerun")]
 #[path = "it/recorder.rs"]
 mod recorder;

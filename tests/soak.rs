@@ -23,6 +23,9 @@ use wysiwyh::table::Table;
 #[path = "fake/network.rs"]
 mod network;
 
+#[path = "fake/pulse.rs"]
+mod pulse;
+
 /// A call that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// So long may a damaged recording take.
@@ -430,4 +433,67 @@ fn a_camera_sends_no_wrong_picture() {
     // A picture may have been lost before the second one.
     assert!(losses.broken + losses.missed >= between as u64, "{losses:?}");
     eprintln!("camera: {pictures} pictures in {seconds} s, every pixel right, {losses:?}");
+}
+
+/// The memory that process `id` holds, in MiB.
+fn resident_mib(id: u32) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
+}
+
+/// By how much `values` grow with `times`: the slope of least squares.
+fn slope(times: &[f64], values: &[f64]) -> f64 {
+    let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
+    let (time, value) = (mean(times), mean(values));
+    let both: f64 = times.iter().zip(values).map(|(t, v)| (t - time) * (v - value)).sum();
+    both / times.iter().map(|t| (t - time).powi(2)).sum::<f64>()
+}
+
+/// A camera of 640 x 512 pixels at 30 pictures a second, played, written and
+/// recorded: memory is flat, and the sound has no gap that is ours.
+#[cfg(feature = "rerun")]
+#[test]
+fn a_camera_plays_for_long_without_gaps_and_takes_no_more_memory() {
+    use std::io::{Read, Write};
+
+    let Some(pulse) = pulse::Pulse::start() else { return };
+    let [wav, rrd] = ["sound.wav", "session.rrd"].map(|name| pulse.folder.path().join(name));
+    let mut live = pulse.command(env!("CARGO_BIN_EXE_wysiwyh"));
+    live.args(["live", "--raw", "gray16le", "640x512@30", "--sensor", "cptv-lepton3"]);
+    live.args(["--span", "0..4000", "-o"]).args([&wav]).arg("--rrd").arg(&rrd);
+    let live = live.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut live = Helper(live.unwrap());
+    let mut input = live.0.stdin.take().unwrap();
+    let pixel = |at: usize| [(at % 251) as u8, (4 + at / 40_000) as u8];
+    let row: Vec<u8> = (0..640 * 1024).flat_map(pixel).collect();
+    let seconds = number("WYSIWYH_SOAK_S", 300).max(30);
+    let (mut times_min, mut memory_mib) = (vec![], vec![]);
+    let began = Instant::now();
+    for number in 0..30 * seconds {
+        let due = Duration::from_secs_f64(number as f64 / 30.0);
+        std::thread::sleep(due.saturating_sub(began.elapsed()));
+        // The scene moves by a row from one picture to the next.
+        let start = 2 * 640 * (number as usize % 512);
+        input.write_all(&row[start..start + 2 * 640 * 512]).unwrap();
+        // After the first minute, or third.
+        if number % 30 == 0 && number > 30 * 60.min(seconds / 3) {
+            times_min.push(due.as_secs_f64() / 60.0);
+            memory_mib.extend(resident_mib(live.0.id()));
+        }
+    }
+    drop(input);
+    let mut said = String::new();
+    live.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(live.0.wait().unwrap().success(), "{said}");
+    assert_eq!(times_min.len(), memory_mib.len());
+    let growth = slope(&times_min, &memory_mib);
+    let last = memory_mib.last().unwrap();
+    eprintln!("live: {seconds} s, {last:.0} MiB, {growth:.2} MiB a minute; {said}");
+    // A minute tells a slope no better than that.
+    let most = if seconds >= 300 { 1.0 } else { 20.0 };
+    assert!(growth < most, "{growth} MiB a minute");
+    assert!(!said.contains("recorder was behind"), "{said}");
+    let slots = sink::read(&wav).unwrap().header.unwrap().frames.unwrap();
+    assert!(slots.abs_diff(10 * seconds as usize) < 20, "{slots}");
 }

@@ -12,8 +12,7 @@ use wysiwyh::evaluate::rivals::{Contender, rivals};
 use wysiwyh::evaluate::trip::{self, trips};
 use wysiwyh::model::Model;
 use wysiwyh::profile::Profile;
-use wysiwyh::spectrum::Preset;
-use wysiwyh::voice::{Listener, Ready, Voice};
+use wysiwyh::voice::{Ready, Voice};
 use wysiwyh::{Result, dataset, evaluate, table};
 
 use super::ReadingArguments;
@@ -133,17 +132,7 @@ impl Arguments {
         if Profile::shipped_model(&self.model).is_some() {
             return Model::shipped(&self.model);
         }
-        let voice = Voice {
-            model: None,
-            sensor: Some(self.model.clone()),
-            preset: Preset::Data,
-            values: None,
-            span: None,
-            polarity: None,
-            listener: Listener::default(),
-            seed: 0,
-            reading: self.reading.options()?,
-        };
+        let voice = Voice::of_sensor(&self.model, self.reading.options()?);
         let sources = dataset::expand(&self.data)?;
         let first = sources.first().unwrap_or(&self.data[0]);
         let Ready { sonifier, .. } = voice.ready(first, None)?;

@@ -14,9 +14,8 @@ use wysiwyh::profile::Profile;
 use wysiwyh::recorder::is_session;
 use wysiwyh::sensor::camera::Losses;
 use wysiwyh::sensor::{self, Detail, Options};
-use wysiwyh::spectrum::Preset;
 use wysiwyh::synth::SLOT_S;
-use wysiwyh::voice::{self, Listener, Ready, Voice};
+use wysiwyh::voice::{self, Ready, Voice};
 use wysiwyh::{Error, Result};
 
 use super::report::{Report, table};
@@ -133,33 +132,22 @@ struct Hearing {
 
 /// Tries the first sound frames of `source` as one of the sensor `name`.
 fn hear(source: &str, name: &str, frames: Option<usize>, reading: Options) -> Result<Hearing> {
-    let voice = Voice {
-        model: None,
-        sensor: Some(name.to_owned()),
-        preset: Preset::Data,
-        values: None,
-        span: None,
-        polarity: None,
-        listener: Listener::default(),
-        seed: 0,
-        // As `convert` hears it.
-        reading: Options { detail: Detail::Fitting, ..reading },
-    };
+    // As `convert` hears it.
+    let voice = Voice::of_sensor(name, Options { detail: Detail::Fitting, ..reading });
     let Ready { sensor, mut sonifier } = voice.ready(source, frames)?;
-    let (period_s, total) = (sensor.source().period_s, sensor.source().frames);
+    let total = sensor.source().slots();
     let mut slots = Slots::new(sensor);
     let (mut count, mut loudness) = (0, [f64::INFINITY, f64::NEG_INFINITY]);
     while count < TRIED
         && let Some(frame) = slots.advance()?
     {
-        let lufs = sonifier.sonify(frame)?.loudness_lufs;
+        let lufs = sonifier.sonify(&frame)?.loudness_lufs;
         loudness = [loudness[0].min(lufs), loudness[1].max(lufs)];
         count += 1;
     }
     // The rest is not read a second time: it follows from the numbers.
     if let (TRIED, Some(total)) = (count, total) {
-        let each = period_s.map_or(1.0, |period_s| period_s / SLOT_S);
-        count = (total as f64 * each).ceil() as usize;
+        count = total;
     }
     Ok(Hearing {
         model: sonifier.model().name().to_owned(),

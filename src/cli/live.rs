@@ -9,11 +9,12 @@ use wysiwyh::Result;
 use wysiwyh::live::{self, Limit, Sent, Settings, Summary};
 use wysiwyh::recorder::Target;
 use wysiwyh::sensor::camera::Losses;
+use wysiwyh::sink::device::Way;
 use wysiwyh::spectrum::Preset;
 
 use super::console::Console;
 use super::report::Report;
-use super::{ReadingArguments, STDIN, STOP, SpeakerArguments, VoiceArguments, preset};
+use super::{ReadingArguments, STDIN, STOP, SpeakerArguments, VoiceArguments, choose, preset};
 
 /// Plays a source as it comes, ten sound frames a second, to the speaker; on
 /// request also to files. Ctrl-C ends it and closes the files.
@@ -25,7 +26,7 @@ Reads:    a camera: its number, /dev/videoN, its profile, such as lepton3, or
           own rate; a folder of pictures, a TIFF of many pages or a large scene
           in tiles, one sound frame each; with --raw, pixels from a pipe
 Writes:   FILE (.wav or .flac) and RRD on request; both grow in place, and what a
-          killed process leaves can be read; --rrd, --connect, --serve and --view go
+          killed process or a full disk leaves can be read; --rrd, --connect, --serve and --view go
           together
 Units:    volume in dB, latency in milliseconds
 Example:  wysiwyh live simulated:1 -o sound.wav
@@ -39,7 +40,7 @@ Safety:   sound starts quietly, rises by no more than 10 dB in 100 ms, and is ne
           all")]
 pub struct Arguments {
     /// What to hear
-    #[arg(value_name = "SOURCE", required_unless_present = "raw")]
+    #[arg(value_name = "SOURCE", required_unless_present_any = ["raw", "device"])]
     source: Option<String>,
     #[command(flatten)]
     voice: VoiceArguments,
@@ -136,10 +137,14 @@ fn time(text: &str) -> std::result::Result<u64, String> {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
+        if let Some(done) = choose(Way::Output, self.speaker.device.as_deref(), report)? {
+            return Ok(done);
+        }
         let settings = Settings {
             source: self.source.unwrap_or_else(|| STDIN.to_owned()),
             voice: self.voice.heard(self.preset, self.reading.options()?, report)?,
             volume_db: self.speaker.volume_db(),
+            device: self.speaker.device,
             sound: self.output,
             session: self.viewers.target(self.rrd),
             sent: self.send,
@@ -153,12 +158,14 @@ impl Arguments {
         drop(console);
         let summary = summary?;
         report.print(sentence(&summary))?;
-        Ok(ExitCode::SUCCESS)
+        let fail = |_, error| report.failure(error);
+        Ok(summary.failures.iter().fold(ExitCode::SUCCESS, fail))
     }
 }
 
 fn sentence(summary: &Summary) -> String {
-    let Summary { slots, dropped, repeated, silent, losses, speaker, pictures_dropped } = summary;
+    let Summary { slots, dropped, repeated, silent, losses, speaker, pictures_dropped, .. } =
+        summary;
     let mut text = format!(
         "{slots} sound frames sent: {dropped} pictures came too fast and were left out, \
          {repeated} sound frames repeated the one before."
@@ -176,12 +183,12 @@ fn sentence(summary: &Summary) -> String {
                 " {} {gaps} in the sound; {:.1} s held back to protect the ear.",
                 heard.underruns, heard.guarded_s
             );
-            if let Some([median, late]) = heard.latency_s {
+            if let Some([chosen_s, event_s]) = heard.latency_s {
+                let [chosen, event] = [chosen_s, event_s].map(|times| times.map(|s| s * 1e3));
                 text += &format!(
-                    " From a picture's arrival to its sound: {:.0} ms in the median, {:.0} ms at \
-                     the 99th percentile.",
-                    median * 1e3,
-                    late * 1e3
+                    " From the choice of a picture to its sound: {:.0} ms in the median, {:.0} ms \
+                     at the 99th percentile; from an event in the scene: {:.0} and {:.0} ms.",
+                    chosen[0], chosen[1], event[0], event[1]
                 );
             }
         }

@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use wysiwyh::live::open_speaker;
 use wysiwyh::practice::{self, Answer, Practice, Score, Stage, Task};
 use wysiwyh::sensor;
+use wysiwyh::sink::device::Way;
 use wysiwyh::sink::{self, Format, Header, Sink};
 use wysiwyh::spectrum::Preset;
 use wysiwyh::voice::Ready;
@@ -15,7 +16,7 @@ use wysiwyh::{Error, Fault, Result};
 
 use super::console::Console;
 use super::report::Report;
-use super::{ReadingArguments, STOP, SpeakerArguments, VoiceArguments};
+use super::{ReadingArguments, STOP, SpeakerArguments, VoiceArguments, choose};
 
 /// Trains your ear: plays pictures, and asks which they were, or whether two
 /// are the same.
@@ -68,6 +69,10 @@ fn task() -> impl TypedValueParser<Value = Task> {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
+        let device = self.speaker.device.as_deref();
+        if let Some(done) = choose(Way::Output, device, report)? {
+            return Ok(done);
+        }
         let seed = self.voice.seed;
         let voice = self.voice.heard(Preset::Listen, self.reading.options()?, report)?;
         let Ready { sensor, sonifier } =
@@ -86,7 +91,7 @@ impl Arguments {
             }
             None => None,
         };
-        let mut speaker = open_speaker(self.speaker.volume_db(), file.is_none(), say)?;
+        let mut speaker = open_speaker(self.speaker.volume_db(), device, file.is_none(), say)?;
         say(&introduction(self.task, practice.choices()));
         let hint = "Keys: the numbers, s, d, a, l and q.";
         let press = |byte: u8| char::from(byte).to_string().parse::<Answer>().ok();

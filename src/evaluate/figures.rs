@@ -2,6 +2,8 @@
 
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis};
 
+use crate::frame;
+
 /// Peak of a normalised picture; a picture that came back exactly scores this
 /// in dB.
 const PERFECT_DB: f64 = 120.0;
@@ -21,10 +23,11 @@ const SSIM_SIGMA: f64 = 1.5;
 pub fn psnr_db(sent: ArrayView3<f32>, back: ArrayView3<f32>, range: &[[f64; 2]]) -> f64 {
     let (mut sum, mut count) = (0.0, 0usize);
     for ((sent, back), [low, high]) in sent.outer_iter().zip(back.outer_iter()).zip(range) {
-        for (a, b) in sent.iter().zip(back).filter(|(a, _)| a.is_finite()) {
-            sum += (f64::from(a - b) / (high - low)).powi(2);
-            count += 1;
-        }
+        let error = &sent - &back;
+        let (squares, readings) =
+            frame::sum_of(error.view(), |error| (f64::from(error) / (high - low)).powi(2));
+        sum += squares;
+        count += readings;
     }
     if sum > 0.0 { (10.0 * (count as f64 / sum).log10()).min(PERFECT_DB) } else { PERFECT_DB }
 }

@@ -364,7 +364,7 @@ impl Sent {
         let Some(mut samples) = channel.carry(&self.samples)? else { return Ok(None) };
         if channel != Channel::Wav {
             // As `listen` does with what is no file of ours.
-            match align(&samples) {
+            match align([&samples]) {
                 Some(aligned) if aligned.frames == self.sounds.len() => samples = aligned.samples,
                 _ => {}
             }

@@ -6,8 +6,12 @@ use std::time::{Duration, Instant};
 use super::REST;
 use crate::error::{Error, Fault};
 use crate::frame::Frame;
-use crate::sensor::camera::Losses;
+use crate::sensor::camera::{Losses, PATIENCE_S};
 use crate::sensor::{Sensor, check_clock};
+
+/// A source with a clock has stalled after so many of its periods, or after
+/// [`PATIENCE_S`] where that is longer.
+const STALLED: f64 = 2.5;
 
 /// Reads the sensor at its own pace, until it ends or nobody listens.
 pub(super) fn capture(sensor: Box<dyn Sensor>, newest: &Newest) {
@@ -34,9 +38,12 @@ fn watch(mut camera: Box<dyn Sensor>, newest: &Newest) {
     }
 }
 
-/// Reads what was recorded, each frame at its time.
+/// Reads what was recorded, or comes through a pipe, each frame at its time.
 fn replay(sensor: Box<dyn Sensor>, newest: &Newest) {
     let (period_s, tiled) = (sensor.source().period_s, sensor.source().scene.is_some());
+    let patience_s = period_s.map(|period_s| PATIENCE_S.max(STALLED * period_s));
+    newest.lock().patience =
+        patience_s.and_then(|patience_s| Duration::try_from_secs_f64(patience_s).ok());
     let mut start = None;
     let mut before_s = None;
     let mut end = Instant::now();
@@ -60,11 +67,17 @@ fn replay(sensor: Box<dyn Sensor>, newest: &Newest) {
         let (began, first_s) = *start.get_or_insert((Instant::now(), frame.time_s));
         let offset_s = (frame.time_s - first_s).max(0.0);
         let due = Duration::try_from_secs_f64(offset_s).ok().and_then(|d| began.checked_add(d));
-        let due = due.unwrap_or_else(Instant::now);
+        let mut due = due.unwrap_or_else(Instant::now);
+        if patience_s.is_some_and(|patience_s| due.elapsed().as_secs_f64() > patience_s) {
+            // It had stalled, and goes on at its own rate.
+            due = Instant::now();
+            start = Some((due, frame.time_s));
+        }
         if !newest.sleep_until(due) {
             return;
         }
-        newest.replace(frame, due);
+        // A pipe may be late.
+        newest.replace(frame, Instant::now());
         end = due + Duration::try_from_secs_f64(period_s).unwrap_or_default();
     }
     // The last frame has its time, too.
@@ -112,6 +125,11 @@ pub(super) struct State {
     pub losses: Option<Losses>,
     /// Why a camera is away, while it is.
     away: Option<Error>,
+    /// When the newest frame came.
+    came: Option<Instant>,
+    /// A source without any frame for so long counts as away; cameras say
+    /// themselves when they are.
+    patience: Option<Duration>,
     /// No more frames will come.
     ended: bool,
     failure: Option<Error>,
@@ -138,6 +156,17 @@ fn blend(before: &Frame, newest: &mut Frame, count: u32) {
             (false, false) => before + (*value - before) / count as f32,
         };
     });
+}
+
+impl State {
+    /// An error where the source should long have sent another frame.
+    fn stall(&self) -> Option<Error> {
+        let patience = self
+            .patience
+            .filter(|patience| self.came.is_some_and(|came| came.elapsed() > *patience))?;
+        let what = format!("has sent no picture for {:.1} s", patience.as_secs_f64());
+        Some(Error::new(Fault::Away, "the source", what))
+    }
 }
 
 impl Newest {
@@ -168,7 +197,7 @@ impl Newest {
             Some(_) => state.dropped += u64::from(gathered),
         }
         state.frame = Some((frame, arrived));
-        state.away = None;
+        (state.came, state.away) = (Some(Instant::now()), None);
         self.changed.notify_all();
         !state.closed
     }
@@ -247,7 +276,7 @@ impl Newest {
                 return Taken::End;
             }
             if !std::mem::take(&mut patient) {
-                return Taken::Nothing;
+                return state.stall().map_or(Taken::Nothing, Taken::Away);
             }
             let waited = self.changed.wait_timeout(state, REST);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;

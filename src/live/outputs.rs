@@ -5,16 +5,17 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::alarm::Alarm;
 use super::glance::Glance;
+use super::latency::Latency;
 use super::{Heard, Settings, Summary};
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
-use crate::recorder::{Recorder, Target};
+use crate::recorder::{Lost, Recorder, Target};
 use crate::sensor::Source;
 use crate::session;
 use crate::sink::guard::VOLUMES_DB;
 use crate::sink::{self, FileSink, Format, Header, Sink, Speaker};
 use crate::sonifier::{Sonifier, Sound};
-use crate::synth::{JOIN, SAMPLE_RATE, SLOT_S};
+use crate::synth::{JOIN, SAMPLE_RATE, SLOT, SLOT_S, Synth};
 
 /// Seconds in an hour.
 const HOUR_S: f64 = 3600.0;
@@ -22,15 +23,42 @@ const HOUR_S: f64 = 3600.0;
 /// Bytes of a sample in a file.
 const WAV_BYTES: usize = 2;
 
+/// How a slot was played.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Played {
+    /// The first sample that it changes, in the sound as it is played; in the
+    /// file where nothing is played.
+    pub sample: usize,
+    /// Seconds from the arrival of its new picture to that sample.
+    pub latency_s: Option<f64>,
+}
+
+/// What there is to keep of a slot beside its sound.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub played: Played,
+    /// Whether its picture is a new one.
+    pub fresh: bool,
+    /// What is hottest and coldest in it, if that was looked for.
+    pub seen: Option<Glance>,
+    /// Pictures of the source that were left out so far.
+    pub left_out: u64,
+}
+
 /// Where the sound goes.
 pub(super) struct Outputs {
     pub speaker: Option<Box<Speaker>>,
+    /// Makes the sound of the speaker.
+    synth: Synth,
+    samples: Vec<f32>,
+    /// Whether there was a speaker when that was told last.
+    connected: bool,
     file: Option<Box<dyn FileSink>>,
     recorder: Option<Recorder>,
     pub alarm: Option<Alarm>,
     header: Header,
     pub summary: Summary,
-    pub latencies_s: Vec<f64>,
+    pub latency: Latency,
     /// A sentence on how large the session becomes, once that is known.
     pub growth: Option<String>,
     /// What the speaker was asked for.
@@ -57,7 +85,8 @@ impl Outputs {
             })
         });
         let format = format.transpose()?;
-        let speaker = open_speaker(settings.volume_db, settings.sound.is_none(), say)?;
+        let (device, needed) = (settings.device.as_deref(), settings.sound.is_none());
+        let speaker = open_speaker(settings.volume_db, device, needed, say)?;
         if speaker.is_none() && settings.sound.is_none() && settings.session.is_none() {
             return Err(Error::usage("--no-speaker", "then nothing would come of it")
                 .hint("write a file: -o sound.wav, or --rrd session.rrd"));
@@ -88,12 +117,15 @@ impl Outputs {
         let volume_db = settings.volume_db.unwrap_or_default();
         Ok(Self {
             speaker,
+            synth: Synth::new(header.seed),
+            samples: Vec::with_capacity(3 * SLOT),
+            connected: true,
             file,
             recorder,
             alarm,
             header,
             summary,
-            latencies_s: vec![],
+            latency: Latency::default(),
             growth: None,
             volume_db,
             keeps_session: settings.session.save.is_some(),
@@ -152,9 +184,8 @@ impl Outputs {
         }
     }
 
-    /// Whether somebody wants to know what is hottest and coldest.
-    pub fn look(&self) -> bool {
-        self.recorder.is_some() || self.alarm.is_some()
+    pub fn is_recorded(&self) -> bool {
+        self.recorder.is_some()
     }
 
     /// Lets the alarm look at the new picture of a slot, if there is one, and
@@ -166,44 +197,97 @@ impl Outputs {
         }
     }
 
-    /// Tells which viewers are gone.
-    pub fn check_viewers(&mut self, say: &mut dyn FnMut(&str)) {
-        for error in self.recorder.iter_mut().flat_map(Recorder::lost_viewers) {
-            say(&format!("A viewer is gone, and everything else goes on: {error}"));
+    /// Tells what is gone, or is there again: viewers, the session's file, the
+    /// speaker.
+    pub fn check(&mut self, say: &mut dyn FnMut(&str)) {
+        if let Some(speaker) = &self.speaker
+            && self.connected != speaker.is_connected()
+        {
+            self.connected = speaker.is_connected();
+            let name = speaker.name();
+            say(&match self.connected {
+                true => format!("It plays again, to {name}, and begins quietly."),
+                false => format!(
+                    "The speaker {name} is gone: nothing is heard until there is one, and \
+                     everything else goes on."
+                ),
+            });
+        }
+        for lost in self.recorder.iter_mut().flat_map(Recorder::lost) {
+            match lost {
+                Lost::Viewer(error) => {
+                    say(&format!("A viewer is gone, and everything else goes on: {error}."));
+                }
+                Lost::File(error) => {
+                    say(&format!(
+                        "The session is recorded no longer, and everything else goes on: {error}."
+                    ));
+                    self.summary.failures.push(error);
+                }
+            }
         }
     }
 
-    /// Sends one slot. `arrived` is when its frame came, if it is a new one;
-    /// `left_out` pictures of the source were so far.
+    /// Appends `samples` to the file. One that fails, as on a full disk, is
+    /// given up and keeps what it has, as if the process had been killed.
+    fn keep(&mut self, samples: &[f32], say: &mut dyn FnMut(&str)) {
+        let Some(file) = &mut self.file else { return };
+        if let Err(error) = file.write(samples) {
+            self.file = None;
+            say(&format!("The sound is written no longer, and everything else goes on: {error}."));
+            self.summary.failures.push(error);
+        }
+    }
+
+    /// Plays one slot of what `sonifier` sounds like now, longer than others by
+    /// `slew` samples, as soon as possible. `picture` tells when its new picture
+    /// arrived and was chosen.
+    pub fn play(
+        &mut self,
+        sonifier: &Sonifier,
+        picture: Option<[Instant; 2]>,
+        slew: isize,
+    ) -> Result<Played> {
+        let mut played = Played { sample: self.sample(), latency_s: None };
+        let Some(speaker) = &mut self.speaker else { return Ok(played) };
+        played.sample = self.synth.position();
+        self.samples.clear();
+        self.synth.begin(&sonifier.sounding(), &mut self.samples);
+        self.synth.hold((SLOT - JOIN).saturating_add_signed(slew), &mut self.samples);
+        // The lead-in is no answer to a picture.
+        let picture = picture.filter(|_| played.sample > 0 && speaker.is_connected());
+        if let (Some([arrived, chosen]), Some(heard)) = (picture, speaker.heard_at()) {
+            played.latency_s = Some(self.latency.add(arrived, chosen, heard));
+        }
+        speaker.write(&over(&self.alarm, &self.samples))?;
+        Ok(played)
+    }
+
+    /// The first sample that the next slot changes in the file.
+    fn sample(&self) -> usize {
+        match self.summary.slots as usize {
+            0 => 0,
+            slot => (slot + 1) * SLOT - JOIN / 2,
+        }
+    }
+
+    /// Keeps one slot that was played.
     pub fn write(
         &mut self,
         sonifier: &Sonifier,
         frame: &Frame,
         sound: Sound,
-        arrived: Option<Instant>,
-        seen: Option<&Glance>,
-        left_out: u64,
+        slot: Slot,
+        say: &mut dyn FnMut(&str),
     ) -> Result<()> {
-        let mut latency_s = None;
-        if let Some(speaker) = &mut self.speaker {
-            // The lead-in is no answer to a frame.
-            let answered = arrived.filter(|_| self.summary.slots > 0 && speaker.is_connected());
-            latency_s = answered.map(|arrived| {
-                arrived.elapsed().as_secs_f64()
-                    + speaker.queued_s()
-                    + JOIN as f64 / SAMPLE_RATE as f64
-            });
-            speaker.write(&over(&self.alarm, &sound.samples))?;
-        }
-        self.latencies_s.extend(latency_s);
-        if let Some(file) = &mut self.file {
-            file.write(&sound.samples)?;
-        }
+        let Slot { played, fresh, seen, left_out } = slot;
+        self.keep(&sound.samples, say);
         if let Some(recorder) = &self.recorder {
             let mut moment = session::moment(sonifier, self.summary.slots, sound)?;
-            moment.latency_s = latency_s;
+            moment.latency_s = played.latency_s;
+            moment.sample = Some(played.sample as u64);
             moment.left_out = Some(left_out);
-            moment.extremes = seen.map_or([None; 3], Glance::values);
+            moment.extremes = seen.as_ref().map_or([None; 3], Glance::values);
             if self.summary.slots == 0 && self.keeps_session {
                 let bytes = recorder.slot_bytes(&moment) as f64 * HOUR_S / SLOT_S;
                 self.growth = Some(format!(
@@ -217,26 +301,22 @@ impl Outputs {
             self.header.positions.push([frame.position.0 as u32, frame.position.1 as u32]);
         }
         self.summary.slots += 1;
-        self.summary.repeated += u64::from(arrived.is_none());
+        self.summary.repeated += u64::from(!fresh);
         Ok(())
     }
 
     /// Sends one slot of no picture; the recorder is told of pictures alone.
-    pub fn rest(&mut self, sonifier: &mut Sonifier) -> Result<()> {
+    pub fn rest(&mut self, sonifier: &mut Sonifier, say: &mut dyn FnMut(&str)) -> Result<()> {
         let samples = sonifier.rest();
-        if let Some(speaker) = &mut self.speaker {
-            speaker.write(&over(&self.alarm, &samples))?;
-        }
-        if let Some(file) = &mut self.file {
-            file.write(&samples)?;
-        }
+        self.play(sonifier, None, 0)?;
+        self.keep(&samples, say);
         self.summary.slots += 1;
         self.summary.silent += 1;
         Ok(())
     }
 
-    /// Closes every output whole, and only then tells what failed.
-    pub fn finish(mut self, sonifier: &mut Sonifier) -> Result<Summary> {
+    /// Closes every output whole; the summary tells what failed.
+    pub fn finish(mut self, sonifier: &mut Sonifier) -> Summary {
         let rest = sonifier.finish();
         let mut ends = vec![];
         if let Some(mut file) = self.file.take() {
@@ -252,16 +332,18 @@ impl Outputs {
             }
         }
         if let Some(mut speaker) = self.speaker.take() {
-            ends.push(speaker.write(&rest));
+            self.samples.clear();
+            self.synth.finish(&mut self.samples);
+            ends.push(speaker.write(&self.samples));
             self.summary.speaker = Some(Heard {
                 underruns: speaker.underruns(),
                 guarded_s: speaker.acted_s(),
-                latency_s: percentiles(&mut self.latencies_s),
+                latency_s: self.latency.percentiles_s(),
             });
             ends.push(speaker.finish());
         }
-        ends.into_iter().collect::<Result<()>>()?;
-        Ok(self.summary)
+        self.summary.failures.extend(ends.into_iter().filter_map(Result::err));
+        self.summary
     }
 }
 
@@ -290,19 +372,20 @@ fn introduce(session: &Target, say: &mut dyn FnMut(&str)) {
     }
 }
 
-/// Opens the speaker at `volume_db`, and says what it is; where there is none,
-/// says so, or fails if it is `needed`.
+/// Opens the speaker called `device`, or the system's choice, at `volume_db`, and
+/// says what it is; where there is none, says so, or fails if it is `needed`.
 ///
 /// # Errors
 ///
-/// If a speaker that is needed cannot be opened.
+/// If a speaker that is needed cannot be opened, or none is called `device`.
 pub fn open_speaker(
     volume_db: Option<f32>,
+    device: Option<&str>,
     needed: bool,
     say: &mut dyn FnMut(&str),
 ) -> Result<Option<Box<Speaker>>> {
     let Some(volume_db) = volume_db else { return Ok(None) };
-    match Speaker::open(volume_db) {
+    match Speaker::open(volume_db, device) {
         Ok(speaker) => {
             let name = speaker.name();
             say(&format!("It plays to {name} at {volume_db} dB, and begins quietly."));
@@ -316,16 +399,6 @@ pub fn open_speaker(
         }
         Err(error) => Err(error),
     }
-}
-
-/// The median and the 99th percentile.
-pub(super) fn percentiles(values: &mut [f64]) -> Option<[f64; 2]> {
-    values.sort_by(f64::total_cmp);
-    let at = |share: f64| {
-        let rank = (share * values.len() as f64).ceil() as usize;
-        values.get(rank.saturating_sub(1)).copied()
-    };
-    Some([at(0.5)?, at(0.99)?])
 }
 
 /// `time` in UTC, to the millisecond.

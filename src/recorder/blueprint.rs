@@ -12,11 +12,12 @@ use super::{Origin, Session};
 use crate::picture::legend;
 
 /// The numbers of a slot: entity and name, in the order of [`Slot`].
-pub(super) const SCORES: [(&str, &str); 6] = [
+pub(super) const SCORES: [(&str, &str); 7] = [
     ("scores/loudness_lufs", "loudness, LUFS"),
     ("scores/band_energy", "band energy, 0..1"),
     ("scores/psnr_db", "PSNR, dB"),
     ("scores/latency_s", "latency, s"),
+    ("scores/sample", "first sample that the picture changes"),
     ("scores/left_out", "pictures of the source left out"),
     ("scores/drops", "pictures dropped"),
 ];
@@ -160,7 +161,7 @@ impl Layout {
 
     /// One plot per score, as their units differ, and one of the scene.
     fn scores(self) -> ContainerLike {
-        let present = [true, true, self.psnr, self.latency, self.left_out, true];
+        let present = [true, true, self.psnr, self.latency, false, self.left_out, true];
         let plots = SCORES.into_iter().zip(present).filter(|(_, present)| *present);
         let plots = plots.map(|((path, name), _)| {
             ContainerLike::from(TimeSeriesView::new(name).with_origin(path))

@@ -13,7 +13,7 @@
 //! | `code` | the code, 0..1 |
 //! | `spectrum` | level of each value in dB above the lowest possible level, over Hz |
 //! | `spectrogram` | the last [`SPECTROGRAM_SLOTS`] spectra as a picture |
-//! | `scores/loudness_lufs`, `band_energy`, `psnr_db`, `latency_s`, `left_out`, `drops` | one number per slot |
+//! | `scores/loudness_lufs`, `band_energy`, `psnr_db`, `latency_s`, `sample`, `left_out`, `drops` | one number per slot |
 //! | `scene/highest`, `lowest`, `centre` | values of the picture before it was shrunk, likewise |
 //! | `marks` | what was noted at a slot, in words |
 //! | `about` | what the session is, and what its colours mean |
@@ -179,8 +179,10 @@ pub struct Moment {
     pub band_energy: f64,
     /// Fidelity of the reconstruction in dB.
     pub psnr_db: Option<f64>,
-    /// Seconds from the event in the scene to its sound.
+    /// Seconds from the picture's arrival to its sound.
     pub latency_s: Option<f64>,
+    /// The first sample that the picture changes, in the sound as it is played.
+    pub sample: Option<u64>,
     /// Pictures of the source that were left out so far.
     pub left_out: Option<u64>,
     /// The highest and the lowest value of the picture, and the one at its
@@ -193,6 +195,15 @@ pub struct Moment {
 pub struct Drops {
     /// Slots whose pictures were dropped, summed over the targets.
     pub pictures: u64,
+}
+
+/// A target that was given up, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// A viewer, which anybody may close.
+    Viewer(Error),
+    /// A file, whose end is missing.
+    File(Error),
 }
 
 /// The tap. Dropping it ends the session like [`Recorder::finish`], without a
@@ -282,11 +293,15 @@ impl Recorder {
         self.outlets.iter().try_for_each(Outlet::check)
     }
 
-    /// Gives up the viewers that are gone, as when somebody closes their
-    /// window, and tells why. Everything else goes on.
-    pub fn lost_viewers(&mut self) -> Vec<Error> {
-        let gone = |outlet: &mut Outlet| outlet.is_viewer() && outlet.check().is_err();
-        self.outlets.extract_if(.., gone).filter_map(|outlet| outlet.check().err()).collect()
+    /// Gives up the targets that have failed, as a viewer whose window is
+    /// closed, or a file on a full disk, and tells why. Everything else goes on.
+    pub fn lost(&mut self) -> Vec<Lost> {
+        let gone = |outlet: &mut Outlet| outlet.check().is_err();
+        let lost = |outlet: Outlet| match outlet.is_viewer() {
+            true => outlet.check().err().map(Lost::Viewer),
+            false => outlet.check().err().map(Lost::File),
+        };
+        self.outlets.extract_if(.., gone).filter_map(lost).collect()
     }
 
     /// Writes what is still queued, closes every target and tells what was
@@ -346,6 +361,7 @@ impl From<Moment> for Slot {
             band_energy: moment.band_energy,
             psnr_db: moment.psnr_db,
             latency_s: moment.latency_s,
+            sample: moment.sample,
             left_out: moment.left_out,
             extremes: moment.extremes,
             pictures: Some(Arc::new(Pictures { input, reconstruction })),

@@ -33,6 +33,7 @@ pub(super) struct Slot {
     pub band_energy: f64,
     pub psnr_db: Option<f64>,
     pub latency_s: Option<f64>,
+    pub sample: Option<u64>,
     pub left_out: Option<u64>,
     pub extremes: [Option<f64>; 3],
     /// None where they were dropped.
@@ -209,6 +210,7 @@ mod tests {
             band_energy: 0.5,
             psnr_db: None,
             latency_s: None,
+            sample: None,
             left_out: None,
             extremes: [None; 3],
             pictures: Some(Arc::new(Pictures {

@@ -14,7 +14,7 @@ use ndarray::{Array3, ArrayView3};
 use rerun::external::re_grpc_server::MemoryLimit;
 use rerun::external::re_uri::ProxyUri;
 use rerun::log::ChunkBatcherConfig;
-use rerun::sink::{FileSink, GrpcSink, LogSink};
+use rerun::sink::{FileSink, GrpcSink, LogSink, SinkFlushError};
 use rerun::{
     AnyValues, BarChart, EncodedImage, RecordingStream, RecordingStreamBuilder, Scalars,
     SeriesLines, ServerOptions, StoreId, StoreKind, Tensor, TensorBuffer, TensorData, TextDocument,
@@ -40,9 +40,16 @@ pub(super) fn recording_id() -> RecordingId {
 /// take a hundred megabytes and a thousand messages.
 const IN_FLIGHT: usize = 8 << 20;
 
+/// A file of a live session is waited for about every five seconds, as often as
+/// it is written, so that it is soon known when the disk is full.
+const IN_FLIGHT_LIVE: usize = 2 << 20;
+
 /// Viewers are waited for far more often, so that it is soon known when one
 /// is gone: about once a second.
 const IN_FLIGHT_TO_VIEWER: usize = 256 << 10;
+
+/// A sink that has not answered for so long is asked anew.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// A spectrogram is logged once in so many slots.
 const SPECTROGRAM_STEP: u64 = 20;
@@ -147,12 +154,27 @@ impl Stream {
     pub fn write(&mut self, entry: &Entry) -> std::result::Result<(), String> {
         self.log(entry).map_err(|e| self.failed(&e))?;
         self.in_flight += bytes(entry);
-        let most = if self.file.is_some() { IN_FLIGHT } else { IN_FLIGHT_TO_VIEWER };
+        let most = match (&self.file, self.pace) {
+            (None, _) => IN_FLIGHT_TO_VIEWER,
+            (Some(_), Pace::Live) => IN_FLIGHT_LIVE,
+            (Some(_), Pace::Batch) => IN_FLIGHT,
+        };
         if self.in_flight >= most {
             self.in_flight = 0;
-            self.rec.flush_blocking().map_err(|e| self.failed(&e))?;
+            self.settle()?;
         }
         Ok(())
+    }
+
+    /// Waits until the sink has taken everything. One that has failed does not
+    /// always answer those who wait already, but refuses the next one.
+    fn settle(&self) -> std::result::Result<(), String> {
+        loop {
+            match self.rec.flush_with_timeout(ANSWER) {
+                Err(SinkFlushError::Timeout) => {}
+                settled => return settled.map_err(|e| self.failed(&e)),
+            }
+        }
     }
 
     /// What `error` means; of a file Rerun only says that its thread is gone.
@@ -209,8 +231,8 @@ impl Stream {
         self.rec.log("spectrum", &BarChart::new(heights))?;
         let drops = Some(slot.dropped as f64);
         let scores = [Some(slot.loudness_lufs), Some(slot.band_energy), slot.psnr_db];
-        let left_out = slot.left_out.map(|count| count as f64);
-        let scores = scores.into_iter().chain([slot.latency_s, left_out, drops]);
+        let [sample, left_out] = [slot.sample, slot.left_out].map(|n| n.map(|n| n as f64));
+        let scores = scores.into_iter().chain([slot.latency_s, sample, left_out, drops]);
         let paths = blueprint::SCORES.into_iter().chain(blueprint::SCENE);
         for ((path, _), score) in paths.zip(scores.chain(slot.extremes)) {
             if let Some(score) = score {
@@ -268,7 +290,7 @@ impl Stream {
             self.rec.send_property("end", &values)
         };
         last().map_err(|e| self.failed(&e))?;
-        self.rec.flush_blocking().map_err(|e| self.failed(&e))?;
+        self.settle()?;
         // The footer is written when the last handle of the stream is gone.
         drop(self.rec);
         self.file.map_or(Ok(()), File::complete)

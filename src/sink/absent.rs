@@ -1,6 +1,7 @@
 //! Stands in for the speaker in builds without the feature `sound`.
 
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use super::Sink;
 use crate::error::{Error, Fault, Result};
@@ -15,7 +16,7 @@ impl Speaker {
     /// # Errors
     ///
     /// Always.
-    pub fn open(_volume_db: f32) -> Result<Self> {
+    pub fn open(_volume_db: f32, _device: Option<&str>) -> Result<Self> {
         Err(Error::new(Fault::Unsupported, "speaker", "this build plays no sound")
             .hint("build with the feature `sound`, or go on without: --no-speaker"))
     }
@@ -35,18 +36,18 @@ impl Speaker {
         match *self {}
     }
 
-    /// Seconds until the next sample that is written would be heard.
-    pub fn queued_s(&self) -> f64 {
-        match *self {}
-    }
-
     /// Seconds of sound that wait to be taken by the device.
     pub fn waiting_s(&self) -> f64 {
         match *self {}
     }
 
-    /// Waits until no more than `lead_s` seconds of sound wait.
-    pub fn wait(&mut self, _lead_s: f64, _stop: &AtomicBool) {
+    /// When the next sample that is written will be heard.
+    pub fn heard_at(&self) -> Option<Instant> {
+        match *self {}
+    }
+
+    /// Waits until there is sound for no longer than `lead`.
+    pub fn wait(&mut self, _lead: Duration, _stop: &AtomicBool) {
         match *self {}
     }
 

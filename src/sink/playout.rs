@@ -10,10 +10,13 @@ use std::time::{Duration, Instant};
 use rtrb::Consumer;
 
 use super::guard::Guard;
-use crate::synth::CYCLE;
+use crate::synth::{CYCLE, SAMPLE_RATE};
 
 /// Samples over which the sound comes back after a gap: 5 ms.
 const RESUME: usize = 240;
+
+/// A device that fails for so many microseconds is lost.
+const FAILING_US: u64 = 200_000;
 
 /// What the two ends of the ring tell each other.
 #[derive(Debug, Default)]
@@ -32,12 +35,26 @@ pub(super) struct Shared {
     pub lost: AtomicBool,
     /// Gaps: times at which the ring ran dry, or the device did.
     pub underruns: AtomicU64,
+    /// Those of the device.
+    pub interruptions: AtomicU64,
     /// Milliseconds of sound that the guard held back.
     pub acted_ms: AtomicU64,
     /// Samples that the device was given.
     pub played: AtomicU64,
+    /// Samples of these that came from the ring.
+    pub taken: AtomicU64,
     /// Microseconds from the callback to the loudspeaker.
     pub device_us: AtomicU64,
+    /// When the first sample of the ring was heard, or would have been if what
+    /// was taken last had come without a gap, in microseconds of the clock of
+    /// whoever set it. The guard is not counted. 0 while that is unknown.
+    pub heard_us: AtomicU64,
+    /// When the device would have asked for that sample, likewise.
+    pub asked_us: AtomicU64,
+    /// Since when the device does nothing but fail, likewise; 0 if it does not.
+    failing_us: AtomicU64,
+    /// Samples that the device asks for at a time; 0 while that is unknown.
+    pub period: AtomicU64,
     /// Microseconds of sound that the device holds when it is full; 0 while
     /// that is unknown.
     pub capacity_us: AtomicU64,
@@ -53,6 +70,37 @@ impl Shared {
 
     pub fn set_volume(&self, volume_db: f32) {
         self.volume_db.store(volume_db.to_bits(), Relaxed);
+    }
+
+    /// The device asked for `period` samples; it will ask for the next one at
+    /// `asked`, and that one is heard at `heard`, past the guard.
+    pub fn tell(&self, period: u64, asked: Duration, heard: Duration) {
+        let taken_us = self.taken.load(Relaxed) * 1_000_000 / SAMPLE_RATE as u64;
+        let first_us = |time: Duration| (time.as_micros() as u64).saturating_sub(taken_us);
+        self.failing_us.store(0, Relaxed);
+        self.period.store(period, Relaxed);
+        self.asked_us.store(first_us(asked), Relaxed);
+        self.heard_us.store(first_us(heard), Relaxed);
+    }
+
+    /// The device failed at `time`. It is lost if it goes on failing: some do so
+    /// for a moment when they begin.
+    pub fn fail(&self, time: Duration) {
+        let time_us = time.as_micros() as u64;
+        let since_us = self.failing_us.load(Relaxed);
+        if since_us == 0 {
+            self.failing_us.store(time_us.max(1), Relaxed);
+        } else if time_us > since_us + FAILING_US {
+            self.lost.store(true, Relaxed);
+        }
+    }
+
+    /// Nothing is known of a device that begins to play.
+    pub fn forget(&self) {
+        let times = [&self.asked_us, &self.heard_us, &self.failing_us];
+        for told in times.into_iter().chain([&self.taken, &self.period]) {
+            told.store(0, Relaxed);
+        }
     }
 
     pub fn volume_db(&self) -> f32 {
@@ -77,6 +125,8 @@ pub(super) struct Playout {
     /// The last 80 ms.
     history: Box<[f32]>,
     position: usize,
+    /// Samples of the ring so far.
+    taken: u64,
     /// Samples until the repeated sound is silent, at most [`CYCLE`].
     held: usize,
     /// Samples since the sound came back, up to [`RESUME`].
@@ -96,6 +146,7 @@ impl Playout {
             shared,
             history: vec![0.0; CYCLE].into(),
             position: 0,
+            taken: 0,
             held: 0,
             resumed: 0,
             dry: true,
@@ -109,8 +160,9 @@ impl Playout {
         if self.shared.restart.swap(false, Relaxed) {
             self.guard.restart();
         }
-        if self.shared.interrupted.swap(false, Relaxed) {
+        if self.shared.interrupted.swap(false, Relaxed) && self.taken > 0 {
             self.shared.underruns.fetch_add(1, Relaxed);
+            self.shared.interruptions.fetch_add(1, Relaxed);
             self.guard.interrupt();
         }
         for sample in samples.iter_mut() {
@@ -119,6 +171,7 @@ impl Playout {
         self.guard.process(samples);
         let acted_s = self.before_s + self.guard.acted_s();
         self.shared.acted_ms.store((acted_s * 1e3) as u64, Relaxed);
+        self.shared.taken.store(self.taken, Relaxed);
         self.shared.played.fetch_add(samples.len() as u64, Relaxed);
     }
 
@@ -156,6 +209,7 @@ impl Playout {
         // was, only quieter.
         if let Some(fresh) = fresh {
             self.history[self.position] = fresh;
+            self.taken += 1;
         }
         self.position = (self.position + 1) % CYCLE;
         sample

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{
     BufferSize, Device, ErrorKind, FromSample, OutputCallbackInfo, SampleFormat, SizedSample,
     Stream, StreamConfig,
@@ -14,6 +14,7 @@ use cpal::{
 use rtrb::{Producer, RingBuffer};
 
 use super::Sink;
+use super::device::{self, Way};
 use super::guard::DELAY;
 use super::playout::{Playout, Shared, Supply};
 use crate::error::{Error, Fault, Result};
@@ -21,8 +22,12 @@ use crate::synth::SAMPLE_RATE;
 
 /// Samples that may wait: two slots, and a lead-in.
 const RING: usize = 19_200;
-/// Samples that the device takes at a time, if it can: 25 ms.
-const PERIOD: u32 = 1200;
+/// Samples that the device is asked to take at a time, the first that it can:
+/// 5, 10, 25 ms. It holds two of these.
+const PERIODS: [u32; 3] = [240, 480, 1200];
+/// A device that runs dry more often than this within the time takes more at a
+/// time from then on.
+const MOST_DRY: (u64, Duration) = (4, Duration::from_secs(20));
 /// The most samples that are guarded at a time.
 const CHUNK: usize = 1024;
 /// A device that takes nothing for so long is lost.
@@ -31,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(1);
 /// How long to rest while there is nothing to do; a thirtieth of a slot.
 const REST: Duration = Duration::from_millis(3);
+/// How long to rest at least: what is due sooner is due.
+const SHORTEST_REST: Duration = Duration::from_micros(200);
 
 /// The loudspeaker or headphones that the system plays to, shared with other
 /// programs. What is heard has passed the [guard](super::guard).
@@ -39,9 +46,17 @@ const REST: Duration = Duration::from_millis(3);
 /// looked for again every second; it then starts quietly, as at first.
 pub struct Speaker {
     name: String,
+    /// The device that was asked for; `None`: the system's choice.
+    asked: Option<String>,
     shared: Arc<Shared>,
+    /// From when on the two ends of the ring count time.
+    origin: Instant,
     /// None while the device is lost.
     line: Option<Line>,
+    /// Which of [`PERIODS`] is the first to be tried.
+    period: usize,
+    /// How often the device had run dry at a moment.
+    dry: (u64, Instant),
     /// When the device was looked for last, and until when lost samples play.
     tried: Instant,
     silent_until: Instant,
@@ -50,6 +65,8 @@ pub struct Speaker {
 /// A device that plays.
 struct Line {
     ring: Producer<f32>,
+    /// Samples that were put into the ring.
+    written: u64,
     /// Plays until it is dropped.
     _stream: Stream,
 }
@@ -61,17 +78,27 @@ impl fmt::Debug for Speaker {
 }
 
 impl Speaker {
-    /// Opens the system's default output, at `volume_db` within
+    /// Opens the output called `device`, see [`device::list`], or the one that
+    /// the system has chosen, at `volume_db` within
     /// [`VOLUMES_DB`](super::guard::VOLUMES_DB).
     ///
     /// # Errors
     ///
-    /// If there is no device, or it does not play 48 kHz.
-    pub fn open(volume_db: f32) -> Result<Self> {
-        let shared = Arc::new(Shared::new(volume_db));
-        let (name, line) = Line::open(&shared)?;
-        let now = Instant::now();
-        Ok(Self { name, shared, line: Some(line), tried: now, silent_until: now })
+    /// If there is no such device, or it does not play 48 kHz.
+    pub fn open(volume_db: f32, device: Option<&str>) -> Result<Self> {
+        let (shared, now) = (Arc::new(Shared::new(volume_db)), Instant::now());
+        let (name, line) = Line::open(device, &shared, now, &PERIODS)?;
+        Ok(Self {
+            name,
+            asked: device.map(str::to_owned),
+            shared,
+            origin: now,
+            line: Some(line),
+            period: 0,
+            dry: (0, now),
+            tried: now,
+            silent_until: now,
+        })
     }
 
     /// The device's name.
@@ -95,12 +122,31 @@ impl Speaker {
 
     /// Seconds from now until the next sample that is written would be heard:
     /// what waits in the ring, in the guard and in the device.
-    pub fn queued_s(&self) -> f64 {
+    fn queued_s(&self) -> f64 {
         let device_s = self.shared.device_us.load(Relaxed) as f64 / 1e6;
         match &self.line {
             Some(_) => self.waiting_s() + DELAY as f64 / SAMPLE_RATE as f64 + device_s,
             None => self.waiting_s(),
         }
+    }
+
+    /// When the next sample that is written will be heard, past the guard and
+    /// the device; `None` where nothing is known of the device yet.
+    pub fn heard_at(&self) -> Option<Instant> {
+        let heard_us = self.shared.heard_us.load(Relaxed);
+        let line = self.line.as_ref().filter(|_| heard_us > 0)?;
+        let samples = line.written + DELAY as u64;
+        Some(self.origin + Duration::from_micros(heard_us + micros(samples)))
+    }
+
+    /// When the device asks for more than was written.
+    fn dry_at(&self) -> Option<Instant> {
+        let (asked_us, period) = (&self.shared.asked_us, self.shared.period.load(Relaxed));
+        let asked_us = asked_us.load(Relaxed);
+        let line = self.line.as_ref().filter(|_| asked_us > 0 && period > 0)?;
+        let taken = self.shared.taken.load(Relaxed);
+        let whole = line.written.saturating_sub(taken) / period * period;
+        Some(self.origin + Duration::from_micros(asked_us + micros(taken + whole)))
     }
 
     /// Seconds of sound that wait to be taken by the device.
@@ -111,19 +157,23 @@ impl Speaker {
         }
     }
 
-    /// Waits until no more than `lead_s` seconds of sound wait for the device,
-    /// or `stop` is true.
-    pub fn wait(&mut self, lead_s: f64, stop: &AtomicBool) {
+    /// Waits until the device has sound for no longer than `lead`, or `stop` is
+    /// true.
+    pub fn wait(&mut self, lead: Duration, stop: &AtomicBool) {
         let mut watch = Watch::new(&self.shared);
         loop {
             self.reconnect();
-            if self.waiting_s() <= lead_s || stop.load(Relaxed) {
+            let left = match self.dry_at() {
+                Some(dry) => dry.saturating_duration_since(Instant::now()),
+                None => Duration::from_secs_f64(self.waiting_s()),
+            };
+            let Some(left) = left.checked_sub(lead).filter(|_| !stop.load(Relaxed)) else {
                 return;
-            }
+            };
             if self.line.is_some() && !watch.is_playing() {
                 self.lose();
             }
-            std::thread::sleep(REST);
+            std::thread::sleep(left.clamp(SHORTEST_REST, REST));
         }
     }
 
@@ -150,9 +200,30 @@ impl Speaker {
         if self.line.is_none() && self.tried.elapsed() >= RETRY {
             self.tried = Instant::now();
             self.shared.lost.store(false, Relaxed);
-            if let Ok((name, line)) = Line::open(&self.shared) {
-                (self.name, self.line) = (name, Some(line));
-            }
+            self.open_again();
+        }
+        self.relieve();
+    }
+
+    fn open_again(&mut self) {
+        let periods = PERIODS.get(self.period..).unwrap_or_default();
+        let asked = self.asked.as_deref();
+        if let Ok((name, line)) = Line::open(asked, &self.shared, self.origin, periods) {
+            (self.name, self.line) = (name, Some(line));
+        }
+    }
+
+    /// Lets a device that runs dry again and again take more at a time.
+    fn relieve(&mut self) {
+        let (dry, (before, since)) = (self.shared.interruptions.load(Relaxed), self.dry);
+        let (most, time) = MOST_DRY;
+        if since.elapsed() > time {
+            self.dry = (dry, Instant::now());
+        } else if dry > before + most && self.period + 1 < PERIODS.len() && self.line.is_some() {
+            self.period += 1;
+            self.dry = (dry, Instant::now());
+            self.lose();
+            self.open_again();
         }
     }
 
@@ -199,6 +270,7 @@ impl Sink for Speaker {
                 break;
             };
             let (taken, left) = line.ring.push_partial_slice(rest);
+            line.written += taken.len() as u64;
             if taken.is_empty() {
                 if !watch.is_playing() {
                     self.lose();
@@ -242,26 +314,34 @@ impl Watch {
 }
 
 impl Line {
-    /// Opens the default output; its name, and what plays to it.
-    fn open(shared: &Arc<Shared>) -> Result<(String, Self)> {
+    /// Opens the output called `device`, or the default one; its name, and
+    /// what plays to it. Times are told since `origin`; the device takes the
+    /// first of `periods` that it can.
+    fn open(
+        device: Option<&str>,
+        shared: &Arc<Shared>,
+        origin: Instant,
+        periods: &[u32],
+    ) -> Result<(String, Self)> {
         let none = || {
             Error::new(Fault::Device, "speaker", "this system has no output for sound")
                 .hint(WITHOUT)
         };
-        if !plausible() {
-            return Err(none());
-        }
-        let device = cpal::default_host().default_output_device().ok_or_else(none)?;
-        let name = device.to_string();
-        let (mut config, format) = choose(&device, &name)?;
+        let (device, name) = device::open(Way::Output, device)?.ok_or_else(none)?;
+        let (config, format) = choose(&device, &name)?;
         let failed =
             |e: cpal::Error| Error::new(Fault::Device, format!("speaker {name}"), e).hint(WITHOUT);
-        let mut opened = Self::start(&device, config, format, shared);
-        if opened.as_ref().is_err_and(|e| e.kind() == ErrorKind::UnsupportedConfig) {
-            config.buffer_size = BufferSize::Default;
-            opened = Self::start(&device, config, format, shared);
-        }
-        let line = opened.map_err(failed)?;
+        let sizes =
+            periods.iter().map(|&period| BufferSize::Fixed(period)).chain([BufferSize::Default]);
+        let mut attempts = sizes.map(|buffer_size| {
+            Self::start(&device, StreamConfig { buffer_size, ..config }, format, shared, origin)
+        });
+        let refused = |attempt: &std::result::Result<Self, cpal::Error>| {
+            attempt.as_ref().is_err_and(|e| e.kind() == ErrorKind::UnsupportedConfig)
+        };
+        let line = attempts.find(|attempt| !refused(attempt));
+        let line = line.unwrap_or_else(|| Err(ErrorKind::UnsupportedConfig.into()));
+        let line = line.map_err(failed)?;
         Ok((name, line))
     }
 
@@ -270,10 +350,12 @@ impl Line {
         config: StreamConfig,
         format: SampleFormat,
         shared: &Arc<Shared>,
+        origin: Instant,
     ) -> std::result::Result<Self, cpal::Error> {
         let (ring, consumer) = RingBuffer::new(RING);
+        shared.forget();
         let playout = Playout::new(consumer, shared.clone());
-        let told = shared.clone();
+        let told = (shared.clone(), origin);
         let stream = match format {
             SampleFormat::I8 => stream::<i8>(device, config, playout, told),
             SampleFormat::I16 => stream::<i16>(device, config, playout, told),
@@ -294,7 +376,7 @@ impl Line {
         let capacity_us = 2 * u64::from(period) * 1_000_000 / SAMPLE_RATE as u64;
         shared.capacity_us.store(capacity_us, Relaxed);
         stream.play()?;
-        Ok(Self { ring, _stream: stream })
+        Ok(Self { ring, written: 0, _stream: stream })
     }
 }
 
@@ -357,7 +439,7 @@ fn choose(device: &Device, name: &str) -> Result<(StreamConfig, SampleFormat)> {
     let config = StreamConfig {
         channels: best.channels(),
         sample_rate: rate,
-        buffer_size: BufferSize::Fixed(PERIOD),
+        buffer_size: BufferSize::Default,
     };
     Ok((config, best.sample_format()))
 }
@@ -370,12 +452,17 @@ fn share(channels: usize) -> f32 {
     (1.0 / (weight * channels as f64)).sqrt() as f32
 }
 
+/// The microseconds that `samples` take.
+fn micros(samples: u64) -> u64 {
+    samples * 1_000_000 / SAMPLE_RATE as u64
+}
+
 /// A stream of samples of type `T` from `playout`, the same on all channels.
 fn stream<T: SizedSample + FromSample<f32>>(
     device: &Device,
     config: StreamConfig,
     mut playout: Playout,
-    shared: Arc<Shared>,
+    (shared, origin): (Arc<Shared>, Instant),
 ) -> std::result::Result<Stream, cpal::Error> {
     let channels = usize::from(config.channels);
     let (share, watched) = (share(channels), shared.clone());
@@ -402,12 +489,15 @@ fn stream<T: SizedSample + FromSample<f32>>(
                 frame.fill(T::from_sample(sample * share));
             }
         }
+        let next = origin.elapsed() + given;
+        shared.tell((output.len() / channels) as u64, next, next + delay);
     };
     let tell = move |error: cpal::Error| match error.kind() {
         ErrorKind::Xrun => watched.interrupted.store(true, Relaxed),
         ErrorKind::DeviceChanged => watched.restart.store(true, Relaxed),
         ErrorKind::RealtimeDenied => {}
-        _ => watched.lost.store(true, Relaxed),
+        ErrorKind::DeviceNotAvailable => watched.lost.store(true, Relaxed),
+        _ => watched.fail(origin.elapsed()),
     };
     device.build_output_stream(config, play, tell, None)
 }

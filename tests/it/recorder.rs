@@ -55,6 +55,7 @@ pub fn moment(slot: u64) -> Moment {
         band_energy: slot as f64 / 100.0,
         psnr_db: slot.is_multiple_of(2).then_some(25.0 + slot as f64),
         latency_s: None,
+        sample: Some(4800 * slot),
         left_out: Some(slot / 3),
         extremes: [Some(30.5), Some(-4.0), (slot > 2).then_some(slot as f64)],
     }

@@ -2,14 +2,13 @@
 //! whose sink is recorded; and what `live` leaves on disk.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
 
 use ebur128::{EbuR128, Mode};
 use realfft::RealFftPlanner;
-use tempfile::TempDir;
 use wysiwyh::live::{self, Sent, Settings, Summary};
 use wysiwyh::receiver::Receiver;
 use wysiwyh::recorder::Target;
@@ -20,144 +19,9 @@ use wysiwyh::spectrum::{Layout, Preset};
 use wysiwyh::synth::{JOIN, SAMPLE_RATE, SLOT};
 use wysiwyh::voice::{Listener, Voice};
 
+use crate::keys::Talk;
+pub use crate::pulse::{Process, Pulse, Tape, wait_for};
 use crate::trip::{array, convert, listen};
-
-/// How long a condition may take to come true; on a busy machine, long.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waits until `condition` holds.
-pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// A process that ends with the test.
-pub struct Process(pub Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A PulseAudio server of the test's own, with one sink that nobody hears.
-pub struct Pulse {
-    pub folder: TempDir,
-    server: Option<Process>,
-}
-
-impl Pulse {
-    /// Starts the server; `None`, and a line, where there is none to start.
-    pub fn start() -> Option<Self> {
-        let installed = |program: &str| {
-            let asked = Command::new(program).arg("--version").stdout(Stdio::null()).status();
-            asked.is_ok_and(|status| status.success())
-        };
-        if !["pulseaudio", "parec", "pactl"].iter().all(|program| installed(program)) {
-            let test = std::thread::current();
-            eprintln!("skipped, PulseAudio is not installed: {}", test.name().unwrap_or("a test"));
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let default = "pcm.!default { type pulse }\nctl.!default { type pulse }\n";
-        fs::write(folder.path().join(".asoundrc"), default).unwrap();
-        let mut pulse = Self { folder, server: None };
-        pulse.start_server();
-        Some(pulse)
-    }
-
-    fn start_server(&mut self) {
-        let socket =
-            format!("module-native-protocol-unix socket={} auth-anonymous=1", self.socket());
-        let sink = "module-null-sink sink_name=test rate=48000 format=float32le";
-        let server = self
-            .command("pulseaudio")
-            .args([
-                "-n",
-                "--daemonize=no",
-                "--exit-idle-time=-1",
-                "--disable-shm=1",
-                "--use-pid-file=no",
-            ])
-            .args(["-L", &socket, "-L", sink])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        self.server = Some(Process(server));
-        wait_for("the PulseAudio server", || {
-            let asked = self.command("pactl").arg("info").output().unwrap();
-            asked.status.success()
-        });
-    }
-
-    /// Kills the server, as when a device is unplugged.
-    fn stop_server(&mut self) {
-        self.server = None;
-        let _ = fs::remove_file(self.socket());
-    }
-
-    fn socket(&self) -> String {
-        self.folder.path().join("socket").display().to_string()
-    }
-
-    /// `program` as a client of this server.
-    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env("HOME", self.folder.path())
-            .env("XDG_RUNTIME_DIR", self.folder.path())
-            .env("PULSE_SERVER", format!("unix:{}", self.socket()))
-            .env_remove("ALSA_CONFIG_PATH");
-        command
-    }
-
-    /// Starts to record the sink.
-    pub fn record(&self) -> Tape {
-        let path = self.folder.path().join("tape.raw");
-        let file = fs::File::create(&path).unwrap();
-        let process = self
-            .command("parec")
-            .args(["-d", "test.monitor", "--raw", "--format=float32le", "--rate=48000"])
-            .args(["--channels=2", "--latency-msec=50"])
-            .stdout(file)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let tape = Tape { process: Process(process), path };
-        wait_for("the recording", || !tape.channels().is_empty());
-        tape
-    }
-}
-
-/// A sink that is being recorded.
-pub struct Tape {
-    process: Process,
-    path: PathBuf,
-}
-
-impl Tape {
-    /// Left and right so far.
-    pub fn channels(&self) -> Vec<[f32; 2]> {
-        let bytes = fs::read(&self.path).unwrap();
-        let (frames, _) = bytes.as_chunks::<8>();
-        let sample = |b: &[u8]| f32::from_le_bytes(b.try_into().unwrap());
-        frames.iter().map(|frame| [sample(&frame[..4]), sample(&frame[4..])]).collect()
-    }
-
-    /// Ends the recording a second after now.
-    pub fn finish(self) -> Vec<[f32; 2]> {
-        let until = self.channels().len() + SAMPLE_RATE;
-        wait_for("the end of the recording", || self.channels().len() >= until);
-        let channels = self.channels();
-        drop(self.process);
-        channels
-    }
-}
 
 /// The highest momentary loudness of both channels together, and the steepest
 /// rises in 100 ms: of the momentary loudness, and of that of 100 ms.
@@ -332,6 +196,52 @@ fn what_plays_is_seen_while_it_plays() {
 }
 
 #[test]
+fn the_device_that_was_asked_for_plays_and_no_other() {
+    let Some(pulse) = Pulse::start() else { return };
+    let live = |device: &str| {
+        let live = ["live", "simulated:1", "--seconds", "2", "--device", device];
+        pulse.command(program()).args(live).output().unwrap()
+    };
+    let listed = succeeded(&live("list"));
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(names, ["test", "other"], "{listed}");
+    let (test, other) = (pulse.record_sink("test"), pulse.record_sink("other"));
+    let output = live("other");
+    succeeded(&output);
+    let loud = |tape: Tape| tape.finish().iter().flatten().any(|sample| sample.abs() > 0.01);
+    assert!(loud(other) && !loud(test), "{}", String::from_utf8_lossy(&output.stderr));
+    let refused = live("third");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("\"third\"") && said.contains("test: "), "{said}");
+}
+
+#[test]
+fn listening_to_an_input_without_any_sound_ends_in_its_time() {
+    let Some(pulse) = Pulse::start() else { return };
+    // A pipe that nobody writes to: not even silence comes from it.
+    let pipe = format!("file={}", pulse.folder.path().join("pipe").display());
+    let load = ["load-module", "module-pipe-source", "source_name=nothing", &pipe];
+    succeeded(&pulse.command("pactl").args(load).output().unwrap());
+    let listening = pulse
+        .command(program())
+        .args(["listen", "--live", "--sensor", "simulated-lwir", "--device", "nothing"])
+        .args(["--seconds", "4", "-o"])
+        .arg(pulse.folder.path().join("heard"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut listening = Process(listening);
+    wait_for("the end", || listening.0.try_wait().unwrap().is_some());
+    let mut told = String::new();
+    let (out, err) = (listening.0.stdout.take().unwrap(), listening.0.stderr.take().unwrap());
+    out.chain(err).read_to_string(&mut told).unwrap();
+    assert!(listening.0.wait().unwrap().success(), "{told}");
+    assert!(told.contains("0 frames") && told.contains("Nothing comes"), "{told}");
+}
+
+#[test]
 fn a_device_that_goes_and_comes_back_starts_quietly_again() {
     let Some(mut pulse) = Pulse::start() else { return };
     let live = pulse
@@ -465,6 +375,7 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
             reading: Options::default(),
         },
         volume_db: None,
+        device: None,
         sound: Some(wav.clone()),
         session: Target::default(),
         sent: Sent::default(),
@@ -513,4 +424,60 @@ fn pages_and_pictures_have_one_slot_each() {
         assert_eq!(summary, Summary { slots: count, ..Summary::default() }, "{source:?}");
         assert_eq!(recording.samples.len(), (count as usize + 2) * SLOT);
     }
+}
+
+/// The program under a limit of a shell on the size of files, without the
+/// signal that would end it: writing fails as on a full disk.
+#[cfg(unix)]
+fn with_files_of(blocks: usize) -> Command {
+    let mut shell = Command::new("sh");
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
+    shell.args(["-c", &script, "sh"]).arg(program()).env("ALSA_CONFIG_PATH", "/dev/null");
+    shell
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_ends_one_file_with_a_word_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let [wav, flac] = ["sound.wav", "sound.flac"].map(|name| folder.path().join(name));
+    for sound in [wav, flac] {
+        // 200 KB at least, two seconds of a WAV file; the simulated pictures go on.
+        let mut command = with_files_of(400);
+        command.args(["live", "simulated:1", "--seconds", "9", "--no-speaker", "-o"]).arg(&sound);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stderr, output.stdout].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(said.matches("The sound is written no longer").count(), 1, "{said}");
+        assert!(said.contains("90 sound frames sent"), "{said}");
+        assert!(said.contains(&format!("error: {}: ", sound.display())), "{said}");
+        let recording = sink::read(&sound).unwrap();
+        assert!(recording.samples.len() >= 2 * SAMPLE_RATE, "{}", recording.samples.len());
+        let header = recording.header.expect("what it was made with");
+        assert!(header.frames.is_none());
+    }
+}
+
+#[cfg(all(unix, feature = "rerun"))]
+#[test]
+fn a_full_disk_ends_a_session_and_the_sound_goes_on() {
+    let Some(pulse) = Pulse::start() else { return };
+    let rrd = pulse.folder.path().join("session.rrd");
+    let mut command = pulse.command("sh");
+    // A megabyte at least: two times what is written at once.
+    command.args(with_files_of(2000).get_args()).args(["live", "simulated:1", "--rrd"]).arg(&rrd);
+    let mut talk = Talk::start(&mut command);
+    let tape = pulse.record();
+    wait_for("the word", || talk.said().contains("The session is recorded no longer"));
+    talk.ask("status\n", "sound frames sent");
+    let before = tape.channels().len();
+    wait_for("more sound", || tape.channels().len() > before + SAMPLE_RATE);
+    let loud = tape.channels()[before..].iter().flatten().filter(|&&s| s != 0.0).count();
+    assert!(loud > SAMPLE_RATE, "{loud}");
+    talk.send("q\n");
+    let (code, said) = talk.end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(&format!("error: {}: ", rrd.display())), "{said}");
+    let engine = super::recorder::recording(&rrd);
+    assert!(!super::recorder::codes(&engine).is_empty());
 }

@@ -484,3 +484,59 @@ fn a_band_that_was_not_sent_is_estimated_from_those_that_were() {
     let output = asked().args(["--wavelengths", "11"]).output().unwrap();
     refused(&output, 2, "11 um, the bands of sentinel2-l2a lie at 0.4427 to 2.2024 um");
 }
+
+#[test]
+fn two_channels_hold_the_picture_as_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = |name: &str| folder.path().join(name);
+    let frames = |name: &str| array(&out(name).join("frames.npy"));
+    let asked: [&[&str]; 3] = [&["--npy"], &["--stereo"], &["--stereo", "--format", "flac"]];
+    for (name, more) in ["one", "two", "flac"].into_iter().zip(asked) {
+        let more = [&["--frames", "30"], more].concat();
+        convert("simulated:3".as_ref(), &out(name), &more);
+    }
+    let sound = |folder: &str| out(folder).join("simulated-3.wav");
+    listen(&sound("one"), &out("from-one"));
+    listen(&sound("two"), &out("from-two"));
+    listen(&out("flac").join("simulated-3.flac"), &out("from-flac"));
+    let sent = array(&out("one").join("simulated-3.npy"));
+    let fidelity_db = |heard: &Array4<f32>| {
+        let pairs = sent.outer_iter().zip(heard.outer_iter());
+        pairs.map(|(a, b)| psnr_db(a, b, [10.0, 45.0])).sum::<f64>() / sent.dim().0 as f64
+    };
+    let exact_db = fidelity_db(&frames("from-one"));
+    for name in ["from-two", "from-flac"] {
+        let loss_db = exact_db - fidelity_db(&frames(name));
+        eprintln!("{name}: {loss_db:.5} dB lost of {exact_db:.2}");
+        assert!(loss_db.abs() < 0.01, "{name}: {loss_db} dB");
+    }
+    // The sound goes from side to side, but as loud as it was.
+    let [left, right] = sink::read(&sound("two")).unwrap().sides.unwrap();
+    let one = sink::read(&sound("one")).unwrap().samples;
+    assert!(left.iter().zip(&right).any(|(l, r)| (l - r).abs() > 0.002));
+    let off = one.iter().zip(left.iter().zip(&right));
+    assert!(off.into_iter().all(|(m, (l, r))| (l.hypot(*r) - m.abs()).abs() < 1e-4));
+    // Copies that have lost what the file said, on two channels and mixed to one.
+    for (copy, channels, most_db) in [("copy.mp3", "2", 0.3), ("mono.wav", "1", 0.1)] {
+        let made = Command::new("ffmpeg")
+            .args(["-v", "error", "-i"])
+            .arg(sound("two"))
+            .args(["-map_metadata", "-1", "-b:a", "192k", "-ac", channels])
+            .arg(out(copy))
+            .status();
+        if !made.is_ok_and(|status| status.success()) {
+            return eprintln!("skipped, ffmpeg is not installed: copies of two channels");
+        }
+        let heard = out(&format!("from-{copy}"));
+        program()
+            .args(["listen", "--sensor", "simulated-lwir", "-o"])
+            .args([&heard, &out(copy)])
+            .assert()
+            .success();
+        let heard = array(&heard.join("frames.npy"));
+        assert_eq!(heard.dim(), sent.dim(), "{copy}");
+        let loss_db = exact_db - fidelity_db(&heard);
+        eprintln!("{copy}: {loss_db:.3} dB lost");
+        assert!(loss_db < most_db, "{copy}: {loss_db} dB");
+    }
+}
