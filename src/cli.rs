@@ -4,6 +4,7 @@
 mod collect;
 mod console;
 mod convert;
+mod datasets;
 mod demo;
 mod evaluate;
 mod hearing;
@@ -96,6 +97,7 @@ pub enum Verb {
     Collect(collect::Arguments),
     Listen(listen::Arguments),
     Evaluate(evaluate::Arguments),
+    Datasets(datasets::Arguments),
     Hearing(hearing::Arguments),
     Practice(practice::Arguments),
     View(view::Arguments),

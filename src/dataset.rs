@@ -1,5 +1,7 @@
 //! Training frames: splits, ranges, pictures.
 
+pub mod shelf;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

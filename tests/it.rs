@@ -12,6 +12,8 @@ mod cli;
 mod cptv;
 #[path = "it/damage.rs"]
 mod damage;
+#[path = "it/datasets.rs"]
+mod datasets;
 #[path = "it/flir.rs"]
 mod flir;
 #[cfg(feature = "gige")]

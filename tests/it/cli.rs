@@ -85,6 +85,7 @@ fn every_verb_explains_itself() {
     let mut calls: Vec<Vec<&str>> =
         names.iter().filter(|name| *name != "help").map(|name| vec![name.as_str()]).collect();
     calls.extend([vec!["sensors", "list"], vec!["sensors", "show"]]);
+    calls.extend([vec!["datasets", "list"], vec!["datasets", "fetch"]]);
     for call in calls {
         let output = program().args(&call).arg("--help").output().unwrap();
         let help = text(&output.stdout);

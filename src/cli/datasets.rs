@@ -1,0 +1,101 @@
+//! `datasets`: which public data models are made from, and how to get them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use wysiwyh::Result;
+use wysiwyh::dataset::shelf::Listed;
+
+use super::STOP;
+use super::report::{Report, table};
+
+/// Lists the public data that models are made from, and fetches them.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Reads:    the manifests that come with the program, or one in a folder of yours
+Writes:   a table; with fetch, the files, each once its SHA-256 is right
+Units:    sizes in MB of 10^6 bytes
+Example:  wysiwyh datasets list")]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Which there are
+    #[command(after_help = "\
+Reads:    nothing
+Writes:   a table, or JSON with --json
+Units:    sizes in MB of 10^6 bytes
+Example:  wysiwyh datasets list --json")]
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Gets the files of one; the same command goes on where it was stopped
+    #[command(after_help = "\
+Reads:    the files from their address, by the program curl
+Writes:   into DIR the files, each once its SHA-256 is the listed one
+Units:    none
+Example:  wysiwyh datasets fetch hituav -o hituav --from https://example.org/hituav")]
+    Fetch {
+        /// Its name, or a folder with manifest.toml and the list of checksums
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Folder for the files; made if it is missing
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        /// Address of a folder that holds the files [default: the manifest's]
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
+    },
+}
+
+impl Arguments {
+    pub fn run(self, report: &Report) -> Result<ExitCode> {
+        match self.what {
+            What::List { json } => list(json, report)?,
+            What::Fetch { name, output, from } => {
+                let set = Listed::find(&name)?;
+                let count = set.manifest.files;
+                let mut progress = report.progress("fetching", Some(count));
+                let fetched =
+                    set.fetch(from.as_deref(), &output, &STOP, &mut |done| progress.set(done));
+                drop(progress);
+                fetched?;
+                let licence = &set.manifest.licence;
+                report.print(format_args!(
+                    "{count} files are in {}, as listed. Their licence is {licence}.",
+                    output.display()
+                ))?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn list(json: bool, report: &Report) -> Result<()> {
+    let shelf = Listed::shelf()?;
+    let manifests: Vec<_> = shelf.into_iter().map(|set| set.manifest).collect();
+    if json {
+        return report.json(&manifests);
+    }
+    let heading = ["name", "sensor", "licence", "files", "MB", "address", "title"];
+    let mut rows = vec![heading.map(String::from).to_vec()];
+    rows.extend(manifests.iter().map(|set| {
+        let address = set.urls.first().or(set.homepage.as_ref()).cloned().unwrap_or_default();
+        vec![
+            set.name.clone(),
+            set.sensor.clone(),
+            set.licence.clone(),
+            set.files.to_string(),
+            format!("{:.1}", set.bytes as f64 / 1e6),
+            address,
+            set.title.clone(),
+        ]
+    }));
+    report.print(table(&rows))
+}

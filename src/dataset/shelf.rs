@@ -1,0 +1,301 @@
+//! The shelf of data sets, `datasets/`: which there are, and how to get them.
+//!
+//! The files of a set are fetched by the program curl, which knows proxies and
+//! certificates. A file gets its name once its checksum is right; what was
+//! fetched of one that was cut off waits beside it, as `NAME.part`.
+
+use std::fs::{self, File};
+use std::path::{Component, Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Fault, Result};
+
+/// Manifest and checksums of those that come with the program.
+const SHELF: [[&str; 2]; 3] = [
+    [
+        include_str!("../../datasets/hituav/manifest.toml"),
+        include_str!("../../datasets/hituav/SHA256SUMS"),
+    ],
+    [
+        include_str!("../../datasets/ssl4eos12/manifest.toml"),
+        include_str!("../../datasets/ssl4eos12/SHA256SUMS"),
+    ],
+    [
+        include_str!("../../datasets/terramesh/manifest.toml"),
+        include_str!("../../datasets/terramesh/SHA256SUMS"),
+    ],
+];
+
+/// A manifest or a list of checksums is not longer.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// What there is to know of a data set; `datasets/README.md` explains the keys.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Name of its folder.
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// SPDX identifier of the licence of the data.
+    pub licence: String,
+    /// The publication to cite.
+    pub cite: Option<String>,
+    /// DOI of the data or of their publication.
+    pub doi: Option<String>,
+    /// Where the authors publish the data.
+    pub homepage: Option<String>,
+    /// Addresses of folders that hold the listed files under their names.
+    #[serde(default)]
+    pub urls: Vec<String>,
+    /// The profile that reads them.
+    pub sensor: String,
+    /// Name of the list of checksums.
+    pub checksums: String,
+    /// How many files are listed.
+    pub files: usize,
+    /// Their total size.
+    pub bytes: u64,
+    /// What a group is; absent where there is only one.
+    pub group: Option<String>,
+}
+
+/// A data set: its manifest and its files.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// What there is to know of it.
+    pub manifest: Manifest,
+    /// Names of the files, relative, with their SHA-256 in hexadecimal.
+    files: Vec<(PathBuf, String)>,
+}
+
+impl Listed {
+    /// All that come with the program.
+    ///
+    /// # Errors
+    ///
+    /// None, as the tests see to it.
+    pub fn shelf() -> Result<Vec<Self>> {
+        let origin = Path::new("datasets");
+        SHELF.iter().map(|[manifest, sums]| Self::parse(manifest, sums, origin)).collect()
+    }
+
+    /// The one of this `name`, or, with a folder in it, the one whose manifest
+    /// lies there.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or its files are damaged.
+    pub fn find(name: &str) -> Result<Self> {
+        let shelf = Self::shelf()?;
+        let names: Vec<String> = shelf.iter().map(|set| set.manifest.name.clone()).collect();
+        if let Some(found) = shelf.into_iter().find(|set| set.manifest.name == name) {
+            return Ok(found);
+        }
+        let path = Path::new(name).join("manifest.toml");
+        if !path.is_file() {
+            return Err(Error::usage(name, "is no data set on the shelf and no folder with one")
+                .hint(format!("the shelf has {}", names.join(", "))));
+        }
+        let text = read(&path)?;
+        let manifest: Manifest = parse(&text, &path)?;
+        let sums = read(&Path::new(name).join(&manifest.checksums))?;
+        Self::parse(&text, &sums, &path)
+    }
+
+    fn parse(manifest: &str, sums: &str, origin: &Path) -> Result<Self> {
+        let manifest = parse(manifest, origin)?;
+        let mut files = Vec::new();
+        for line in sums.lines() {
+            let odd = || Error::input(origin, format!("{line:.80?} is no line of sha256sum"));
+            // An asterisk marks what was read in binary.
+            let (sum, name) = line.split_once(' ').ok_or_else(odd)?;
+            let name = name.trim_start_matches([' ', '*']);
+            let inside =
+                Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+            let hexadecimal = sum.bytes().all(|digit| digit.is_ascii_hexdigit());
+            if sum.len() != 64 || !hexadecimal || name.is_empty() || !inside {
+                return Err(odd());
+            }
+            files.push((PathBuf::from(name), sum.to_ascii_lowercase()));
+        }
+        Ok(Self { manifest, files })
+    }
+
+    /// Fetches all files into `folder` that are not there yet, from `address`
+    /// or else the first of the manifest; `tell` is told how many are there.
+    ///
+    /// # Errors
+    ///
+    /// If there is no address, curl is missing or fails, a file is not the
+    /// listed one, it cannot be written, or `stop` becomes true. What was
+    /// fetched stays, and the next call goes on from there.
+    pub fn fetch(
+        &self,
+        address: Option<&str>,
+        folder: &Path,
+        stop: &AtomicBool,
+        tell: &mut dyn FnMut(usize),
+    ) -> Result<()> {
+        let Manifest { name, homepage, urls, .. } = &self.manifest;
+        let address = address.or(urls.first().map(String::as_str)).ok_or_else(|| {
+            let home = homepage.as_deref().unwrap_or("its publication");
+            Error::usage(name, "no address holds exactly the listed files").hint(format!(
+                "get them as {home} tells, or name an address that has them with --from"
+            ))
+        })?;
+        for (number, (file, sum)) in self.files.iter().enumerate() {
+            if stop.load(Ordering::Relaxed) {
+                let what = format!("stopped after {number} of {} files", self.files.len());
+                return Err(Error::new(Fault::Interrupted, name, what)
+                    .hint("the same command goes on from there"));
+            }
+            let path = folder.join(file);
+            match sum_of(&path)? {
+                Some(found) if found == *sum => {}
+                Some(_) => {
+                    return Err(Error::input(&path, "is there and not the listed file")
+                        .hint("move it away, or fetch into another folder"));
+                }
+                None => fetch(address, file, sum, &path)?,
+            }
+            tell(number + 1);
+        }
+        Ok(())
+    }
+}
+
+fn parse(text: &str, origin: &Path) -> Result<Manifest> {
+    toml::from_str(text).map_err(|e| Error::input(origin, e.message()))
+}
+
+fn read(path: &Path) -> Result<String> {
+    let found = fs::metadata(path).map_err(|e| Error::input(path, e))?;
+    if !found.is_file() || found.len() > MAX_BYTES {
+        return Err(Error::input(path, "is no manifest or list of checksums"));
+    }
+    fs::read_to_string(path).map_err(|e| Error::input(path, e))
+}
+
+/// Fetches one file to `path`, going on from what is there of it.
+fn fetch(address: &str, file: &Path, sum: &str, path: &Path) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|e| Error::output(folder, e))?;
+    }
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let remove = || fs::remove_file(&part).map_err(|e| Error::output(&part, e));
+    // Whole, if the program was stopped just before it got its name.
+    if sum_of(&part)?.as_deref() != Some(sum) {
+        let url = format!("{}/{}", address.trim_end_matches('/'), escaped(file));
+        match curl(&url, &part)? {
+            None => {}
+            // The server cannot go on, or has less than is there: status 416.
+            Some((code, said)) if part.is_file() && (code == 33 || said.contains(" 416")) => {
+                remove()?;
+                if let Some((_, what)) = curl(&url, &part)? {
+                    return Err(Error::input(url, what));
+                }
+            }
+            Some((_, what)) => {
+                return Err(Error::input(url, what).hint("the same command goes on from there"));
+            }
+        }
+        match sum_of(&part)? {
+            Some(found) if found == sum => {}
+            Some(found) => {
+                remove()?;
+                let what = format!("its SHA-256 is {found:.12}.., listed is {sum:.12}..");
+                return Err(Error::input(url, what)
+                    .hint("the file has changed there; ask its authors for the listed version"));
+            }
+            None => return Err(Error::input(url, "nothing came")),
+        }
+    }
+    fs::rename(&part, path).map_err(|e| Error::output(path, e))
+}
+
+/// Runs curl; its exit status and what it says where it fails.
+fn curl(url: &str, part: &Path) -> Result<Option<(i32, String)>> {
+    let output = Command::new("curl")
+        .args(["--fail", "--location", "--silent", "--show-error", "--proto", "=http,https"])
+        .args(["--connect-timeout", "30", "--speed-limit", "1", "--speed-time", "60"])
+        .args(["--continue-at", "-", "--output"])
+        .arg(part)
+        .arg("--url")
+        .arg(url)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| {
+            Error::new(Fault::Unsupported, "curl", format!("does not run: {e}"))
+                .hint("install the program curl, which fetches the files")
+        })?;
+    if output.status.success() {
+        return Ok(None);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().last().unwrap_or("curl failed").trim().to_owned();
+    Ok(Some((output.status.code().unwrap_or_default(), said)))
+}
+
+/// A file's name in an address (RFC 3986).
+fn escaped(file: &Path) -> String {
+    let mut text = String::new();
+    for byte in file.to_string_lossy().bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                text.push(char::from(byte));
+            }
+            other => text += &format!("%{other:02X}"),
+        }
+    }
+    text
+}
+
+/// The SHA-256 of the file at `path`; none where there is no file.
+fn sum_of(path: &Path) -> Result<Option<String>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::input(path, error)),
+    };
+    let mut hash = Sha256::new();
+    std::io::copy(&mut file, &mut hash).map_err(|e| Error::input(path, e))?;
+    Ok(Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::Profile;
+
+    #[test]
+    fn the_shelf_is_what_it_says() {
+        for set in Listed::shelf().unwrap() {
+            let Manifest { name, files, sensor, .. } = &set.manifest;
+            assert_eq!((set.files.len(), *files), (*files, set.files.len()), "{name}");
+            Profile::find(sensor).unwrap();
+        }
+        let folders = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/datasets")).unwrap();
+        let folders = folders.filter(|entry| entry.as_ref().unwrap().path().is_dir()).count();
+        assert_eq!(folders, SHELF.len(), "a data set is not on the shelf");
+    }
+
+    #[test]
+    fn lists_cannot_write_outside_their_folder() {
+        let [manifest, _] = SHELF[0];
+        let sum = "0".repeat(64);
+        let parse = |line: String| Listed::parse(manifest, &line, Path::new("x"));
+        assert_eq!(parse(format!("{sum} *a/b c.jpg")).unwrap().files[0].0, Path::new("a/b c.jpg"));
+        for name in ["../a", "/etc/passwd", "a/../../b", "./a", ""] {
+            assert!(parse(format!("{sum}  {name}")).is_err(), "{name:?}");
+        }
+        assert!(parse(format!("{sum}0  a")).is_err() && parse("a".into()).is_err());
+        assert_eq!(escaped(Path::new("a/b c%.jpg")), "a/b%20c%25.jpg");
+    }
+}
