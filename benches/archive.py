@@ -11,7 +11,6 @@ pixels in tiles of 512, beside this run's other files.
 """
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -78,10 +77,14 @@ def pipeline(scene, rows, sound):
     scipy.io.wavfile.write(sound, 48000, sound_16)
 
 
-def seconds(work):
+def measured(command):
+    """Seconds that `command` takes, and the most memory it has at once in MiB."""
     start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    if status != 0:
+        sys.exit(f"{command[0]} failed")
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
 
 
 def main():
@@ -98,33 +101,31 @@ def main():
             rows = min(rows, source.height // CHIP * CHIP)
         chips = rows // CHIP * -(-width // CHIP)
         window = ["-srcwin", "0", "0", str(width), str(rows)]
-        run = lambda *command: subprocess.run(command, check=True, capture_output=True)
         contenders = {
-            "gdal_translate": lambda: run(
-                "gdal_translate", "-q", *window, "-of", "MEM", str(scene), "none"
-            ),
-            "wysiwyh convert": lambda: run(
+            "gdal_translate": ["gdal_translate", "-q", *window, "-of", "MEM", str(scene), "none"],
+            "wysiwyh convert": [
                 program, "convert", str(scene), "-o", str(folder / "out"), "--sensor",
                 "sentinel2-l2a", "--duration", "1e9", "--frames", str(chips), "--force",
-            ),
-            "Python pipeline": lambda: run(
-                sys.executable, __file__, "--pipeline", str(scene), str(rows), str(folder / "a.wav")
-            ),
+            ],
+            "Python pipeline": [
+                sys.executable, __file__, "--pipeline", str(scene), str(rows), str(folder / "a.wav"),
+            ],
         }
-        times = {name: [] for name in contenders}
+        times, memory = {name: [] for name in contenders}, {}
         for _ in range(ROUNDS):
-            for name, work in contenders.items():
-                times[name].append(seconds(work))
+            for name, command in contenders.items():
+                took_s, mebibytes = measured(command)
+                times[name].append(took_s)
+                memory[name] = max(memory.get(name, 0), mebibytes)
     medians = {name: statistics.median(found) for name, found in times.items()}
     print(f"{scene.name}: {rows} x {width} pixels, 12 bands, {chips} tiles, {os.cpu_count()} cores")
     for name, found in times.items():
         spread = f"{min(found):.2f} to {max(found):.2f}"
-        print(f"{name}: {medians[name]:.2f} s ({spread}), {chips / medians[name]:.0f} tiles/s")
+        rate = f"{chips / medians[name]:.0f} tiles/s, {memory[name]:.0f} MiB at most"
+        print(f"{name}: {medians[name]:.2f} s ({spread}), {rate}")
     ours = medians["wysiwyh convert"]
     print(f"of the reading limit: {medians['gdal_translate'] / ours:.2f} (floor 0.4, aim 0.7)")
     print(f"times as fast as the Python pipeline: {medians['Python pipeline'] / ours:.2f} (aim 3)")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"largest memory of any of them: {peak:.0f} MiB")
 
 
 if __name__ == "__main__":

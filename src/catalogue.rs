@@ -152,7 +152,7 @@ fn footprint(record: &Record) -> Result<Option<Footprint>> {
     };
     // One chip as large as the scene.
     let whole = Scene { chip: scene.rows.max(scene.columns), ..scene.clone() };
-    Ok(map::footprints(&whole, &[[0, 0]])?.pop())
+    Ok(map::footprints(&whole, &[[0, 0]])?.pop().flatten())
 }
 
 /// The records in `folders` and all below them, by path.

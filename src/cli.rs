@@ -11,6 +11,7 @@ mod inspect;
 mod listen;
 mod live;
 mod plan;
+mod practice;
 #[cfg(feature = "gdal")]
 pub mod probe;
 pub mod report;
@@ -20,6 +21,8 @@ mod view;
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -27,18 +30,46 @@ use clap::{Args, Parser, Subcommand};
 use wysiwyh::ears::Ears;
 use wysiwyh::profile::Polarity;
 use wysiwyh::sensor::{Flip, Object, Options, RawFormat, Turn};
+use wysiwyh::sink::device::{self, Way};
 use wysiwyh::sink::guard::{DEFAULT_VOLUME_DB, VOLUMES_DB};
 use wysiwyh::spectrum::Preset;
 use wysiwyh::voice::{Listener, Span, Voice};
-use wysiwyh::{Error, Result};
+use wysiwyh::{Error, Fault, Result};
 
 use report::Report;
+
+/// The version, and what this build can do.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let features = [
+        ("gdal", cfg!(feature = "gdal")),
+        ("sound", cfg!(feature = "sound")),
+        ("uvc", cfg!(all(feature = "uvc", target_os = "linux"))),
+        ("rerun", cfg!(feature = "rerun")),
+        ("gpu", cfg!(feature = "gpu")),
+        ("gige", cfg!(feature = "gige")),
+    ];
+    let named = |built: bool| {
+        let names = features.iter().filter(|(_, there)| *there == built).map(|(name, _)| *name);
+        let names: Vec<&str> = names.collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    };
+    let devices = if cfg!(feature = "gpu") { "cpu, wgpu" } else { "cpu" };
+    format!(
+        "{}\nfeatures: {}\nleft out: {}\ntrains on: {devices}\nsystem: {} {}",
+        env!("CARGO_PKG_VERSION"),
+        named(true),
+        named(false),
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    )
+});
 
 /// What you see is what you hear: heat, infrared and satellite bands as
 /// sound, and the sound as pictures again.
 #[derive(Debug, Parser)]
 #[command(
     version,
+    long_version = VERSION.as_str(),
     max_term_width = 100,
     after_help = "\
 Start with:  wysiwyh demo
@@ -66,6 +97,7 @@ pub enum Verb {
     Listen(listen::Arguments),
     Evaluate(evaluate::Arguments),
     Hearing(hearing::Arguments),
+    Practice(practice::Arguments),
     View(view::Arguments),
     Demo(demo::Arguments),
     #[cfg(feature = "gdal")]
@@ -271,6 +303,10 @@ pub struct SpeakerArguments {
     #[arg(long, value_name = "DB", default_value_t = DEFAULT_VOLUME_DB,
         allow_hyphen_values = true, value_parser = volume_db)]
     volume: f32,
+    /// Play to this device, headphones say; `list` shows the names of all
+    /// [default: the system's choice]
+    #[arg(long, value_name = "NAME|list")]
+    device: Option<String>,
     /// Do not play
     #[arg(long)]
     no_speaker: bool,
@@ -281,6 +317,47 @@ impl SpeakerArguments {
     fn volume_db(&self) -> Option<f32> {
         (!self.no_speaker).then_some(self.volume)
     }
+}
+
+/// Makes ready for the device for sound that was `asked` for; where that is
+/// `list`, shows all of them, and there is nothing else to do.
+///
+/// The sound server is told by the environment which device is meant, and that
+/// of a process that runs already is not safe to change: it starts again.
+fn choose(way: Way, asked: Option<&str>, report: &Report) -> Result<Option<ExitCode>> {
+    let Some(name) = asked else { return Ok(None) };
+    if name == LIST {
+        let devices = device::list(way);
+        if devices.is_empty() {
+            report.print("There is no device for sound.")?;
+        }
+        devices.iter().try_for_each(|device| report.print(device))?;
+        return Ok(Some(ExitCode::SUCCESS));
+    }
+    match device::environment(way, name)? {
+        Some((variable, value)) => Err(start_again(variable, &value)),
+        None => Ok(None),
+    }
+}
+
+/// In place of the name of a device for sound.
+const LIST: &str = "list";
+
+/// Takes the place of this process with the same arguments, and `variable` set
+/// to `value`; returns only if that fails.
+fn start_again(variable: &str, value: &str) -> Error {
+    let failed = |what| Error::new(Fault::Device, "--device", what);
+    #[cfg(unix)]
+    return match std::env::current_exe() {
+        Ok(program) => {
+            let mut command = std::process::Command::new(program);
+            command.args(std::env::args_os().skip(1)).env(variable, value);
+            failed(std::os::unix::process::CommandExt::exec(&mut command))
+        }
+        Err(error) => failed(error),
+    };
+    #[cfg(not(unix))]
+    failed(std::io::Error::other(format!("start again with {variable}={value}")))
 }
 
 fn volume_db(text: &str) -> std::result::Result<f32, String> {

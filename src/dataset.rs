@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array3, s};
 
+use crate::autoencoder::linear::Linear;
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Area, Band, Frame};
-use crate::model::{Model, normalise};
+use crate::model::{Model, View, normalise};
 use crate::profile::{Kind, Profile};
 use crate::random::Random;
 use crate::sensor::{self, Options};
@@ -53,6 +54,25 @@ pub struct Dataset {
     windows: Vec<(String, Frame)>,
     from_above: bool,
     parts: Vec<(String, Part)>,
+    prior: Option<Prior>,
+}
+
+/// What another model knows of such pictures.
+#[derive(Debug)]
+pub(crate) struct Prior {
+    /// Its linear path, seen through the bands of the pictures.
+    pub path: Linear,
+    /// Name and hash of the model.
+    pub model: String,
+    /// Groups that it was trained on.
+    pub groups: Vec<String>,
+}
+
+impl Prior {
+    /// The name of the model.
+    pub fn name(&self) -> &str {
+        self.model.split(' ').next().unwrap_or_default()
+    }
 }
 
 impl Dataset {
@@ -74,6 +94,42 @@ impl Dataset {
             }
         }
         gathered.dataset()
+    }
+
+    /// Lets training begin with what `model` knows of pictures in these bands;
+    /// they are of the sensor of `profile`.
+    ///
+    /// # Errors
+    ///
+    /// If the model was trained on groups that are held out here, or its code
+    /// has more values than these pictures have pixels.
+    pub fn start_from(&mut self, model: &Model, profile: &Profile) -> Result<()> {
+        let groups = &model.record().trained_groups;
+        let held_out = [self.groups(Part::Choose), self.groups(Part::Report)].concat();
+        let known: Vec<&String> = held_out.iter().filter(|group| groups.contains(group)).collect();
+        if let Some(first) = known.first() {
+            let what = format!(
+                "{} was trained on {} of the {} groups that are held out, such as {first}",
+                model.name(),
+                known.len(),
+                held_out.len()
+            );
+            return Err(Error::usage("--from", what)
+                .hint("give data that it has not seen, or start from another model"));
+        }
+        let (bands, range) = (self.bands.clone(), self.range.clone());
+        let seen = model.through(View { bands, range, grid: self.grid }, profile.clone())?;
+        self.prior = Some(Prior {
+            path: seen.autoencoder().linear().clone(),
+            model: format!("{} {}", model.name(), model.hash()),
+            groups: groups.clone(),
+        });
+        Ok(())
+    }
+
+    /// What another model knows of such pictures, if one was named.
+    pub(crate) fn prior(&self) -> Option<&Prior> {
+        self.prior.as_ref()
     }
 
     /// The groups of `part`, sorted.
@@ -184,6 +240,7 @@ impl Gathered {
             windows: self.windows,
             from_above: self.profile.from_above,
             parts,
+            prior: None,
         };
         dataset.range = match self.profile.range {
             Some(range) => vec![range; dataset.bands.len()],
@@ -233,6 +290,30 @@ pub fn unseen(paths: &[String], model: &Model, reading: &Options) -> Result<Unse
         return Err(Error::usage("DATA", what).hint("give flights, places or clips of their own"));
     }
     Ok(Unseen { frames, groups, skipped: skipped.len() })
+}
+
+/// The frames at `paths` of groups that `model` was trained on, on its grid,
+/// with their mirror images: `[band, row, column]`, normalised and without
+/// gaps, as other codes are fitted to when a model is trained; `reading` is
+/// that of [`Dataset::read`].
+///
+/// # Errors
+///
+/// If a source cannot be read or is not of the model's kind.
+pub fn seen(paths: &[String], model: &Model, reading: &Options) -> Result<Vec<Array3<f32>>> {
+    let ([rows, columns], profile) = (model.grid(), model.profile());
+    let mut pictures = Vec::new();
+    for source in expand(paths)? {
+        if !model.record().trained_groups.contains(&group(&source, profile)) {
+            continue;
+        }
+        for frame in sample(&source, profile, reading)? {
+            model.accepts(&frame.bands)?;
+            let picture = normalise(&frame.letterbox(rows, columns), model.range());
+            pictures.extend(mirrored(&picture, profile.from_above));
+        }
+    }
+    Ok(pictures)
 }
 
 /// The group of a source: see [`Profile::group`]; what is no file is its own.

@@ -37,6 +37,8 @@ pub struct Settings {
     pub listener: Listener,
     /// Volume of the speaker in dB; `None`: nothing is played.
     pub volume_db: Option<f32>,
+    /// The speaker by its name; `None`: the system's choice.
+    pub device: Option<String>,
 }
 
 /// How much survived.
@@ -79,7 +81,8 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
     say("You will hear warm bodies cross a cool room: the more warmth in view, the louder; \
          each sound frame lasts a tenth of a second.");
     let named = |error| staging.named(error);
-    let mut speaker = open_speaker(settings.volume_db, false, say)?;
+    let device = settings.device.as_deref();
+    let mut speaker = open_speaker(settings.volume_db, device, false, say)?;
     let wav = staging.place("sound.wav");
     let written = write_sound(&voice, &wav, speaker.as_deref_mut(), stop).map_err(named);
     if let Some(speaker) = speaker {
@@ -130,7 +133,7 @@ fn write_sound(
             }
             return Err(Error::new(Fault::Interrupted, "demo", "stopped before its files"));
         }
-        let sound = sonifier.sonify(frame)?;
+        let sound = sonifier.sonify(&frame)?;
         if let Some(speaker) = &mut speaker {
             speaker.write(&sound.samples)?;
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, s};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, Zip, s};
 use serde::{Deserialize, Serialize};
 
 /// The physical unit of a band's values.
@@ -234,14 +234,13 @@ impl Frame {
 
     /// The share of pixels that have a reading in every band, 0..1.
     pub fn valid_fraction(&self) -> f32 {
-        let pixels = self.rows() * self.columns();
-        let valid = ndarray::indices((self.rows(), self.columns()))
-            .into_iter()
-            .filter(|&(row, column)| {
-                self.data.slice(s![.., row, column]).iter().all(|v| !v.is_nan())
-            })
-            .count();
-        valid as f32 / pixels.max(1) as f32
+        let mut valid = Array2::from_elem((self.rows(), self.columns()), 1u8);
+        for plane in self.data.outer_iter() {
+            let keep = |valid: &mut u8, value: &f32| *valid &= u8::from(!value.is_nan());
+            Zip::from(&mut valid).and(&plane).for_each(keep);
+        }
+        let count = valid.iter().filter(|&&valid| valid == 1).count();
+        count as f32 / valid.len().max(1) as f32
     }
 
     /// The same picture with pixels `factor` times as wide and as high, each
@@ -285,6 +284,24 @@ impl Frame {
         });
         Frame { data, georeference, bands: self.bands.clone(), ..*self }
     }
+}
+
+/// The sum of `term` over those of `values` that are finite, and how many are.
+/// Eight sums grow side by side, which processors do at once.
+pub(crate) fn sum_of(values: ArrayView2<f32>, term: impl Fn(f32) -> f64) -> (f64, usize) {
+    let values = values.as_standard_layout();
+    let (chunks, rest) = values.as_slice().unwrap_or_default().as_chunks::<8>();
+    let mut last = [f32::NAN; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let (mut sums, mut counts) = ([0.0; 8], [0u32; 8]);
+    for chunk in chunks.iter().chain([&last]) {
+        for (lane, &value) in chunk.iter().enumerate() {
+            let there = value.is_finite();
+            sums[lane] += if there { term(value) } else { 0.0 };
+            counts[lane] += u32::from(there);
+        }
+    }
+    (sums.iter().sum(), counts.iter().sum::<u32>() as usize)
 }
 
 /// Fills `target` with the means of `factor` by `factor` pixels of `source`,

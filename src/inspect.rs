@@ -49,6 +49,94 @@ impl Statistics {
     }
 }
 
+/// How often values lie where, without knowing beforehand where they lie: bars
+/// of equal width that are merged in pairs whenever a value lies outside.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Histogram {
+    /// Width of a bar is 2 to this power.
+    power: i32,
+    /// Number of the first bar: it begins at `first * 2^power`.
+    first: i64,
+    /// Values in each bar, [`BARS`] of them; empty before the first value.
+    counts: Vec<u64>,
+}
+
+/// Bars of a histogram: fine enough for quartiles.
+const BARS: usize = 1024;
+/// Bars of the narrowest histogram are so many halvings narrower than its
+/// first value is large.
+const FINEST: i32 = 24;
+
+impl Histogram {
+    /// Counts `values` in; those that are not finite do not count.
+    pub fn add<'a>(&mut self, values: impl IntoIterator<Item = &'a f32>) {
+        let mut scale = 2f64.powi(-self.power);
+        // Far outside it saturates, until the bars are wide enough.
+        let bar = |value: f64, scale: f64| (value * scale).floor() as i64;
+        for value in values.into_iter().filter(|value| value.is_finite()) {
+            let value = f64::from(*value);
+            if self.counts.is_empty() {
+                self.power = value.abs().max(1e-30).log2().floor() as i32 - FINEST;
+                scale = 2f64.powi(-self.power);
+                self.first = bar(value, scale) - BARS as i64 / 2;
+                self.counts = vec![0; BARS];
+            }
+            let mut place = bar(value, scale).saturating_sub(self.first);
+            while !(0..BARS as i64).contains(&place) {
+                self.widen(place < 0);
+                scale = 2f64.powi(-self.power);
+                place = bar(value, scale).saturating_sub(self.first);
+            }
+            self.counts[place as usize] += 1;
+        }
+    }
+
+    /// Makes bars twice as wide, with room for more below what there is, or
+    /// above.
+    fn widen(&mut self, below: bool) {
+        // What there is takes one bar more than half of them.
+        let room = if below { BARS as i64 / 2 - 1 } else { 0 };
+        let first = self.first.div_euclid(2) - room;
+        let mut counts = vec![0; BARS];
+        for (place, count) in self.counts.iter().enumerate() {
+            let place = (self.first + place as i64).div_euclid(2) - first;
+            counts[place as usize] += count;
+        }
+        (self.power, self.first, self.counts) = (self.power + 1, first, counts);
+    }
+
+    /// The value below which the share `share` of the values lies, to the width
+    /// of a bar; none without values.
+    pub fn quantile(&self, share: f64) -> Option<f64> {
+        let total: u64 = self.counts.iter().sum();
+        let wanted = share * total as f64;
+        let mut below = 0.0;
+        for (place, &count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            let count = count as f64;
+            if below + count >= wanted {
+                let bar = (self.first + place as i64) as f64 + (wanted - below) / count;
+                return Some(bar * 2f64.powi(self.power));
+            }
+            below += count;
+        }
+        None
+    }
+
+    /// The counts between `low` and `high` in `bars` bars.
+    pub fn shape(&self, low: f64, high: f64, bars: usize) -> Vec<u64> {
+        let mut shape = vec![0; bars];
+        let width = 2f64.powi(self.power);
+        for (place, count) in self.counts.iter().enumerate() {
+            let middle = ((self.first + place as i64) as f64 + 0.5) * width;
+            let at = ((middle - low) / (high - low) * bars as f64).clamp(0.0, bars as f64 - 1.0);
+            if let Some(bar) = shape.get_mut(if at.is_nan() { 0 } else { at as usize }) {
+                *bar += count;
+            }
+        }
+        shape
+    }
+}
+
 /// What was found.
 #[derive(Clone, Debug)]
 pub struct Inspection {
@@ -60,6 +148,8 @@ pub struct Inspection {
     pub georeference: Option<GeoReference>,
     /// One entry per band.
     pub statistics: Vec<Statistics>,
+    /// One entry per band.
+    pub histograms: Vec<Histogram>,
     /// Pixels per band, readings or not.
     pub pixels: u64,
     /// How the last frame was exposed, where a camera says so.
@@ -69,9 +159,10 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Each band with its statistics.
-    pub fn bands(&self) -> impl Iterator<Item = (&Band, &Statistics)> {
-        self.source.bands.iter().zip(&self.statistics)
+    /// Each band with its statistics and its histogram.
+    pub fn bands(&self) -> impl Iterator<Item = (&Band, &Statistics, &Histogram)> {
+        let found = self.statistics.iter().zip(&self.histograms);
+        self.source.bands.iter().zip(found).map(|(band, (numbers, shape))| (band, numbers, shape))
     }
 }
 
@@ -95,6 +186,7 @@ pub fn run(
         frames: 0,
         georeference: scene.as_ref().and_then(|scene| scene.georeference.clone()),
         statistics: vec![Statistics::default(); source.bands.len()],
+        histograms: vec![Histogram::default(); source.bands.len()],
         pixels: scene.as_ref().map_or(0, |scene| (scene.rows * scene.columns) as u64),
         exposure: None,
         losses: None,
@@ -105,8 +197,11 @@ pub fn run(
             return Err(Error::new(Fault::Interrupted, "inspect", "stopped"));
         }
         let frame = frame?;
-        for (statistics, band) in inspection.statistics.iter_mut().zip(frame.data.outer_iter()) {
+        let Inspection { statistics, histograms, .. } = &mut inspection;
+        let found = statistics.iter_mut().zip(histograms);
+        for ((statistics, histogram), band) in found.zip(frame.data.outer_iter()) {
             statistics.add(band);
+            histogram.add(band);
         }
         if let Some(staged) = &mut staged {
             staged.push(&frame)?;
@@ -173,5 +268,33 @@ mod tests {
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / 1000.0;
         assert!((parts.mean - mean).abs() < 1e-9, "{} against {mean}", parts.mean);
         assert_eq!((parts.count, parts.min, parts.max), (1000, -20.0, 80.0));
+    }
+
+    #[test]
+    fn a_histogram_finds_its_place_and_loses_nothing() {
+        let sets: [Vec<f32>; 5] = [
+            (0..10_000).map(|n| ((n * 7919) % 10_007) as f32 / 100.0 - 30.0).collect(),
+            vec![5.0; 100],
+            vec![-1e30, 0.0, 1e30],
+            vec![1e-20, f32::NAN, f32::INFINITY, 65_535.0, -3.0],
+            (0..1000).map(|n| 273.15 + n as f32 * 1e-3).collect(),
+        ];
+        for values in sets {
+            let mut histogram = Histogram::default();
+            values.chunks(9).for_each(|part| histogram.add(part));
+            let mut sorted: Vec<f32> = values.iter().copied().filter(|v| v.is_finite()).collect();
+            sorted.sort_by(f32::total_cmp);
+            assert_eq!(histogram.counts.iter().sum::<u64>(), sorted.len() as u64);
+            let (low, high) = (f64::from(sorted[0]), f64::from(sorted[sorted.len() - 1]));
+            let width = 2f64.powi(histogram.power);
+            assert!(low == high || width <= (high - low) / 200.0, "{width} {low} {high}");
+            for share in [0.25, 0.5, 0.75] {
+                let rank = (share * sorted.len() as f64).ceil() as usize - 1;
+                let (found, right) = (histogram.quantile(share).unwrap(), f64::from(sorted[rank]));
+                assert!((found - right).abs() <= 1.001 * width, "{found} {right} {width}");
+            }
+            assert_eq!(histogram.shape(low, high, 8).iter().sum::<u64>(), sorted.len() as u64);
+        }
+        assert_eq!(Histogram::default().quantile(0.5), None);
     }
 }

@@ -25,6 +25,7 @@ pub mod original;
 pub mod receiver;
 pub mod sonifier;
 pub mod spectrum;
+pub mod stereo;
 pub mod synth;
 
 pub mod npy;
@@ -45,6 +46,7 @@ pub mod listen;
 pub mod live;
 pub mod map;
 pub mod plan;
+pub mod practice;
 
 pub mod random;
 

@@ -29,6 +29,7 @@ use crate::sensor::{Scene, Source};
 use crate::sink::{self, Header, Recording};
 use crate::sonifier::Sonifier;
 use crate::staging::StagedFolder;
+use crate::stereo::fold;
 use crate::synth::{SAMPLE_RATE, SLOT_S};
 use crate::voice::Voice;
 
@@ -127,9 +128,10 @@ struct Sound {
 /// recording in which frames are to be found.
 fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
     let said = match sink::read(audio) {
-        Ok(Recording { samples, sample_rate, header: Some(header), .. })
+        Ok(Recording { samples, sides, sample_rate, header: Some(header), .. })
             if sample_rate as usize == SAMPLE_RATE =>
         {
+            let samples = sides.filter(|_| header.stereo).as_ref().map_or(samples, fold);
             let model = find_model(audio, &header, voice.model.as_deref())?;
             let model = seen(audio, &header, model)?;
             return Ok(Sound { samples, header, model, sureness: None });
@@ -151,7 +153,9 @@ fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
         }
         None => unsaid(audio, voice)?,
     };
-    let Aligned { samples, frames, sureness } = align(&sink::decode(audio)?).ok_or_else(|| {
+    let sides: [Vec<f32>; 2] = sink::decode(audio)?;
+    let found = align(sides.each_ref().map(Vec::as_slice));
+    let Aligned { samples, frames, sureness } = found.ok_or_else(|| {
         Error::input(audio, "no frames can be heard in it")
             .hint("it may be another sound, or one with too much noise or echo")
     })?;
@@ -439,6 +443,9 @@ impl fmt::Display for Heard {
         writeln!(f, "model {} ({})", header.model, short(&header.model_hash))?;
         if header.original {
             writeln!(f, "the original's sound, made for comparison")?;
+        }
+        if header.stereo {
+            writeln!(f, "stereo: each frame is heard from a place between left and right")?;
         }
         if let Some(start) = &header.start_time {
             writeln!(f, "started {start}")?;

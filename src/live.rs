@@ -28,7 +28,7 @@
 mod alarm;
 mod capture;
 mod command;
-mod glance;
+pub(crate) mod glance;
 mod latency;
 mod learn;
 mod outputs;
@@ -79,6 +79,8 @@ pub struct Settings {
     pub voice: Voice,
     /// Volume of the speaker in dB; `None`: no speaker.
     pub volume_db: Option<f32>,
+    /// The speaker by its name; `None`: the system's choice.
+    pub device: Option<String>,
     /// A WAV or FLAC file that grows with the sound.
     pub sound: Option<PathBuf>,
     /// Where the session goes that grows with it.

@@ -38,6 +38,7 @@ fn run(verb: Verb, report: &Report) -> Result<ExitCode> {
         Verb::Listen(arguments) => arguments.run(report),
         Verb::Evaluate(arguments) => arguments.run(report),
         Verb::Hearing(arguments) => arguments.run(report),
+        Verb::Practice(arguments) => arguments.run(report),
         Verb::View(arguments) => arguments.run(report),
         Verb::Demo(arguments) => arguments.run(report),
     }

@@ -80,14 +80,16 @@ fn wkb_head(kind: u32) -> impl Iterator<Item = u8> {
 
 /// The footprint of every chip. `positions` are row and column of each chip's
 /// upper left pixel in `scene`; only the part of a chip that lies in the scene
-/// counts.
+/// counts. A chip with a corner that is nowhere on the Earth, as beside its disc
+/// in the picture of a weather satellite, has none.
 ///
 /// # Errors
 ///
-/// If the scene has no geo-reference, or its coordinates cannot be
-/// transformed.
-pub fn footprints(scene: &Scene, positions: &[[u32; 2]]) -> Result<Vec<Footprint>> {
-    Ok(corners(scene, positions)?.chunks_exact(4).map(Footprint::new).collect())
+/// If the scene has no geo-reference, or one that is not understood.
+pub fn footprints(scene: &Scene, positions: &[[u32; 2]]) -> Result<Vec<Option<Footprint>>> {
+    let on_earth = |corners: &[(f64, f64)]| corners.iter().all(|(x, y)| (x + y).is_finite());
+    let footprint = |corners: &[(f64, f64)]| on_earth(corners).then(|| Footprint::new(corners));
+    Ok(corners(scene, positions)?.chunks_exact(4).map(footprint).collect())
 }
 
 /// Writes a scene as a GeoTIFF of 32-bit floats, one band per band, with the
@@ -121,7 +123,7 @@ pub fn write_mosaic(
 }
 
 /// Longitude and latitude of the four corners of each chip: upper left, lower
-/// left, lower right, upper right.
+/// left, lower right, upper right. Those that are nowhere are infinite.
 fn corners(scene: &Scene, positions: &[[u32; 2]]) -> Result<Ring> {
     let Some(georeference) = &scene.georeference else {
         return Err(Error::input("scene", "has no geo-reference, so its place is unknown"));

@@ -22,7 +22,7 @@ use crate::autoencoder::transfer::{Mixing, Sight, neighbours};
 use crate::autoencoder::{Autoencoder, Network, Part};
 use crate::error::{Error, Fault, Result};
 use crate::evaluate::{Comparison, Scores};
-use crate::frame::{Band, Frame, Unit};
+use crate::frame::{self, Band, Frame, Unit};
 use crate::profile::Profile;
 use crate::staging::StagedFile;
 
@@ -47,6 +47,10 @@ pub struct Record {
     pub seed: u64,
     /// Shrinkage of the covariance, chosen on groups of their own.
     pub shrinkage: f32,
+    /// Name and hash of the model that training began with, if it did with one.
+    pub prior: Option<String>,
+    /// As how many examples that model counted; chosen as the shrinkage was.
+    pub prior_examples: f32,
     /// Steps of training after which the network was best; 0: the linear path
     /// alone.
     pub network_steps: u64,
@@ -161,6 +165,19 @@ impl Model {
             Some(path) => Self::load(&path).map(Some),
             None if Profile::shipped_model(profile).is_some() => Self::shipped(profile).map(Some),
             None => Ok(None),
+        }
+    }
+
+    /// The model of the sensor called `name`, else the one in the file `name`.
+    ///
+    /// # Errors
+    ///
+    /// If there is neither, or it cannot be read.
+    pub fn named(name: &str) -> Result<Self> {
+        match Self::of_sensor(name)? {
+            Some(model) => Ok(model),
+            None => Self::load(Path::new(name))
+                .map_err(|e| e.hint("give a model file, or a sensor with a model of its own")),
         }
     }
 
@@ -324,7 +341,8 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// If a wavelength lies beyond the bands that the model was trained on.
+    /// If a wavelength lies beyond the bands that the model was trained on, or
+    /// between two of different units.
     pub fn at(&self, wavelengths_um: &[f32], range: &[[f64; 2]]) -> Result<Self> {
         // What was trained, without a view.
         let own = Self::from_bytes(&self.file, &self.name)?;
@@ -356,6 +374,17 @@ impl Model {
         let neighbours = neighbours(&self.bands, &band);
         let Some(&(first, _)) = neighbours.first() else { return Err(self.beyond(wavelength_um)) };
         band.unit = self.bands[first].unit;
+        let other = neighbours.iter().map(|&(i, _)| &self.bands[i]).find(|b| b.unit != band.unit);
+        if let Some(other) = other {
+            let (name, other, (unit, other_unit)) =
+                (&self.bands[first].name, &other.name, (band.unit, other.unit));
+            let what = format!(
+                "{wavelength_um} um lies between {name} in {unit} and {other} in {other_unit}"
+            );
+            return Err(Error::usage("--wavelengths", what).hint(
+                "no value is between two units; ask for a wavelength beside one of the two",
+            ));
+        }
         let end = |end: usize| neighbours.iter().map(|&(i, w)| f64::from(w) * range[i][end]).sum();
         Ok((band, [end(0), end(1)]))
     }
@@ -469,10 +498,7 @@ pub fn normalise(frame: &Frame, range: &[[f64; 2]]) -> Array3<f32> {
     let mut picture = frame.data.clone();
     for (mut band, &[low, high]) in picture.outer_iter_mut().zip(range) {
         band.mapv_inplace(|v| ((f64::from(v) - low) / (high - low)) as f32);
-        let (sum, count) = band
-            .iter()
-            .filter(|v| v.is_finite())
-            .fold((0.0f64, 0usize), |(sum, count), &v| (sum + f64::from(v), count + 1));
+        let (sum, count) = frame::sum_of(band.view(), f64::from);
         let fill = if count > 0 { (sum / count as f64) as f32 } else { 0.5 };
         band.mapv_inplace(|v| if v.is_finite() { v } else { fill });
     }
@@ -549,4 +575,42 @@ fn linear_from(
         return Err(Error::input(origin, "the shapes of its tensors contradict each other"));
     }
     Ok(linear)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autoencoder::linear::Moments;
+    use crate::random::Random;
+
+    /// A model of two bands of reflectance, at 1 and 2 um, and one of
+    /// temperature, at 3 um.
+    fn model() -> Model {
+        let units = [Unit::Reflectance, Unit::Reflectance, Unit::Kelvin];
+        let band = |(index, unit): (usize, Unit)| Band {
+            wavelength_um: Some(index as f32 + 1.0),
+            ..Band::new(format!("B{}", index + 1), unit)
+        };
+        let mut random = Random::new(1);
+        let mut picture = || Array3::from_shape_fn((3, 8, 8), |_| random.uniform() as f32);
+        let pictures: Vec<_> = (0..40).map(|_| picture()).collect();
+        let linear = Moments::gather(&pictures, &[1.0; 3]).unwrap().solve(8, 0.5).unwrap();
+        let autoencoder = Autoencoder::new(linear, 1.0, &Device::flex());
+        let range = vec![[0.0, 1.0], [0.0, 1.0], [250.0, 350.0]];
+        let bands = units.into_iter().enumerate().map(band).collect();
+        let profile = Profile::find("landsat8-9-l2").unwrap();
+        Model::new(autoencoder, profile, bands, range, Record::default()).unwrap()
+    }
+
+    #[test]
+    fn between_two_units_there_is_nothing() {
+        let model = model();
+        let error = model.at(&[2.5], model.range()).unwrap_err().to_string();
+        assert!(error.contains("2.5 um lies between B2 in reflectance and B3 in K"), "{error}");
+        let found = model.at(&[1.5, 3.0], model.range()).unwrap();
+        assert_eq!(found.bands()[0].unit, Unit::Reflectance);
+        // At a band of its own the one before it has no say.
+        assert_eq!((found.bands()[1].unit, found.range()[1]), (Unit::Kelvin, [250.0, 350.0]));
+        assert!(model.at(&[9.0], model.range()).is_err());
+    }
 }

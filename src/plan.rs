@@ -183,7 +183,9 @@ pub fn sources(words: &[String]) -> Result<Vec<String>> {
             sources.extend(items);
             continue;
         }
-        if !word.contains(['*', '?', '[']) || word.starts_with("/vsi") || Path::new(word).exists() {
+        // An address may ask with a question mark.
+        let address = word.starts_with("/vsi") || word.contains("://");
+        if address || !word.contains(['*', '?', '[']) || Path::new(word).exists() {
             sources.push(word.clone());
             continue;
         }

@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use rayon::prelude::*;
+
 use crate::error::Result;
 use crate::evaluate::figures::psnr_db;
 use crate::recorder::{Moment, Origin, Session};
@@ -33,6 +35,17 @@ pub fn about(sonifier: &Sonifier, header: &Header, wav: Option<PathBuf>) -> Sess
         frequencies_hz: sonifier.layout().frequencies_hz().to_vec(),
         levels_db: LEVELS_DB,
     }
+}
+
+/// What `sounds`, sent in the slots from `first` on, are for the recorder; they
+/// are worked on at once, on all cores.
+///
+/// # Errors
+///
+/// If one of them is another sonifier's.
+pub fn moments(sonifier: &Sonifier, first: usize, sounds: Vec<Sound>) -> Result<Vec<Moment>> {
+    let sounds = sounds.into_par_iter().enumerate();
+    sounds.map(|(index, sound)| moment(sonifier, (first + index) as u64, sound)).collect()
 }
 
 /// What `sound`, sent in `slot`, is for the recorder, with the picture that

@@ -4,7 +4,7 @@ use ndarray::{Array3, ArrayView2, ArrayView3};
 
 use crate::autoencoder::{self, estimate::Estimator};
 use crate::error::{Error, Result};
-use crate::frame::{Area, Frame};
+use crate::frame::{self, Area, Frame};
 use crate::model::{Model, normalise};
 use crate::profile::Polarity;
 use crate::receiver::Receiver;
@@ -69,6 +69,8 @@ pub struct Sound {
     /// Weighted sum over bands of the mean normalised value, polarity applied;
     /// the weights are the bands' widths, and sum to 1.
     pub band_energy: f64,
+    /// Where the energy of the bands is centred from left, -1, to right, 1.
+    pub place: f32,
     /// The next samples of the sound at 48 kHz, full scale 1.0. The first
     /// frame's are preceded by the lead-in.
     pub samples: Vec<f32>,
@@ -80,6 +82,14 @@ pub struct Prepared {
     sent: Frame,
     code: Vec<f32>,
     band_energy: f64,
+    place: f32,
+}
+
+impl Prepared {
+    /// The code that it will be sent as.
+    pub fn code(&self) -> &[f32] {
+        &self.code
+    }
 }
 
 impl Sonifier {
@@ -203,6 +213,7 @@ impl Sonifier {
             view: self.model.view().cloned(),
             mapping: self.layout.mapping().clone(),
             original: false,
+            stereo: false,
             polarity: self.polarity,
             range: self.range.clone(),
             seed: self.seed,
@@ -238,11 +249,12 @@ impl Sonifier {
         let [rows, columns] = self.model.grid();
         let sent = frame.letterbox(rows, columns);
         let code = self.encode(&sent)?;
-        Ok(Prepared { band_energy: self.band_energy(&sent), sent, code })
+        let (band_energy, place) = (self.band_energy(&sent), self.place(&sent));
+        Ok(Prepared { sent, code, band_energy, place })
     }
 
     /// The next frame as sound, once it is prepared.
-    pub fn sound(&mut self, Prepared { sent, code, band_energy }: Prepared) -> Sound {
+    pub fn sound(&mut self, Prepared { sent, code, band_energy, place }: Prepared) -> Sound {
         self.last = self.layout.spectrum(&code);
         self.fade_db = (self.fade_db.max(FAINTEST_DB) + FADE_DB).min(0.0);
         let spectrum = self.sounding();
@@ -250,6 +262,7 @@ impl Sonifier {
         self.synth.push(&spectrum, &mut samples);
         Sound {
             band_energy,
+            place,
             levels_db: self.layout.levels_db(&spectrum),
             loudness_lufs: self.layout.loudness_lufs(&spectrum),
             sent,
@@ -402,10 +415,7 @@ impl Sonifier {
     /// units, where the range of the band is 0..1; none without readings.
     pub fn band_means(&self, sent: ArrayView3<f32>) -> Vec<Option<f64>> {
         let mean = |(readings, &[low, high]): (ArrayView2<f32>, &[f64; 2])| {
-            let (sum, count) = readings
-                .iter()
-                .filter(|v| v.is_finite())
-                .fold((0.0f64, 0usize), |(sum, count), &v| (sum + f64::from(v), count + 1));
+            let (sum, count) = frame::sum_of(readings, f64::from);
             (count > 0).then(|| (sum / count as f64 - low) / (high - low))
         };
         sent.outer_iter().zip(&self.range).map(mean).collect()
@@ -423,6 +433,21 @@ impl Sonifier {
             }
         }
         if weights > 0.0 { energy / weights } else { 0.0 }
+    }
+
+    /// See [`Sound::place`].
+    fn place(&self, sent: &Frame) -> f32 {
+        let (mut moment, mut energy) = (0.0, 0.0);
+        let bands = sent.bands.iter().zip(sent.data.outer_iter()).zip(&self.range);
+        for ((band, picture), &[low, high]) in bands {
+            for ((_, column), &reading) in picture.indexed_iter().filter(|(_, v)| v.is_finite()) {
+                let value = ((f64::from(reading) - low) / (high - low)).clamp(0.0, 1.0);
+                let own = f64::from(band.weight()) * f64::from(self.polar(value as f32));
+                moment += own * ((2 * column + 1) as f64 / picture.ncols() as f64 - 1.0);
+                energy += own;
+            }
+        }
+        if energy > 0.0 { (moment / energy) as f32 } else { 0.0 }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Tables in files: Parquet with places on the Earth, as GeoParquet 1.1 has
-//! them (<https://geoparquet.org/releases/v1.1.0/>).
+//! them (<https://geoparquet.org/releases/v1.1.0/>), and plain ones without
+//! ([`save`]).
 //!
-//! Every table has the columns of whoever writes it, and after them two about
+//! Every table with places has the columns of whoever writes it, and after them two about
 //! the place of each row: `geometry`, a footprint as well-known binary in
 //! longitude and latitude, and `bbox`, its bounds, by which readers skip what
 //! they do not look for. Both are null where the place is unknown, so that the
@@ -14,12 +15,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, Float64Array, RecordBatch, StringArray, StructArray,
+    Array, ArrayRef, AsArray, BinaryArray, Float64Array, ListArray, RecordBatch, StringArray,
+    StructArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::{cast, is_null, nullif};
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Fields, Float64Type, Schema, SchemaRef, UInt8Type};
 use arrow::error::ArrowError;
+use arrow::util::display::array_value_to_string;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder,
@@ -30,7 +33,7 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::{Error, Fault, Result};
 use crate::map::Footprint;
@@ -77,19 +80,7 @@ impl TableWriter {
         let bbox = DataType::Struct(bounds_fields());
         let place = [Field::new(GEOMETRY, DataType::Binary, true), Field::new(BBOX, bbox, true)];
         let schema = Arc::new(Schema::new([columns, place.into()].concat()));
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::SNAPPY)
-            .set_max_row_group_row_count(Some(GROUP_ROWS))
-            .set_max_row_group_bytes(Some(GROUP_BYTES))
-            .set_created_by(concat!("wysiwyh ", env!("CARGO_PKG_VERSION")).to_owned())
-            .build();
-        let file = staged.file().try_clone().map_err(|e| Error::output(path, e))?;
-        // With a schema of Arrow's in the file, its libraries look there for
-        // what the file says of itself, and not where GeoParquet has it.
-        let options =
-            ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(file, schema.clone(), options)
-            .map_err(|e| Error::output(path, e))?;
+        let writer = parquet(&mut staged, path, schema.clone())?;
         let path = path.to_owned();
         Ok(Self { writer, schema, staged, path, kinds: BTreeSet::new(), bounds: None })
     }
@@ -152,6 +143,87 @@ impl TableWriter {
         let columns = json!({ GEOMETRY: column });
         json!({ "version": "1.1.0", "primary_column": GEOMETRY, "columns": columns }).to_string()
     }
+}
+
+/// A Parquet file of rows of `schema` into `staged`, which will be `path`.
+fn parquet(staged: &mut StagedFile, path: &Path, schema: SchemaRef) -> Result<ArrowWriter<File>> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_max_row_group_bytes(Some(GROUP_BYTES))
+        .set_created_by(concat!("wysiwyh ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build();
+    let file = staged.file().try_clone().map_err(|e| Error::output(path, e))?;
+    // With a schema of Arrow's in the file, its libraries look there for
+    // what the file says of itself, and not where GeoParquet has it.
+    let options =
+        ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+    ArrowWriter::try_new_with_options(file, schema, options).map_err(|e| Error::output(path, e))
+}
+
+/// Writes a whole table without places: Parquet where the name of `path` ends
+/// in `.parquet`, which then says `about` of itself, and CSV (RFC 4180) where
+/// it ends in `.csv`: a heading, a line for each row, nothing where a cell is
+/// null, and lists as in JSON.
+///
+/// # Errors
+///
+/// If the name ends otherwise, the columns are not equally long, or the file
+/// cannot be written.
+pub fn save(path: &Path, columns: Vec<(Field, ArrayRef)>, about: &[(&str, String)]) -> Result<()> {
+    let is_csv = is_csv(path)?;
+    let (fields, columns): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
+    let schema = Arc::new(Schema::new(fields));
+    let rows = RecordBatch::try_new(schema.clone(), columns)
+        .map_err(|e| Error::usage(path.display(), e))?;
+    let mut staged = StagedFile::create(path)?;
+    if is_csv {
+        write_csv(&rows, path, staged.file())?;
+        return staged.finish();
+    }
+    let mut writer = parquet(&mut staged, path, schema)?;
+    writer.write(&rows).map_err(|e| Error::output(path, e))?;
+    for (key, value) in about {
+        writer.append_key_value_metadata(KeyValue::new((*key).to_owned(), value.clone()));
+    }
+    writer.close().map_err(|e| Error::output(path, e))?;
+    staged.finish()
+}
+
+/// A column `code` for [`save`]: one byte for each value of 0..1,
+/// `round(255 * value)`; null where there is none.
+pub fn codes<'a>(codes: impl Iterator<Item = Option<&'a [f32]>>) -> (Field, ArrayRef) {
+    let byte = |value: &f32| Some((255.0 * value).round() as u8);
+    let lists = codes.map(|code| code.map(|code| code.iter().map(byte)));
+    let column = ListArray::from_iter_primitive::<UInt8Type, _, _>(lists);
+    (Field::new("code", column.data_type().clone(), true), Arc::new(column))
+}
+
+/// Whether [`save`] writes CSV to `path`, by its name, or Parquet.
+///
+/// # Errors
+///
+/// If it writes neither.
+pub fn is_csv(path: &Path) -> Result<bool> {
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("csv") => Ok(true),
+        Some("parquet") => Ok(false),
+        _ => Err(Error::usage(path.display(), "is no name of a table")
+            .hint("end it in .csv or .parquet")),
+    }
+}
+
+fn write_csv(rows: &RecordBatch, path: &Path, file: &mut File) -> Result<()> {
+    let failed = |e: csv::Error| Error::output(path, e);
+    let mut writer = csv::Writer::from_writer(file);
+    writer.write_record(rows.schema().fields().iter().map(|field| field.name())).map_err(failed)?;
+    for row in 0..rows.num_rows() {
+        let cells = rows.columns().iter().map(|column| array_value_to_string(column, row));
+        let cells: std::result::Result<Vec<String>, ArrowError> = cells.collect();
+        let cells = cells.map_err(|e| Error::usage(path.display(), e))?;
+        writer.write_record(cells).map_err(failed)?;
+    }
+    writer.flush().map_err(|e| Error::output(path, e))
 }
 
 fn bounds_fields() -> Fields {
@@ -341,6 +413,16 @@ impl Batch {
         })
     }
 
+    /// What a column holds in row `row`: groups, without what is null in them,
+    /// lists, texts, numbers and truths; times as in RFC 3339; null for all else.
+    ///
+    /// # Errors
+    ///
+    /// If it was not read.
+    pub fn json(&self, column: &str, row: usize) -> Result<Value> {
+        Ok(value(self.column(column)?.as_ref(), row))
+    }
+
     fn cast<A: Array + Clone + 'static>(&self, column: &str, kind: &DataType) -> Result<A> {
         let array = self.column(column)?;
         let array = cast(&array, kind).map_err(|e| self.unfit(column, e))?;
@@ -352,6 +434,32 @@ impl Batch {
     fn unfit(&self, column: &str, why: ArrowError) -> Error {
         Error::input(&self.path, format!("column {column}: {why}"))
     }
+}
+
+/// See [`Batch::json`].
+fn value(array: &dyn Array, row: usize) -> Value {
+    if array.is_null(row) {
+        return Value::Null;
+    }
+    let found = match array.data_type() {
+        DataType::Struct(fields) => array.as_struct_opt().map(|group| {
+            let columns = fields.iter().zip(group.columns());
+            let entries = columns.map(|(field, column)| (field.name().clone(), value(column, row)));
+            Value::Object(entries.filter(|(_, value)| !value.is_null()).collect())
+        }),
+        DataType::List(_) => array.as_list_opt::<i32>().map(|lists| {
+            let list = lists.value(row);
+            Value::Array((0..list.len()).map(|index| value(&list, index)).collect())
+        }),
+        DataType::Boolean => array.as_boolean_opt().map(|truths| truths.value(row).into()),
+        kind if kind.is_numeric() => cast(&array.slice(row, 1), &DataType::Float64)
+            .ok()
+            .and_then(|number| Some(number.as_primitive_opt::<Float64Type>()?.value(0).into())),
+        _ => cast(&array.slice(row, 1), &DataType::Utf8)
+            .ok()
+            .and_then(|text| Some(text.as_string_opt::<i32>()?.value(0).into())),
+    };
+    found.unwrap_or_default()
 }
 
 /// Why the file at `path` cannot be read.
@@ -370,6 +478,7 @@ fn refusal(path: &Path, error: ParquetError) -> Error {
 #[cfg(test)]
 mod tests {
     use arrow::array::UInt32Array;
+    use arrow::datatypes::UInt32Type;
     use serde_json::Value;
 
     use super::*;
@@ -423,6 +532,9 @@ mod tests {
                 number += 1;
             }
             assert!(batch.texts("bbox.ymin").is_err());
+            let place = batch.json("bbox", 1).unwrap();
+            assert_eq!(place.is_null(), batch.numbers("bbox.xmin").unwrap().is_null(1));
+            assert!(batch.json("name", 0).unwrap().as_str().unwrap().starts_with("row "));
         }
         assert_eq!(number, 10_000);
     }
@@ -436,6 +548,42 @@ mod tests {
         assert!(writer.append(row(1).0, &[]).is_err());
         drop(writer);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_plain_table_is_the_same_in_both_formats() {
+        let folder = tempfile::tempdir().unwrap();
+        let item = Arc::new(Field::new_list_field(DataType::UInt32, true));
+        let lists = [Some(vec![Some(1), Some(22)]), Some(vec![])];
+        let columns = || -> Vec<(Field, ArrayRef)> {
+            let lists = ListArray::from_iter_primitive::<UInt32Type, _, _>(lists.clone());
+            vec![
+                (
+                    Field::new("a name", DataType::Utf8, true),
+                    Arc::new(StringArray::from(vec![Some("one, \"two\""), None])),
+                ),
+                (
+                    Field::new("x", DataType::Float64, true),
+                    Arc::new(Float64Array::from(vec![Some(-0.1), None])),
+                ),
+                (Field::new("code", DataType::List(item.clone()), true), Arc::new(lists)),
+            ]
+        };
+        let path = |name: &str| folder.path().join(name);
+        save(&path("a.csv"), columns(), &[]).unwrap();
+        let written = std::fs::read_to_string(path("a.csv")).unwrap();
+        assert_eq!(written, "a name,x,code\n\"one, \"\"two\"\"\",-0.1,\"[1, 22]\"\n,,[]\n");
+        save(&path("a.parquet"), columns(), &[("seed", "7".to_owned())]).unwrap();
+        let table = Table::open(&path("a.parquet")).unwrap();
+        assert_eq!((table.rows(), table.about("seed")), (2, Some("7")));
+        assert_eq!(table.columns().len(), 3);
+        let rows = table.read(&["x"]).unwrap().next().unwrap().unwrap();
+        assert_eq!(rows.numbers("x").unwrap(), Float64Array::from(vec![Some(-0.1), None]));
+        for name in ["a.xlsx", "a"] {
+            let error = save(&path(name), columns(), &[]).unwrap_err();
+            assert_eq!(error.fault, Fault::Usage);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

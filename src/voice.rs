@@ -91,6 +91,22 @@ pub struct Ready {
 }
 
 impl Voice {
+    /// Whoever speaks for the profile called `sensor`, all else as the source
+    /// and the model have it.
+    pub fn of_sensor(sensor: &str, reading: Options) -> Self {
+        Self {
+            model: None,
+            sensor: Some(sensor.to_owned()),
+            preset: Preset::Data,
+            values: None,
+            span: None,
+            polarity: None,
+            listener: Listener::default(),
+            seed: 0,
+            reading,
+        }
+    }
+
     /// Opens `source` and finds who speaks for it: the given model; the
     /// user's own or else the shipped model of the given sensor, or of the
     /// profile that recognises the source; or, where none ships for it, a general model seen through

@@ -35,6 +35,8 @@ mod mutation;
 mod network;
 #[path = "it/original.rs"]
 mod original;
+#[path = "it/practice.rs"]
+mod practice;
 #[cfg(feature = "gdal")]
 #[path = "it/product.rs"]
 mod product;
@@ -45,12 +47,17 @@ mod pulse;
 mod raster;
 #[path = "it/raw.rs"]
 mod raw;
+#[cfg(all(unix, feature = "gdal", feature = "rerun"))]
+#[path = "it/readme.rs"]
+mod readme;
 #[cfg(feature = "rerun")]
 #[path = "it/recorder.rs"]
 mod recorder;
 #[cfg(feature = "gdal")]
 #[path = "it/remote.rs"]
 mod remote;
+#[path = "it/report.rs"]
+mod report;
 #[path = "it/rig.rs"]
 mod rig;
 #[cfg(feature = "gdal")]
@@ -58,6 +65,9 @@ mod rig;
 mod scene;
 #[path = "it/sensor.rs"]
 mod sensor;
+#[cfg(feature = "rerun")]
+#[path = "it/session.rs"]
+mod session;
 #[path = "it/sound.rs"]
 mod sound;
 #[path = "it/speaker.rs"]

@@ -54,19 +54,25 @@ pub fn levels(values: usize) -> usize {
     level(values.saturating_sub(1)) + 1
 }
 
+/// What is not 0 in row `row` of the [`matrix`] of `values` rows: positions and
+/// entries.
+pub fn entries(values: usize, row: usize) -> impl Iterator<Item = (usize, f32)> {
+    let rows_of_level = if row == 0 { 1 } else { 1 << row.ilog2() };
+    let width = values / rows_of_level;
+    let start = if row == 0 { 0 } else { (row - rows_of_level) * width };
+    let height = 1.0 / (width as f32).sqrt();
+    (0..width).map(move |offset| {
+        let second_half = row > 0 && offset >= width / 2;
+        (start + offset, if second_half { -height } else { height })
+    })
+}
+
 /// The orthonormal Haar matrix `[row, position]` of a power of two, rows from
 /// coarse to fine.
 pub fn matrix(values: usize) -> Array2<f32> {
     let mut haar = Array2::zeros((values, values));
     for row in 0..values {
-        let rows_of_level = if row == 0 { 1 } else { 1 << row.ilog2() };
-        let width = values / rows_of_level;
-        let start = if row == 0 { 0 } else { (row - rows_of_level) * width };
-        let height = 1.0 / (width as f32).sqrt();
-        for offset in 0..width {
-            let second_half = row > 0 && offset >= width / 2;
-            haar[(row, start + offset)] = if second_half { -height } else { height };
-        }
+        entries(values, row).for_each(|(position, entry)| haar[(row, position)] = entry);
     }
     haar
 }

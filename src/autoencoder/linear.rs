@@ -81,15 +81,8 @@ impl Moments {
         let (bands, rows, columns) = first.dim();
         let (band_mean, spectral) = spectral_components(pictures, bands);
         let dct = Dct::new(rows, columns);
-        let coefficients = |picture: &Array3<f32>| {
-            dct.forward(
-                mix(
-                    &(picture - &band_mean.view().insert_axis(Axis(1)).insert_axis(Axis(2))),
-                    &spectral,
-                )
-                .view(),
-            )
-        };
+        let coefficients =
+            |picture: &Array3<f32>| coefficients(picture, &band_mean, &spectral, &dct);
         let total = spectral.ncols() * rows * columns;
         let sums = |chunk: &[Array3<f32>]| {
             let empty = (Array1::<f32>::zeros(total), Array1::<f32>::zeros(total));
@@ -108,19 +101,6 @@ impl Moments {
         let variance = square / count - &mean * &mean;
         let order = by_variance(&variance, rows * columns);
         let centre = Array1::from_iter(order.iter().map(|&index| mean[index as usize]));
-
-        let gathered: Vec<Array1<f32>> = pictures
-            .par_iter()
-            .map(|picture| {
-                let y = coefficients(picture);
-                Array1::from_iter(order.iter().map(|&index| y[index as usize])) - &centre
-            })
-            .collect();
-        let mut data = Array2::zeros((gathered.len(), order.len()));
-        for (mut row, y) in data.outer_iter_mut().zip(&gathered) {
-            row.assign(y);
-        }
-        let covariance = data.t().dot(&data) / count;
         let frame = Linear {
             grid: [rows, columns],
             energy: energy(&order, &spectral, weights, rows * columns),
@@ -128,17 +108,40 @@ impl Moments {
             spectral,
             selected: order,
             centre,
-            variance: covariance.diag().to_owned(),
+            variance: Array1::zeros(0),
             synthesis: Array2::zeros((0, 0)),
             deviation: Array1::zeros(0),
         };
-        Ok(Self { frame, covariance })
+        let data = frame.selected(pictures) - &frame.centre;
+        Ok(Self::known(frame, data.t().dot(&data) / count))
+    }
+
+    /// The moments of `pictures` in the coefficients of `path`, which is one for
+    /// pictures of their grid and bands.
+    pub fn within(path: &Linear, pictures: &[Array3<f32>]) -> Self {
+        let data = path.selected(pictures);
+        let centre = data.mean_axis(Axis(0)).unwrap_or_else(|| path.centre.clone());
+        let data = data - &centre;
+        let covariance = data.t().dot(&data) / pictures.len().max(1) as f32;
+        Self::known(Linear { centre, ..path.clone() }, covariance)
+    }
+
+    /// The moments of a mixture of these pictures and of those that `path` was
+    /// made for, which have the share `share` in it, 0..1. These moments have to
+    /// be [`Moments::within`] that path.
+    pub fn mixed(&self, path: &Linear, share: f32) -> Self {
+        let apart = (&path.centre - &self.frame.centre).insert_axis(Axis(1));
+        let centre = &self.frame.centre * (1.0 - share) + &path.centre * share;
+        let between = apart.dot(&apart.t()) * (share * (1.0 - share));
+        let covariance = &self.covariance * (1.0 - share) + path.covariance() * share + between;
+        Self::known(Linear { centre, ..self.frame.clone() }, covariance)
     }
 
     /// The moments of coefficients of which all but the components of `frame`
     /// is known, and their `covariance`, `[coefficient, coefficient]`.
     pub(super) fn known(frame: Linear, covariance: Array2<f32>) -> Self {
-        Self { frame, covariance }
+        let variance = covariance.diag().to_owned();
+        Self { frame: Linear { variance, ..frame }, covariance }
     }
 
     /// Solves for `values` components with the covariance shrunk towards its
@@ -197,6 +200,23 @@ impl Linear {
         self.deviation *= &deviation.mapv(|d| if d > 1e-3 { d } else { 1.0 });
     }
 
+    /// The coefficients of `pictures` that take part, `[picture, coefficient]`.
+    fn selected(&self, pictures: &[Array3<f32>]) -> Array2<f32> {
+        let dct = Dct::new(self.grid[0], self.grid[1]);
+        let rows: Vec<Vec<f32>> = pictures
+            .par_iter()
+            .map(|picture| {
+                let all = coefficients(picture, &self.band_mean, &self.spectral, &dct);
+                self.selected.iter().map(|&index| all[index as usize]).collect()
+            })
+            .collect();
+        let mut data = Array2::zeros((rows.len(), self.selected.len()));
+        for (mut to, from) in data.outer_iter_mut().zip(&rows) {
+            to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+        }
+        data
+    }
+
     /// The covariance of the coefficients, `[coefficient, coefficient]`: what
     /// the components explain, and on the diagonal all the rest.
     pub(super) fn covariance(&self) -> Array2<f32> {
@@ -223,6 +243,18 @@ impl Linear {
         }
         analysis
     }
+}
+
+/// All coefficients of a picture, flat in `[component, row frequency, column
+/// frequency]`.
+fn coefficients(
+    picture: &Array3<f32>,
+    band_mean: &Array1<f32>,
+    spectral: &Array2<f32>,
+    dct: &Dct,
+) -> Array1<f32> {
+    let mean = band_mean.view().insert_axis(Axis(1)).insert_axis(Axis(2));
+    dct.forward(mix(&(picture - &mean), spectral).view())
 }
 
 /// The coefficients that take part: those of largest variance, after the mean
@@ -425,6 +457,21 @@ mod tests {
             .unzip();
         let r = crate::evaluate::figures::correlation(&first, &energies);
         assert!(r > 0.9999, "{r}");
+    }
+
+    #[test]
+    fn mixed_moments_are_those_of_all_pictures_together() {
+        // Three patterns, which four components tell whole.
+        let (known, own) = (mixtures(60), mixtures(20));
+        let own: Vec<_> = own.iter().map(|picture| picture * 1.3 + 0.1).collect();
+        let path = Moments::gather(&known, &[1.0, 0.3]).unwrap().solve(8, 0.0).unwrap();
+        let mixed = Moments::within(&path, &own).mixed(&path, 0.75);
+        let together = Moments::within(&path, &[known, own].concat());
+        let apart = (&mixed.covariance - &together.covariance).mapv(f32::abs);
+        let most = together.covariance.diag().fold(0.0f32, |most, &v| most.max(v));
+        assert!(apart.iter().all(|&a| a < 1e-3 * most), "{apart} of {most}");
+        let (mixed, together) = (mixed.frame.centre, together.frame.centre);
+        assert!((&mixed - &together).iter().all(|a| a.abs() < 1e-3 * most.sqrt()), "{mixed}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod network;
 
 use burn::module::Module;
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array2, Array3, Axis, s};
 
 use crate::error::{Error, Result};
 use linear::{Linear, cosines};
@@ -46,8 +46,9 @@ struct Constants {
     band_mean: Tensor<3>,     // [1, band, 1]
     mix: Tensor<3>,           // [1, component, band]
     rows: Tensor<3>,          // [1, frequency, row]
-    columns: Tensor<3>,       // [1, column, frequency]
-    selected: Tensor<1, Int>, // [coefficient]
+    columns: Tensor<2>,       // [column, frequency]
+    frequencies: [usize; 2],  // of rows and columns: up to the highest selected
+    selected: Tensor<1, Int>, // [coefficient], among those frequencies
     centre: Tensor<2>,        // [1, coefficient]
     analysis: Tensor<2>,      // [coefficient, value]
     synthesis: Tensor<2>,     // [value, coefficient]
@@ -111,11 +112,11 @@ impl Autoencoder {
         let spectral = self.linear.spectral.ncols();
         let flat = pictures.reshape([batch, bands, rows * columns]) - c.band_mean.clone();
         let mixed = c.mix.clone().expand([batch, spectral, bands]).matmul(flat);
-        let planes = mixed.reshape([batch * spectral, rows, columns]);
-        let along_rows = c.rows.clone().expand([batch * spectral, rows, rows]).matmul(planes);
-        let both =
-            along_rows.matmul(c.columns.clone().expand([batch * spectral, columns, columns]));
-        both.reshape([batch, spectral * rows * columns]).select(1, c.selected.clone())
+        let lines = mixed.reshape([batch * spectral * rows, columns]);
+        let [down, across] = c.frequencies;
+        let planes = lines.matmul(c.columns.clone()).reshape([batch * spectral, rows, across]);
+        let both = c.rows.clone().expand([batch * spectral, down, rows]).matmul(planes);
+        both.reshape([batch, spectral * down * across]).select(1, c.selected.clone())
             - c.centre.clone()
     }
 
@@ -152,18 +153,15 @@ impl Autoencoder {
         let [batch, _] = coefficients.dims();
         let [rows, columns] = self.linear.grid;
         let (bands, spectral) = self.linear.spectral.dim();
-        let empty = Tensor::<2>::zeros([batch, spectral * rows * columns], &self.device);
+        let [down, across] = c.frequencies;
+        let empty = Tensor::<2>::zeros([batch, spectral * down * across], &self.device);
         let planes = empty
             .select_assign(1, c.selected.clone(), coefficients, IndexingUpdateOp::Add)
-            .reshape([batch * spectral, rows, columns]);
-        let inverse_rows = c.rows.clone().swap_dims(1, 2).expand([batch * spectral, rows, rows]);
-        let inverse_columns =
-            c.columns.clone().swap_dims(1, 2).expand([batch * spectral, columns, columns]);
-        let mixed = inverse_rows.matmul(planes).matmul(inverse_columns).reshape([
-            batch,
-            spectral,
-            rows * columns,
-        ]);
+            .reshape([batch * spectral, down, across]);
+        let inverse_rows = c.rows.clone().swap_dims(1, 2).expand([batch * spectral, rows, down]);
+        let lines = inverse_rows.matmul(planes).reshape([batch * spectral * rows, across]);
+        let mixed = lines.matmul(c.columns.clone().transpose());
+        let mixed = mixed.reshape([batch, spectral, rows * columns]);
         let flat = c.mix.clone().swap_dims(1, 2).expand([batch, bands, spectral]).matmul(mixed)
             + c.band_mean.clone();
         flat.reshape([batch, bands, rows, columns])
@@ -204,7 +202,10 @@ impl Autoencoder {
                 );
                 return Err(Error::usage("frame", what));
             }
-            flat.extend(picture.iter().copied());
+            match picture.as_slice() {
+                Some(picture) => flat.extend_from_slice(picture),
+                None => flat.extend(picture.iter()),
+            }
         }
         let shape = [pictures.len(), bands, rows, columns];
         Ok(Tensor::from_data(TensorData::new(flat, shape), &self.device))
@@ -214,11 +215,11 @@ impl Autoencoder {
     pub fn code(&self, components: &[f32], groups: usize) -> Vec<f32> {
         let values = self.values();
         let rescale = f64::from(haar::rescale(values, groups) / self.spread);
-        let rows = weighted_rows(values);
+        let weights = haar::weights(values);
         let mut logits = vec![0.0f64; values];
         for (row, &component) in components.iter().enumerate().take(groups) {
-            for (logit, &weight) in logits.iter_mut().zip(rows.row(row)) {
-                *logit += f64::from(component) * f64::from(weight);
+            for (position, entry) in haar::entries(values, row) {
+                logits[position] += f64::from(component) * f64::from(entry * weights[row]);
             }
         }
         logits.iter().map(|logit| haar::squash(logit * rescale) as f32).collect()
@@ -229,7 +230,7 @@ impl Autoencoder {
     pub fn components_of_code(&self, code: &[f32], groups: usize) -> Vec<f32> {
         let values = self.values();
         let rescale = f64::from(self.spread / haar::rescale(values, groups));
-        let (haar, weights) = (haar::matrix(values), haar::weights(values));
+        let weights = haar::weights(values);
         let logits: Vec<f64> =
             code.iter().map(|&value| haar::unsquash(f64::from(value)) * rescale).collect();
         (0..values)
@@ -237,8 +238,8 @@ impl Autoencoder {
                 if row >= groups {
                     return 0.0;
                 }
-                let products =
-                    haar.row(row).into_iter().zip(&logits).map(|(h, logit)| f64::from(*h) * logit);
+                let products = haar::entries(values, row)
+                    .map(|(position, entry)| f64::from(entry) * logits[position]);
                 (products.sum::<f64>() / f64::from(weights[row])) as f32
             })
             .collect()
@@ -293,8 +294,20 @@ impl Constants {
         let [rows, columns] = linear.grid;
         let column =
             |values: &ndarray::Array1<f32>| matrix(&values.clone().insert_axis(Axis(0)), device);
-        let selected: Vec<i32> = linear.selected.iter().map(|&index| index as i32).collect();
+        // No other frequency is read or written, and most are higher.
+        let place = |&index: &u32| {
+            let index = index as usize;
+            [index / (rows * columns), index / columns % rows, index % columns]
+        };
+        let places: Vec<[usize; 3]> = linear.selected.iter().map(place).collect();
+        let [down, across] =
+            [1, 2].map(|axis| 1 + places.iter().map(|place| place[axis]).max().unwrap_or(0));
+        let kept = |&[component, row, column]: &[usize; 3]| {
+            ((component * down + row) * across + column) as i32
+        };
+        let selected: Vec<i32> = places.iter().map(kept).collect();
         let count = selected.len();
+        let lowest = |size: usize, count| cosines(size).slice(s![..count, ..]).to_owned();
         // The deviation of each coefficient as far as the components explain
         // it sets the scale on which the network sees and corrects it.
         let explained = (&linear.synthesis * &linear.deviation.view().insert_axis(Axis(0)))
@@ -304,8 +317,9 @@ impl Constants {
         Self {
             band_mean: column(&linear.band_mean).reshape([1, linear.band_mean.len(), 1]),
             mix: matrix(&linear.spectral, device).transpose().unsqueeze::<3>(),
-            rows: matrix(&cosines(rows), device).unsqueeze::<3>(),
-            columns: matrix(&cosines(columns), device).transpose().unsqueeze::<3>(),
+            rows: matrix(&lowest(rows, down), device).unsqueeze::<3>(),
+            columns: matrix(&lowest(columns, across), device).transpose(),
+            frequencies: [down, across],
             selected: Tensor::from_data(TensorData::new(selected, [count]), device),
             centre: column(&linear.centre),
             analysis: matrix(&linear.analysis(), device),

@@ -7,8 +7,6 @@
 //! path is solved from those moments as if it had been trained: band energy
 //! first, as that sensor's own bands make it, then principal components.
 
-use std::collections::BTreeMap;
-
 use ndarray::{Array1, Array2, Axis};
 
 use super::linear::{Linear, Moments, SPECTRAL_COMPONENTS, by_variance, eigen, energy};
@@ -102,6 +100,10 @@ pub fn neighbours(old: &[Band], band: &Band) -> Vec<(usize, f32)> {
     match (above.checked_sub(1).map(|below| known[below]), known.get(above)) {
         (Some(below), Some(&above)) => {
             let share = (at - below.1) / (above.1 - below.1);
+            // At a band of `old` the one below it has no say, nor has its unit.
+            if share == 1.0 {
+                return vec![(above.0, 1.0)];
+            }
             vec![(below.0, 1.0 - share), (above.0, share)]
         }
         (None, Some(&only)) | (Some(only), None) => vec![(only.0, 1.0)],
@@ -132,19 +134,15 @@ impl Linear {
         let sight = Transfer::new(self, mixing, grid)?;
         let pixels = grid[0] * grid[1];
         let covariance = self.covariance();
-        let total = sight.mix.nrows() * pixels;
-        let mut variance = Array1::zeros(total);
-        let mut sources = vec![Vec::new(); total];
-        for (index, from) in sight.sources(self, grid) {
+        let variance = |from: &Vec<(usize, f32)>| -> f32 {
             let along = |&(i, w): &(usize, f32)| -> f32 {
                 from.iter().map(|&(j, v)| w * v * covariance[(i, j)]).sum()
             };
-            variance[index] = from.iter().map(along).sum();
-            sources[index] = from;
-        }
-        let mut selected = by_variance(&variance, pixels);
-        selected.retain(|&index| !sources[index as usize].is_empty());
-        let of = |index: u32| (index as usize / pixels, &sources[index as usize]);
+            from.iter().map(along).sum()
+        };
+        let mut selected = by_variance(&sight.sources.iter().map(variance).collect(), pixels);
+        selected.retain(|&index| !sight.sources[index as usize].is_empty());
+        let of = |index: u32| (index as usize / pixels, &sight.sources[index as usize]);
         let centre = selected.iter().map(|&index| match of(index) {
             (component, _) if sight.alone(component) => 0.0,
             (_, from) => from.iter().map(|&(i, w)| w * self.centre[i]).sum(),
@@ -169,7 +167,7 @@ impl Linear {
             energy: energy(&selected, &sight.spectral, weights, pixels),
             spectral: sight.spectral,
             centre,
-            variance: seen.diag().to_owned(),
+            variance: Array1::zeros(0),
             selected,
             synthesis: Array2::zeros((0, 0)),
             deviation: Array1::zeros(0),
@@ -195,10 +193,11 @@ impl Linear {
             Some((mixing, path)) => self.regression(mixing, path)?,
         };
         let sight = Transfer::new(self, wanted, grid)?;
-        let sources = sight.sources(self, grid);
+        let sources = sight.sources.iter().enumerate().filter(|(_, from)| !from.is_empty());
+        let sources: Vec<(usize, &Vec<(usize, f32)>)> = sources.collect();
         let mut synthesis = Array2::zeros((sources.len(), path.values()));
         for (mut row, (_, from)) in synthesis.outer_iter_mut().zip(&sources) {
-            for &(i, weight) in from {
+            for &(i, weight) in *from {
                 row.scaled_add(weight, &known.row(i));
             }
         }
@@ -221,13 +220,12 @@ impl Linear {
     fn regression(&self, mixing: &Mixing, path: &Self) -> Result<Array2<f32>> {
         let sight = Transfer::new(self, mixing, path.grid)?;
         let pixels = path.grid[0] * path.grid[1];
-        let sources: BTreeMap<usize, Vec<(usize, f32)>> =
-            sight.sources(self, path.grid).into_iter().collect();
         let mut weights = Array2::<f32>::zeros((self.selected.len(), path.values()));
         for (&index, analysis) in path.selected.iter().zip(path.analysis().outer_iter()) {
-            let follows = !sight.alone(index as usize / pixels);
-            let from = sources.get(&(index as usize)).filter(|_| follows);
-            for &(i, weight) in from.into_iter().flatten() {
+            if sight.alone(index as usize / pixels) {
+                continue;
+            }
+            for &(i, weight) in sight.sources.get(index as usize).into_iter().flatten() {
                 weights.row_mut(i).scaled_add(weight, &analysis);
             }
         }
@@ -241,8 +239,10 @@ struct Transfer {
     /// Orthonormal, `[band, component]`; those of bands that follow from none
     /// come last.
     spectral: Array2<f32>,
-    /// `[component, old component]`.
-    mix: Array2<f32>,
+    /// For every new coefficient, flat in `[component, row frequency, column
+    /// frequency]`: the old ones, by position among those selected, of which it
+    /// is the weighted sum; of none where the old pictures say nothing.
+    sources: Vec<Vec<(usize, f32)>>,
     /// How many components follow from the old ones.
     following: usize,
 }
@@ -281,49 +281,34 @@ impl Transfer {
             row.fill(0.0);
             row[0] = DEVIATION / leading.sqrt().max(1e-6) * finer;
         }
-        Ok(Self { spectral, mix, following })
+        Ok(Self { spectral, sources: sources(old, &mix, grid), following })
     }
 
     /// Whether a component is that of a band which follows from none.
     fn alone(&self, component: usize) -> bool {
         component >= self.following
     }
+}
 
-    /// The new coefficients, flat in `[component, row frequency, column
-    /// frequency]`, and the old ones, by position among those selected, of
-    /// which each is the weighted sum.
-    fn sources(
-        &self,
-        old: &Linear,
-        [rows, columns]: [usize; 2],
-    ) -> Vec<(usize, Vec<(usize, f32)>)> {
-        let [old_rows, old_columns] = old.grid;
-        let mut by_frequency = BTreeMap::<usize, Vec<(usize, usize)>>::new();
-        for (position, &index) in old.selected.iter().enumerate() {
-            let (component, frequency) = (
-                index as usize / (old_rows * old_columns),
-                index as usize % (old_rows * old_columns),
-            );
-            let (down, across) = (frequency / old_columns, frequency % old_columns);
-            if down < rows && across < columns {
-                by_frequency
-                    .entry(down * columns + across)
-                    .or_default()
-                    .push((component, position));
+/// See [`Transfer::sources`]; `mix` says how the components follow from the old
+/// ones, `[component, old component]`.
+fn sources(old: &Linear, mix: &Array2<f32>, [rows, columns]: [usize; 2]) -> Vec<Vec<(usize, f32)>> {
+    let [old_rows, old_columns] = old.grid;
+    let mut sources = vec![Vec::new(); mix.nrows() * rows * columns];
+    for (position, &index) in old.selected.iter().enumerate() {
+        let (component, frequency) =
+            (index as usize / (old_rows * old_columns), index as usize % (old_rows * old_columns));
+        let (down, across) = (frequency / old_columns, frequency % old_columns);
+        if down >= rows || across >= columns {
+            continue;
+        }
+        for (new, &weight) in mix.column(component).iter().enumerate() {
+            if weight != 0.0 {
+                sources[(new * rows + down) * columns + across].push((position, weight));
             }
         }
-        let mut sources = Vec::new();
-        for (frequency, olds) in &by_frequency {
-            for (component, row) in self.mix.outer_iter().enumerate() {
-                let from = olds.iter().map(|&(c, position)| (position, row[c]));
-                let from: Vec<_> = from.filter(|&(_, weight)| weight != 0.0).collect();
-                if !from.is_empty() {
-                    sources.push((component * rows * columns + frequency, from));
-                }
-            }
-        }
-        sources
     }
+    sources
 }
 
 #[cfg(test)]

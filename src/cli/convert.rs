@@ -49,8 +49,8 @@ pub struct Arguments {
     /// Convert again what is there already
     #[arg(long)]
     force: bool,
-    /// Write nothing, but tell from the headers of the scenes what the work
-    /// would take: hours, bytes read and written, files, seconds of sound
+    /// Write nothing, but tell from the headers of the scenes that are not there
+    /// already what the work would take: time, bytes, files, seconds of sound
     #[arg(long)]
     dry_run: bool,
     /// That as JSON
@@ -94,6 +94,10 @@ pub struct How {
     /// as ours on average; of 128 values, or fewer by --values
     #[arg(long, conflicts_with_all = ["preset", "rrd"])]
     original: bool,
+    /// Two channels: each tile of a scene is heard from where it lies between west
+    /// and east, each picture from where its energy is centred
+    #[arg(long, conflicts_with = "original")]
+    stereo: bool,
     /// Format of the sound
     #[arg(long, value_parser = format(), default_value = "wav")]
     format: Format,
@@ -168,6 +172,7 @@ impl How {
             voice,
             format: self.format,
             original: self.original,
+            stereo: self.stereo,
             rrd: self.rrd,
             npy: self.npy,
             gpkg: self.gpkg,
@@ -227,6 +232,9 @@ impl Arguments {
             }
             Event::Finished(done) => {
                 progress = None;
+                if let Some(error) = &done.cut {
+                    report.note(format_args!("{error}; what came before that is kept"));
+                }
                 let sound = done.files.first().map(|file| file.display().to_string());
                 report.note(format_args!("{}: {}", done.scene, sound.unwrap_or_default()));
             }
@@ -263,10 +271,13 @@ pub fn exit_code(well: usize, failed: usize) -> ExitCode {
     }
 }
 
-/// Tells what `job` would take, scene by scene and in total.
+/// Tells what the scenes of `job` that are not there already would take, one by
+/// one and in total.
 fn dry_run(job: &Job, json: bool, report: &Report) -> Result<ExitCode> {
     let (mut estimates, mut failed) = (vec![], 0);
-    for unit in &job.units {
+    let due = convert::due(job)?;
+    let already = job.units.len() - due.len();
+    for unit in due {
         match convert::estimate(job, &unit.source) {
             Ok(estimate) => estimates.push(estimate),
             Err(error) if job.units.len() == 1 => return Err(error),
@@ -278,15 +289,18 @@ fn dry_run(job: &Job, json: bool, report: &Report) -> Result<ExitCode> {
     }
     let total = Estimate::total(&estimates);
     if json {
-        let document = json!({ "scenes": estimates, "total": total, "failed": failed });
+        let document =
+            json!({ "scenes": estimates, "total": total, "already": already, "failed": failed });
         report.json(&document)?;
     } else {
         for estimate in &estimates {
             report.print(estimate)?;
         }
-        report.print(format_args!("{total}; {failed} could not be opened"))?;
+        report.print(format_args!(
+            "{total}; {already} already there, {failed} could not be opened"
+        ))?;
     }
-    Ok(exit_code(estimates.len(), failed))
+    Ok(exit_code(estimates.len() + already, failed))
 }
 
 fn sentence(summary: &Summary) -> String {

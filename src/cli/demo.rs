@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use clap::Args;
 use wysiwyh::Result;
 use wysiwyh::demo::{self, Settings};
+use wysiwyh::sink::device::Way;
 use wysiwyh::voice::Listener;
 
 use super::report::Report;
-use super::{STOP, SpeakerArguments, own_ears};
+use super::{STOP, SpeakerArguments, choose, own_ears};
 
 /// Plays twenty seconds of a simulated thermal camera, writes them to a sound
 /// file, and shows what the sound still holds.
@@ -33,12 +34,16 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
+        if let Some(done) = choose(Way::Output, self.speaker.device.as_deref(), report)? {
+            return Ok(done);
+        }
         let listener = Listener { ears: own_ears(report)?, ..Listener::default() };
         let settings = Settings {
             folder: self.output,
             seed: self.seed,
             listener,
             volume_db: self.speaker.volume_db(),
+            device: self.speaker.device,
         };
         let done = demo::run(&settings, &STOP, &mut |line| report.note(line))?;
         report.print(format_args!(

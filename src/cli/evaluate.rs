@@ -1,17 +1,19 @@
 //! `evaluate`: what survives the trip.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
+use wysiwyh::dataset::Unseen;
 use wysiwyh::evaluate::Scores;
+use wysiwyh::evaluate::report::{self, Report as Page};
 use wysiwyh::evaluate::rivals::{Contender, rivals};
+use wysiwyh::evaluate::trip::{self, trips};
 use wysiwyh::model::Model;
 use wysiwyh::profile::Profile;
-use wysiwyh::spectrum::Preset;
-use wysiwyh::voice::{Listener, Ready, Voice};
-use wysiwyh::{Result, dataset, evaluate};
+use wysiwyh::voice::{Ready, Voice};
+use wysiwyh::{Result, dataset, evaluate, table};
 
 use super::ReadingArguments;
 use super::report::Report;
@@ -22,7 +24,8 @@ use super::report::Report;
 #[command(after_help = "\
 Reads:    a model file, or the name of a sensor; pictures or rasters of that
           sensor
-Writes:   a table, or JSON with --json
+Writes:   a table, or JSON with --json; with --report a page for a browser, with
+          --table a row for each picture
 Units:    fidelity as PSNR in dB and as RMSE in the unit of the bands, loudness
           in LU
 Example:  wysiwyh evaluate hituav-lwir frames/")]
@@ -41,6 +44,16 @@ pub struct Arguments {
     /// that of the original WYSIWYH and by a scan from left to right
     #[arg(long)]
     compare: bool,
+    /// Write a page for a browser to this file: curves beside those of PCA and
+    /// KLT x DCT, channels, codes, pictures and sounds. It needs no network.
+    /// Give the groups that the model was trained on, too: the others are
+    /// fitted to them
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    /// Write a table to this .csv or .parquet file: group, scores and code of
+    /// each picture
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -59,6 +72,7 @@ struct Findings {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
+        self.table.as_deref().map(table::is_csv).transpose()?;
         // Names of sensors have neither a folder nor an ending.
         let path = Path::new(&self.model);
         let is_file = path.is_file() || path.extension().is_some() || path.components().count() > 1;
@@ -71,8 +85,9 @@ impl Arguments {
             let skipped = unseen.skipped;
             report.note(format_args!("{skipped} groups skipped: the model was trained on them."));
         }
-        let scores =
-            evaluate::scores(&model, &unseen.frames, self.values.unwrap_or(model.values()))?;
+        let values = self.values.unwrap_or(model.values());
+        let scores = evaluate::scores(&model, &unseen.frames, values)?;
+        self.write(&model, &scores, &unseen, values)?;
         let sounds = match self.compare {
             true => rivals(&model, &unseen.frames, &unseen.groups)?,
             false => vec![],
@@ -88,22 +103,36 @@ impl Arguments {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// Writes the files that were asked for.
+    fn write(&self, model: &Model, scores: &Scores, unseen: &Unseen, values: usize) -> Result<()> {
+        if self.report.is_none() && self.table.is_none() {
+            return Ok(());
+        }
+        let trips = trips(model, unseen, values)?;
+        let command = std::env::args().collect::<Vec<_>>().join(" ");
+        if let Some(path) = &self.table {
+            let about = [
+                ("command", command.clone()),
+                ("version", env!("CARGO_PKG_VERSION").to_owned()),
+                ("model", model.name().to_owned()),
+                ("model_hash", model.hash().to_owned()),
+            ];
+            trip::save(path, &trips, &about)?;
+        }
+        if let Some(path) = &self.report {
+            let seen = dataset::seen(&self.data, model, &self.reading.options()?)?;
+            let peers = &report::peers(model, scores, unseen, &seen)?;
+            Page { command: &command, model, scores, trips: &trips, peers }.save(path)?;
+        }
+        Ok(())
+    }
+
     /// The model that speaks for the sensor.
     fn speaker(&self) -> Result<Model> {
         if Profile::shipped_model(&self.model).is_some() {
             return Model::shipped(&self.model);
         }
-        let voice = Voice {
-            model: None,
-            sensor: Some(self.model.clone()),
-            preset: Preset::Data,
-            values: None,
-            span: None,
-            polarity: None,
-            listener: Listener::default(),
-            seed: 0,
-            reading: self.reading.options()?,
-        };
+        let voice = Voice::of_sensor(&self.model, self.reading.options()?);
         let sources = dataset::expand(&self.data)?;
         let first = sources.first().unwrap_or(&self.data[0]);
         let Ready { sonifier, .. } = voice.ready(first, None)?;

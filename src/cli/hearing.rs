@@ -7,11 +7,12 @@ use clap::Args;
 use wysiwyh::ears::{self, Answer, Check, Ears};
 use wysiwyh::live::open_speaker;
 use wysiwyh::sink::Sink;
+use wysiwyh::sink::device::Way;
 use wysiwyh::{Error, Result};
 
 use super::console::Console;
 use super::report::Report;
-use super::{STOP, SpeakerArguments};
+use super::{STOP, SpeakerArguments, choose};
 
 /// Finds out in two minutes which tones you hear, and fits the sound of live
 /// and demo to your ears.
@@ -38,12 +39,16 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
+        let device = self.speaker.device.as_deref();
+        if let Some(done) = choose(Way::Output, device, report)? {
+            return Ok(done);
+        }
         let path = self.output.or_else(Ears::place).ok_or_else(|| {
             Error::usage("-o", "there is no home folder for your settings")
                 .hint("name a file: -o hearing.toml")
         })?;
         let say = &mut |line: &str| report.note(line);
-        let mut speaker = open_speaker(self.speaker.volume_db(), true, say)?;
+        let mut speaker = open_speaker(self.speaker.volume_db(), device, true, say)?;
         let count = Check::TRIALS;
         say(&format!(
             "There are {count} soft tones; sometimes there is only silence. After each, say y if \

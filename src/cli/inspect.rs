@@ -1,20 +1,22 @@
 //! `inspect`: what is in a source, and what it would sound like.
 
-use std::path::PathBuf;
+mod session;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use wysiwyh::Result;
 use wysiwyh::convert::Slots;
 use wysiwyh::frame::{Band, Exposure, GeoReference};
-use wysiwyh::inspect::{self, Inspection, Statistics};
+use wysiwyh::inspect::{self, Histogram, Inspection, Statistics};
 use wysiwyh::profile::Profile;
+use wysiwyh::recorder::is_session;
 use wysiwyh::sensor::camera::Losses;
 use wysiwyh::sensor::{self, Detail, Options};
-use wysiwyh::spectrum::Preset;
 use wysiwyh::synth::SLOT_S;
-use wysiwyh::voice::{self, Listener, Ready, Voice};
+use wysiwyh::voice::{self, Ready, Voice};
+use wysiwyh::{Error, Result};
 
 use super::report::{Report, table};
 use super::{ReadingArguments, STDIN, STOP};
@@ -26,18 +28,22 @@ const WHOLE_VALUES: usize = 64 << 20;
 const TILE: usize = 512;
 /// Sound frames that are tried for their loudness.
 const TRIED: usize = 100;
+/// Characters of the sparkline of a band's values.
+const SPARKS: usize = 12;
 
 /// Tells what is in a source: bands, wavelengths, units, sizes, values, and
-/// what it would sound like.
+/// what it would sound like; or in a session: what was recorded, its scores,
+/// and its worst moments.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    a raster, a satellite product by its folder, a picture, a TIFF of one
           page or many, a folder of pictures, a video, a radiometric file of
           FLIR's, a CPTV recording, a camera by its number, device, profile or as
           gige:ADDRESS, or `simulated`;
-          with --raw, pixels without a header
-Writes:   a table, or JSON with --json; with --npy the frames as read,
-          [frame, band, row, column] f32, NaN = no reading
+          with --raw, pixels without a header; or a session, an .rrd file
+Writes:   a table, sentences with --say, or JSON with --json; with --npy the frames
+          as read, [frame, band, row, column] f32, NaN = no reading; with --table
+          a row for each sound frame of a session
 Units:    values in the band's unit (degC, K, reflectance, counts), wavelengths
           in micrometres, loudness in LUFS
 Example:  wysiwyh inspect stack.tif --sensor sentinel2-l2a")]
@@ -48,12 +54,19 @@ pub struct Arguments {
     /// Sensor profile for what the file does not say [default: recognised]
     #[arg(long, value_name = "NAME")]
     sensor: Option<String>,
+    /// Tell it in plain sentences instead of a table
+    #[arg(long, conflicts_with = "json")]
+    say: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
     /// Write the frames as read to this NumPy file
     #[arg(long, value_name = "FILE")]
     npy: Option<PathBuf>,
+    /// Of a session: write time, scores, marks and code of every sound frame to
+    /// this .csv or .parquet file
+    #[arg(long, value_name = "FILE", conflicts_with = "npy")]
+    table: Option<PathBuf>,
     /// Stop after so many frames [default: 200 of a camera, else all]
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
@@ -65,6 +78,13 @@ impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
         let reading = self.reading.options()?;
         let name = self.source.unwrap_or_else(|| STDIN.to_owned());
+        if self.reading.raw.is_none() && is_session(Path::new(&name)) {
+            return session::inspect(Path::new(&name), self.table.as_deref(), self.json, report);
+        }
+        if self.table.is_some() {
+            return Err(Error::usage("--table", format!("{name} is no session"))
+                .hint("give an .rrd file; `convert` writes tables of scenes"));
+        }
         let profile = match &self.sensor {
             Some(name) => Some(Profile::find(name)?),
             // A source that no profile knows can be inspected all the same.
@@ -90,6 +110,7 @@ impl Arguments {
         let sound = known.map(|sensor| hear(&name, sensor, frames, reading));
         match self.json {
             true => report.json(&document(&found, profile.as_ref(), sound.and_then(Result::ok)))?,
+            false if self.say => report.print(sentences(&found, profile.as_ref(), sound))?,
             false => report.print(text(&found, profile.as_ref(), sound))?,
         }
         Ok(ExitCode::SUCCESS)
@@ -111,33 +132,22 @@ struct Hearing {
 
 /// Tries the first sound frames of `source` as one of the sensor `name`.
 fn hear(source: &str, name: &str, frames: Option<usize>, reading: Options) -> Result<Hearing> {
-    let voice = Voice {
-        model: None,
-        sensor: Some(name.to_owned()),
-        preset: Preset::Data,
-        values: None,
-        span: None,
-        polarity: None,
-        listener: Listener::default(),
-        seed: 0,
-        // As `convert` hears it.
-        reading: Options { detail: Detail::Fitting, ..reading },
-    };
+    // As `convert` hears it.
+    let voice = Voice::of_sensor(name, Options { detail: Detail::Fitting, ..reading });
     let Ready { sensor, mut sonifier } = voice.ready(source, frames)?;
-    let (period_s, total) = (sensor.source().period_s, sensor.source().frames);
+    let total = sensor.source().slots();
     let mut slots = Slots::new(sensor);
     let (mut count, mut loudness) = (0, [f64::INFINITY, f64::NEG_INFINITY]);
     while count < TRIED
         && let Some(frame) = slots.advance()?
     {
-        let lufs = sonifier.sonify(frame)?.loudness_lufs;
+        let lufs = sonifier.sonify(&frame)?.loudness_lufs;
         loudness = [loudness[0].min(lufs), loudness[1].max(lufs)];
         count += 1;
     }
     // The rest is not read a second time: it follows from the numbers.
     if let (TRIED, Some(total)) = (count, total) {
-        let each = period_s.map_or(1.0, |period_s| period_s / SLOT_S);
-        count = (total as f64 * each).ceil() as usize;
+        count = total;
     }
     Ok(Hearing {
         model: sonifier.model().name().to_owned(),
@@ -156,6 +166,8 @@ struct BandEntry<'a> {
     band: &'a Band,
     #[serde(flatten)]
     statistics: &'a Statistics,
+    /// Below which a quarter, half and three quarters of the readings lie.
+    quartiles: Option<[f64; 3]>,
     missing: u64,
 }
 
@@ -202,9 +214,10 @@ fn document<'a>(
         georeference: found.georeference.as_ref(),
         bands: found
             .bands()
-            .map(|(band, statistics)| BandEntry {
+            .map(|(band, statistics, histogram)| BandEntry {
                 band,
                 statistics,
+                quartiles: quartiles(histogram),
                 missing: found.pixels - statistics.count.min(found.pixels),
             })
             .collect(),
@@ -214,7 +227,8 @@ fn document<'a>(
     }
 }
 
-fn text(found: &Inspection, profile: Option<&Profile>, sound: Option<Result<Hearing>>) -> String {
+/// What was looked at, in a line each for source, size, instrument and sensor.
+fn opening(found: &Inspection, profile: Option<&Profile>) -> Vec<String> {
     let (rows, columns) = size(found);
     let frames = match found.frames {
         1 => "1 frame".to_owned(),
@@ -234,11 +248,69 @@ fn text(found: &Inspection, profile: Option<&Profile>, sound: Option<Result<Hear
         Some(profile) => format!("sensor: {}, {}", profile.name, profile.title),
         None => "sensor: not recognised; name it with --sensor NAME".to_owned(),
     });
-    let heading = ["band", "um", "unit", "min", "mean", "max", "missing"].map(String::from);
-    let mut cells = vec![heading.to_vec()];
-    cells.extend(found.bands().map(|(band, statistics)| row(found.pixels, band, statistics)));
+    lines
+}
+
+fn text(found: &Inspection, profile: Option<&Profile>, sound: Option<Result<Hearing>>) -> String {
+    let mut lines = opening(found, profile);
+    let heading = ["band", "um", "unit", "min", "mean", "max", "missing", "from min to max"];
+    let mut cells = vec![heading.map(String::from).to_vec()];
+    cells.extend(found.bands().map(|(band, statistics, histogram)| {
+        let mut cells = row(found.pixels, band, statistics);
+        cells.push(sparkline(statistics, histogram));
+        cells
+    }));
     lines.push(table(&cells));
-    lines.extend(found.exposure.map(exposed));
+    lines.extend(closing(found, profile, sound));
+    lines.join("\n")
+}
+
+/// The same for ears: no columns, and nothing that has to be seen.
+fn sentences(
+    found: &Inspection,
+    profile: Option<&Profile>,
+    sound: Option<Result<Hearing>>,
+) -> String {
+    let mut lines: Vec<String> =
+        opening(found, profile).into_iter().map(|line| format!("{line}.")).collect();
+    let count = found.source.bands.len();
+    for (number, (band, statistics, histogram)) in found.bands().enumerate() {
+        let place = match band.wavelength_um {
+            Some(um) => format!(", at {um} micrometres"),
+            None => String::new(),
+        };
+        let mut line = format!("Band {} of {count}, {}{place}: ", number + 1, band.name);
+        let Some([quarter, half, three]) = quartiles(histogram) else {
+            lines.push(line + "no reading.");
+            continue;
+        };
+        let (Statistics { min, max, mean, .. }, unit) = (statistics, band.unit);
+        line += &format!(
+            "{min:.4} to {max:.4} {unit}, {mean:.4} on average. Half of the readings lie between \
+             {quarter:.4} and {three:.4}, the median is {half:.4}."
+        );
+        match missing(found.pixels, statistics) {
+            0.0 => line += " None is missing.",
+            percent => line += &format!(" {percent:.1} per cent are missing."),
+        }
+        lines.push(line);
+    }
+    lines.extend(closing(found, profile, sound).into_iter().map(
+        |line| match line.ends_with('.') {
+            true => line,
+            false => format!("{line}."),
+        },
+    ));
+    lines.join("\n")
+}
+
+/// Exposure, losses, and what it would sound like.
+fn closing(
+    found: &Inspection,
+    profile: Option<&Profile>,
+    sound: Option<Result<Hearing>>,
+) -> Vec<String> {
+    let mut lines: Vec<String> = found.exposure.map(exposed).into_iter().collect();
     lines.extend(found.losses.and_then(|losses| losses.sentence()));
     lines.push(match sound {
         Some(Ok(sound)) => describe(&sound),
@@ -246,7 +318,35 @@ fn text(found: &Inspection, profile: Option<&Profile>, sound: Option<Result<Hear
         None if profile.is_some() => "sound: not tried, as the source shows itself once".to_owned(),
         None => "sound: none, as long as the sensor is unknown".to_owned(),
     });
-    lines.join("\n")
+    lines
+}
+
+/// Below which a quarter, half and three quarters of the readings lie.
+fn quartiles(histogram: &Histogram) -> Option<[f64; 3]> {
+    let [quarter, half, three] = [0.25, 0.5, 0.75].map(|share| histogram.quantile(share));
+    Some([quarter?, half?, three?])
+}
+
+/// How often values lie where, from the lowest to the highest.
+fn sparkline(statistics: &Statistics, histogram: &Histogram) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    if statistics.count == 0 {
+        return "-".to_owned();
+    }
+    let [low, high] = [statistics.min, statistics.max].map(f64::from);
+    let shape = histogram.shape(low, high, SPARKS);
+    let most = shape.iter().copied().max().unwrap_or(1).max(1);
+    let block = |count: u64| match count {
+        // No value at all is a gap.
+        0 => ' ',
+        count => BLOCKS[((count * 8 - 1) / most).min(7) as usize],
+    };
+    shape.into_iter().map(block).collect()
+}
+
+/// The percentage of pixels without a reading.
+fn missing(pixels: u64, statistics: &Statistics) -> f64 {
+    100.0 * (1.0 - statistics.count as f64 / pixels.max(1) as f64)
 }
 
 /// How the last frame was exposed.
@@ -262,7 +362,7 @@ fn row(pixels: u64, band: &Band, statistics: &Statistics) -> Vec<String> {
         0 => "-".to_owned(),
         _ => format!("{value:.4}"),
     };
-    let missing = 100.0 * (1.0 - *count as f64 / pixels.max(1) as f64);
+    let missing = missing(pixels, statistics);
     vec![
         band.name.clone(),
         band.wavelength_um.map_or_else(|| "-".into(), |um| format!("{um:.4}")),

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 use wysiwyh::sensor::Options;
+use wysiwyh::sink::device::Way;
 use wysiwyh::spectrum::Preset;
 use wysiwyh::{Result, listen};
 
 use super::report::Report;
-use super::{STOP, VoiceArguments};
+use super::{STOP, VoiceArguments, choose};
 
 /// Turns a sound of `convert`, `live` or `demo` back into pictures: the file
 /// itself, or a recording or copy of it in another format.
@@ -39,8 +40,8 @@ pub struct Arguments {
     /// chosen, and make pictures while it plays; until Ctrl-C
     #[arg(long, conflicts_with_all = ["audio", "wavelengths"])]
     live: bool,
-    /// With --live: the input for sound, by its name
-    #[arg(long, value_name = "NAME", requires = "live")]
+    /// With --live: the input for sound, by its name; `list` shows all
+    #[arg(long, value_name = "NAME|list", requires = "live")]
     device: Option<String>,
     /// With --live: record a session for the Rerun viewer, which grows
     #[arg(long, value_name = "RRD", requires = "live")]
@@ -63,6 +64,9 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
+        if let Some(done) = choose(Way::Input, self.device.as_deref(), report)? {
+            return Ok(done);
+        }
         let voice = self.voice.voice(self.preset, Options::default())?;
         let (Some(audio), Some(output)) = (&self.audio, &self.output) else {
             let say = &mut |line: &str| report.note(line);

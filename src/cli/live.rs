@@ -9,11 +9,12 @@ use wysiwyh::Result;
 use wysiwyh::live::{self, Limit, Sent, Settings, Summary};
 use wysiwyh::recorder::Target;
 use wysiwyh::sensor::camera::Losses;
+use wysiwyh::sink::device::Way;
 use wysiwyh::spectrum::Preset;
 
 use super::console::Console;
 use super::report::Report;
-use super::{ReadingArguments, STDIN, STOP, SpeakerArguments, VoiceArguments, preset};
+use super::{ReadingArguments, STDIN, STOP, SpeakerArguments, VoiceArguments, choose, preset};
 
 /// Plays a source as it comes, ten sound frames a second, to the speaker; on
 /// request also to files. Ctrl-C ends it and closes the files.
@@ -39,7 +40,7 @@ Safety:   sound starts quietly, rises by no more than 10 dB in 100 ms, and is ne
           all")]
 pub struct Arguments {
     /// What to hear
-    #[arg(value_name = "SOURCE", required_unless_present = "raw")]
+    #[arg(value_name = "SOURCE", required_unless_present_any = ["raw", "device"])]
     source: Option<String>,
     #[command(flatten)]
     voice: VoiceArguments,
@@ -136,10 +137,14 @@ fn time(text: &str) -> std::result::Result<u64, String> {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
+        if let Some(done) = choose(Way::Output, self.speaker.device.as_deref(), report)? {
+            return Ok(done);
+        }
         let settings = Settings {
             source: self.source.unwrap_or_else(|| STDIN.to_owned()),
             voice: self.voice.heard(self.preset, self.reading.options()?, report)?,
             volume_db: self.speaker.volume_db(),
+            device: self.speaker.device,
             sound: self.output,
             session: self.viewers.target(self.rrd),
             sent: self.send,

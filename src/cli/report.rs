@@ -142,7 +142,11 @@ impl Progress {
         match self.total {
             Some(total) => {
                 let percent = 100 * self.done / total.max(1);
-                format!("{}: {} of {total}, {percent} %, {rate:.0} a second", self.what, self.done)
+                let left_s = total.saturating_sub(self.done) as f64 / rate;
+                format!(
+                    "{}: {} of {total}, {percent} %, {rate:.0} a second, {left_s:.0} s left",
+                    self.what, self.done
+                )
             }
             None => format!("{}: {}, {rate:.0} a second", self.what, self.done),
         }

@@ -43,6 +43,11 @@ pub struct Arguments {
     /// Length of the code, a power of two
     #[arg(long, value_name = "K", default_value_t = 256)]
     values: usize,
+    /// Start from a model: a file, or the name of a sensor that has one. What it
+    /// knows of pictures in these bands counts as much as groups held out for
+    /// that choice say; worth it where there are few pictures
+    #[arg(long, value_name = "MODEL")]
+    from: Option<String>,
     /// Seed of the split and of the training
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -109,7 +114,10 @@ impl Arguments {
         };
         let profile = Profile::find(&self.sensor)?;
         let path = checkpoint(&self.output);
-        let dataset = Dataset::read(&self.data, &profile, self.seed, &self.reading.options()?)?;
+        let mut dataset = Dataset::read(&self.data, &profile, self.seed, &self.reading.options()?)?;
+        if let Some(model) = &self.from {
+            dataset.start_from(&Model::named(model)?, &profile)?;
+        }
         let recorder = self.recorder(&dataset, &profile)?;
         let (values, seed, width) = (self.values, self.seed, self.width);
         let settings = Settings { values, seed, width, ..Settings::default() };

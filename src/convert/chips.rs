@@ -37,7 +37,7 @@ pub(super) struct ChipTable {
 
 /// One row.
 #[derive(Debug)]
-struct Chip {
+pub(super) struct Chip {
     position: [u32; 2],
     time_s: f64,
     code: Vec<u8>,
@@ -46,6 +46,24 @@ struct Chip {
     psnr_db: Option<f32>,
     valid: f32,
     clouds: Option<f32>,
+}
+
+impl Chip {
+    /// The row of what was seen in `frame`, and of what became of it.
+    pub fn of(sonifier: &Sonifier, frame: &Frame, heard: &Moment) -> Self {
+        let means = sonifier.band_means(heard.input.view());
+        let seen = means.iter().any(Option::is_some);
+        Self {
+            position: [frame.position.0 as u32, frame.position.1 as u32],
+            time_s: frame.time_s,
+            code: heard.code.iter().map(|value| (255.0 * value).round() as u8).collect(),
+            band_means: means.into_iter().map(|mean| mean.map(|mean| mean as f32)).collect(),
+            loudness_lufs: heard.loudness_lufs as f32,
+            psnr_db: heard.psnr_db.filter(|_| seen).map(|psnr_db| psnr_db as f32),
+            valid: frame.valid_fraction(),
+            clouds: frame.cloud_fraction,
+        }
+    }
 }
 
 impl ChipTable {
@@ -62,21 +80,9 @@ impl ChipTable {
         })
     }
 
-    /// Appends the row of the next slot: what was seen in `frame`, and what
-    /// became of it.
-    pub fn push(&mut self, sonifier: &Sonifier, frame: &Frame, heard: &Moment) -> Result<()> {
-        let means = sonifier.band_means(heard.input.view());
-        let seen = means.iter().any(Option::is_some);
-        self.waiting.push(Chip {
-            position: [frame.position.0 as u32, frame.position.1 as u32],
-            time_s: frame.time_s,
-            code: heard.code.iter().map(|value| (255.0 * value).round() as u8).collect(),
-            band_means: means.into_iter().map(|mean| mean.map(|mean| mean as f32)).collect(),
-            loudness_lufs: heard.loudness_lufs as f32,
-            psnr_db: heard.psnr_db.filter(|_| seen).map(|psnr_db| psnr_db as f32),
-            valid: frame.valid_fraction(),
-            clouds: frame.cloud_fraction,
-        });
+    /// Appends the row of the next slot.
+    pub fn push(&mut self, chip: Chip) -> Result<()> {
+        self.waiting.push(chip);
         if self.waiting.len() == WAITING { self.write() } else { Ok(()) }
     }
 
@@ -131,7 +137,7 @@ impl ChipTable {
     fn footprints(&self, chips: &[Chip]) -> Result<Vec<Option<Footprint>>> {
         let positions: Vec<[u32; 2]> = chips.iter().map(|chip| chip.position).collect();
         match self.scene.as_ref().filter(|scene| scene.georeference.is_some()) {
-            Some(scene) => Ok(map::footprints(scene, &positions)?.into_iter().map(Some).collect()),
+            Some(scene) => map::footprints(scene, &positions),
             None => Ok(vec![None; chips.len()]),
         }
     }

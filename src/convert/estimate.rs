@@ -1,26 +1,25 @@
 //! What a job will take, by the headers of its scenes.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ndarray::Array3;
 use serde::Serialize;
 
-use super::Job;
 use super::record::Input;
+use super::{BATCH, Job, Task, Unit, prepare, tasks};
 use crate::error::Result;
 use crate::frame::Frame;
-use crate::sensor::{self, Source, count};
+use crate::sensor::{self, Source, count, duration};
+use crate::session;
 use crate::sonifier::Sonifier;
 use crate::synth::{SLOT, SLOT_S};
 use crate::voice::Ready;
 
-/// So many empty frames are made into sound, to see how long one takes.
-const TRIED: usize = 8;
-
 /// Stored numbers that are read in a second, decoded and scaled: measured with
 /// a tiled TIFF file of deflated 16-bit numbers on one core of a server of 2022.
-/// JPEG 2000 takes several times as long.
+/// JPEG 2000 takes several times as long, and what has overviews may take less.
 const NUMBERS_PER_S: f64 = 1e8;
 
 /// What one scene will take. Sizes are in bytes; what cannot be known before it
@@ -46,6 +45,15 @@ pub struct Estimate {
     pub hours: Option<f64>,
 }
 
+/// The scenes of `job` that are not there already.
+///
+/// # Errors
+///
+/// If the model is unusable.
+pub fn due(job: &Job) -> Result<Vec<&Unit>> {
+    Ok(tasks(job)?.into_iter().map(|Task { unit, .. }| unit).collect())
+}
+
 /// What `scene` of `job` will take. Only headers are read, except where the
 /// span of values has to be learned from the first pictures.
 ///
@@ -56,23 +64,18 @@ pub fn estimate(job: &Job, scene: &str) -> Result<Estimate> {
     let Ready { sensor, mut sonifier } =
         job.voice.ready(scene, sensor::limit(scene, job.frames))?;
     let source = sensor.source();
-    let slots = source.frames.map(|frames| match source.period_s {
-        Some(period_s) => (frames as f64 * period_s / SLOT_S).ceil() as usize,
-        None => frames,
-    });
+    let slots = source.slots();
     let [rows, columns] = sonifier.model().grid();
     let readings = source.bands.len() * rows * columns;
     let slot_bytes = |slots: usize| {
         // The lead-in and the lead-out last one slot each.
-        let sound = (slots + 2) as u64 * (SLOT * size_of::<i16>()) as u64;
+        let channels = if job.stereo { 2 } else { 1 };
+        let sound = (slots + 2) as u64 * (SLOT * channels * size_of::<i16>()) as u64;
         let frames = (slots * readings * size_of::<f32>()) as u64;
         sound + if job.npy { frames } else { 0 }
     };
     let input = Input::of(scene);
-    let numbers = source.bands.len() as f64 * source.rows as f64 * source.columns as f64;
-    let factor = source.scene.as_ref().map_or(1, |scene| scene.factor);
-    let pixels = factor.pow(2) as f64;
-    let slot_s = slot_s(&mut sonifier, source)? + numbers * pixels / NUMBERS_PER_S;
+    let seconds = slots.map(|_| work_s(&mut sonifier, source)).transpose()?;
     Ok(Estimate {
         scene: scene.to_owned(),
         remark: source.remark.clone(),
@@ -82,7 +85,7 @@ pub fn estimate(job: &Job, scene: &str) -> Result<Estimate> {
         bytes_written: slots.map(slot_bytes),
         // The sound, its table and its record come always.
         files: 3 + [job.npy, job.rrd, job.gpkg].into_iter().filter(|&made| made).count(),
-        hours: slots.map(|slots| slots as f64 * slot_s / 3600.0),
+        hours: seconds.map(|seconds| seconds / 3600.0),
     })
 }
 
@@ -112,13 +115,13 @@ impl fmt::Display for Estimate {
         };
         write!(f, "{}: ", self.scene)?;
         match self.sound_s {
-            Some(sound_s) => write!(f, "{sound_s:.1} seconds of sound")?,
+            Some(sound_s) => write!(f, "{} of sound", duration(sound_s))?,
             None => write!(f, "sound of unknown length")?,
         }
         let (read, written) = (size(self.bytes_read), size(self.bytes_written));
         write!(f, ", {read} read, {written} written, {}", count(self.files, "file"))?;
         if let Some(hours) = self.hours {
-            write!(f, ", about {hours:.2} hours")?;
+            write!(f, ", about {} of work", duration(3600.0 * hours))?;
         }
         match &self.remark {
             Some(remark) => write!(f, "; {}", remark.trim_end_matches('.')),
@@ -127,16 +130,25 @@ impl fmt::Display for Estimate {
     }
 }
 
-/// Seconds that one slot takes from its picture to its samples.
-fn slot_s(sonifier: &mut Sonifier, source: &Source) -> Result<f64> {
+/// Seconds from the pictures of `source` to its tables. The reader takes one
+/// core, and all of them share the rest of the work.
+fn work_s(sonifier: &mut Sonifier, source: &Source) -> Result<f64> {
+    let (frames, slots) = (source.frames.unwrap_or(0), source.slots().unwrap_or(0));
+    let factor = source.scene.as_ref().map_or(1, |scene| scene.factor);
+    let pixels = (source.rows * source.columns) as f64 * factor.pow(2) as f64;
+    let reading_s = frames as f64 * pixels * source.bands.len() as f64 / NUMBERS_PER_S;
+
     let [rows, columns] = sonifier.model().grid();
     let empty = Array3::zeros((source.bands.len(), rows, columns));
-    let frame = Frame::new(empty, source.bands.clone(), 0.0);
-    // The first one finds nothing prepared.
-    sonifier.sonify(&frame)?;
+    let frame = Arc::new(Frame::new(empty, source.bands.clone(), 0.0));
+    let frames: Vec<_> = (0..BATCH).map(|_| Arc::clone(&frame)).collect();
+    // The first ones find nothing at hand.
+    prepare(sonifier, &frames)?;
     let started = Instant::now();
-    for _ in 0..TRIED {
-        sonifier.sonify(&frame)?;
-    }
-    Ok(started.elapsed().as_secs_f64() / TRIED as f64)
+    let prepared = prepare(sonifier, &frames)?;
+    let sounds = prepared.into_iter().map(|prepared| sonifier.sound(prepared)).collect();
+    session::moments(sonifier, 0, sounds)?;
+    let slot_s = started.elapsed().as_secs_f64() / BATCH as f64;
+    let cores = rayon::current_num_threads() as f64;
+    Ok((slots as f64 * slot_s + reading_s / cores).max(reading_s))
 }

@@ -14,23 +14,25 @@ mod slots;
 mod unit;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
 use crate::error::{Error, Fault, Result};
-use crate::sensor::{self, Ahead};
-use crate::sink::{Format, Header};
-use crate::sonifier::{Prepared, Sound};
+use crate::frame::Frame;
+use crate::sensor::{self, Ahead, Source};
+use crate::sink::Format;
+use crate::sonifier::{Prepared, Sonifier};
 use crate::staging::{OutputFolder, StagedFolder};
 use crate::synth::SLOT_S;
 use crate::voice::{Ready, Voice};
 
 use self::outputs::Outputs;
-use self::record::{ENDING, Input, Outcome, Output, Request, Settings};
+use self::record::{ENDING, Input, Request, Settings};
 
-pub use self::estimate::{Estimate, estimate};
+pub use self::estimate::{Estimate, due, estimate};
 pub use self::record::Record;
 pub use self::slots::Slots;
 pub use self::unit::Unit;
@@ -38,6 +40,9 @@ pub(crate) use self::unit::id;
 
 /// So many frames are made into sound at a time, on all cores.
 const BATCH: usize = 16;
+
+/// But no more bytes of them than this, and one frame.
+const BATCH_BYTES: usize = 64 << 20;
 
 /// What to convert, how, and where to.
 #[derive(Clone, Debug)]
@@ -53,6 +58,10 @@ pub struct Job {
     /// Whether to make the original's sound instead of ours, for comparison.
     /// The voice's preset has to be `data`, and no session is recorded of it.
     pub original: bool,
+    /// Whether each frame is heard from a place between left and right: chips
+    /// by their easting, pictures by the centre of their energy. Not of the
+    /// original's sound.
+    pub stereo: bool,
     /// Whether to record a session beside each sound.
     pub rrd: bool,
     /// Whether to write the frames as sent beside each sound.
@@ -92,7 +101,7 @@ pub enum Event<'a> {
 }
 
 /// One scene as sound.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Converted {
     /// The source as the user named it.
     pub scene: String,
@@ -102,10 +111,13 @@ pub struct Converted {
     pub slots: usize,
     /// Chips without any reading, which are not in the sound.
     pub skipped: usize,
+    /// Why it ends early, where a camera or a pipe failed on the way or was
+    /// stopped: what they showed before comes no second time, so it is kept.
+    pub cut: Option<Error>,
 }
 
 /// What came of a job.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Summary {
     /// The scenes that are on disk, in the order of the job.
     pub converted: Vec<Converted>,
@@ -140,27 +152,18 @@ struct Task<'a> {
 /// told, counted and recorded instead.
 pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<Summary> {
     let started = Instant::now();
+    let tasks = tasks(job)?;
+    let already = job.units.len() - tasks.len();
     let (mut converted, mut failed) = (vec![], 0);
-    let mut fail = |Task { unit, request }: Task, error: Error, tell: &mut dyn FnMut(Event)| {
-        let single = job.units.len() == 1;
-        let theirs = matches!(error.fault, Fault::Input | Fault::Unsupported | Fault::Usage);
-        if theirs && (job.planned || !single) {
-            let record = Record::new(&unit.id, request, Err(&error), 0.0);
-            let staging = StagedFolder::open(&job.folder)?;
-            let name = format!("{}{ENDING}", unit.name);
-            record.write(&staging.place(&name)).map_err(|error| staging.named(error))?;
-            staging.publish(&[name])?;
-        }
-        if single || error.fault == Fault::Interrupted {
+    let mut fail = |task: Task, error: Error, tell: &mut dyn FnMut(Event)| {
+        record_failure(job, task, &error)?;
+        if job.units.len() == 1 || error.fault == Fault::Interrupted {
             return Err(error);
         }
         tell(Event::Failed(&error));
         failed += 1;
         Ok(())
     };
-
-    let tasks = tasks(job)?;
-    let already = job.units.len() - tasks.len();
     let mut checked = vec![];
     for task in tasks {
         let source = &task.unit.source;
@@ -204,11 +207,24 @@ fn tasks(job: &Job) -> Result<Vec<Task<'_>>> {
             let record = Record::read(&job.folder.join(format!("{name}{ENDING}")));
             record.is_ok_and(|record| record.answers(&request, &job.folder))
         };
-        let lasting = sensor::is_repeatable(source) && !sensor::camera::is_one(source);
-        let done = !job.force && lasting && same();
+        let done = !job.force && sensor::is_lasting(source) && same();
         (!done).then_some(Task { unit, request })
     };
     Ok(job.units.iter().filter_map(task).collect())
+}
+
+/// Writes down that a scene failed, where somebody will look for that and
+/// where it is the scene's fault.
+fn record_failure(job: &Job, Task { unit, request }: Task, error: &Error) -> Result<()> {
+    let theirs = matches!(error.fault, Fault::Input | Fault::Unsupported | Fault::Usage);
+    if !theirs || !(job.planned || job.units.len() > 1) {
+        return Ok(());
+    }
+    let record = Record::new(&unit.id, request, Err(error), 0.0);
+    let staging = StagedFolder::open(&job.folder)?;
+    let name = format!("{}{ENDING}", unit.name);
+    record.write(&staging.place(&name)).map_err(|error| staging.named(error))?;
+    staging.publish(&[name]).map(drop)
 }
 
 /// Converts one scene: from its first frame to its files in the job's folder.
@@ -226,68 +242,86 @@ fn convert(
     let named = |error| staging.named(error);
     let mut outputs =
         Outputs::create(job, request, &unit.name, &staging, &source, &sonifier).map_err(named)?;
-    let slots = |frames: usize| match source.period_s {
-        Some(period_s) => (frames as f64 * period_s / SLOT_S).ceil() as usize,
-        None => frames,
-    };
-    let said: Vec<String> =
-        sonifier.introduction().into_iter().chain(source.remark.clone()).collect();
-    let introduction = (!said.is_empty()).then(|| said.join(" "));
-    tell(Event::Started { scene, frames: source.frames.map(slots), introduction });
+    let introduction = introduction(&sonifier, &source);
+    tell(Event::Started { scene, frames: source.slots(), introduction });
 
     // The next chips are decoded while these sound.
-    let sensor = match source.scene {
+    let mut slots = Slots::new(match source.scene {
         Some(_) => Box::new(Ahead::start(sensor)?),
         None => sensor,
-    };
-    let mut slots = Slots::new(sensor);
-    let mut power = 0.0;
+    });
+    let (mut heard, mut sounds, mut cut) = (vec![], vec![], None);
     loop {
-        let mut frames = Vec::with_capacity(BATCH);
-        while frames.len() < BATCH
-            && let Some(frame) = slots.advance()?
+        let mut frames = vec![];
+        if cut.is_none()
+            && let Err(error) = batch(&mut slots, &mut frames, scene, stop)
         {
-            frames.push(frame.clone());
-            if stop.load(Ordering::Relaxed) {
-                return Err(Error::new(Fault::Interrupted, scene, "stopped before its end")
-                    .hint("scenes that were finished before are on disk; run again for the rest"));
-            }
+            // What a camera showed is shown no second time.
+            let seen = outputs.slots + heard.len() + frames.len() > 0;
+            cut = Some(if seen && !sensor::is_lasting(scene) { error } else { return Err(error) });
         }
+        // While some frames are encoded, what became of the last ones is written.
+        let (prepared, written) = rayon::join(
+            || prepare(&sonifier, &frames),
+            || outputs.write(&sonifier, &heard, std::mem::take(&mut sounds)),
+        );
+        written.map_err(named)?;
+        heard.iter().for_each(|_| tell(Event::Advanced));
         if frames.is_empty() {
             break;
         }
-        // One frame on each core: its own products are too small to be shared.
-        let prepared: Vec<Prepared> =
-            frames.par_iter().map(|frame| sonifier.prepare(frame)).collect::<Result<_>>()?;
-        let sounds: Vec<Sound> =
-            prepared.into_iter().map(|prepared| sonifier.sound(prepared)).collect();
-        sounds.iter().for_each(|sound| power += 10f64.powf(sound.loudness_lufs / 10.0));
-        outputs.write(&sonifier, &frames, sounds).map_err(named)?;
-        frames.iter().for_each(|_| tell(Event::Advanced));
+        sounds = prepared?.into_iter().map(|prepared| sonifier.sound(prepared)).collect();
+        heard = frames;
     }
     if !slots.readings {
         return Err(Error::input(scene, "no reading in it: every value is nodata"));
     }
-    let (slot_count, skipped) = (outputs.slots, slots.skipped);
-    let header = sonifier.header(&source, scene);
-    let scores = &sonifier.model().record().scores;
-    let model_psnr_db = scores.psnr_sound_db.last_key_value().map(|(_, psnr_db)| *psnr_db);
-    let mut names = outputs.finish(&mut sonifier).map_err(named)?;
-    let digests = names.iter().map(|name| Output::of(&staging.place(name), name));
-    let outcome = Outcome {
-        header: Header { frames: Some(slot_count), ..header },
-        slots: slot_count,
-        skipped,
-        loudness_lufs: (power > 0.0).then(|| 10.0 * (power / slot_count as f64).log10()),
-        model_psnr_db,
-        outputs: digests.collect::<Result<_>>().map_err(named)?,
-    };
+    let outcome = outputs.finish(&mut sonifier, slots.skipped).map_err(named)?;
+    let (slots, skipped) = (outcome.slots, outcome.skipped);
+    let mut names = vec![format!("{}{ENDING}", unit.name)];
+    names.extend(outcome.outputs.iter().map(|output| output.name.clone()));
     let elapsed_s = started.elapsed().as_secs_f64();
     let record = Record::new(&unit.id, request.clone(), Ok(outcome), elapsed_s);
-    names.insert(0, format!("{}{ENDING}", unit.name));
     record.write(&staging.place(&names[0])).map_err(named)?;
     let mut files = staging.publish(&names)?;
     // The sound comes first to those who are told.
     files.rotate_left(1);
-    Ok(Converted { scene: scene.to_owned(), files, slots: slot_count, skipped })
+    Ok(Converted { scene: scene.to_owned(), files, slots, skipped, cut })
+}
+
+/// What is to be said before a scene is heard.
+fn introduction(sonifier: &Sonifier, source: &Source) -> Option<String> {
+    let said: Vec<String> =
+        sonifier.introduction().into_iter().chain(source.remark.clone()).collect();
+    (!said.is_empty()).then(|| said.join(" "))
+}
+
+/// Appends the pictures of the next slots of `scene` to `frames`: none after its
+/// end, and on an error those that came before it.
+fn batch(
+    slots: &mut Slots,
+    frames: &mut Vec<Arc<Frame>>,
+    scene: &str,
+    stop: &AtomicBool,
+) -> Result<()> {
+    let mut bytes = 0;
+    while frames.len() < BATCH
+        && bytes < BATCH_BYTES
+        && let Some(frame) = slots.advance()?
+    {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::new(Fault::Interrupted, scene, "stopped before its end")
+                .hint("scenes that were finished before are on disk; run again for the rest"));
+        }
+        bytes += frame.data.len() * size_of::<f32>();
+        frames.push(frame);
+    }
+    Ok(())
+}
+
+/// What the sound of `frames` needs to know of them: one frame on each core, as
+/// its own products are too small to be shared. How many cores there are changes
+/// no sample.
+fn prepare(sonifier: &Sonifier, frames: &[Arc<Frame>]) -> Result<Vec<Prepared>> {
+    frames.par_iter().map(|frame| sonifier.prepare(frame)).collect()
 }

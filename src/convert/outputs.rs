@@ -1,23 +1,25 @@
 //! The files of one scene.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::Job;
-use super::chips::ChipTable;
-use super::record::Request;
+use super::chips::{Chip, ChipTable};
+use super::record::{Outcome, Output, Request};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::map::Geopackage;
 use crate::npy::FrameArray;
 use crate::original::{self, Original};
-use crate::recorder::{Moment, Pace, Recorder, Target};
+use crate::recorder::{Pace, Recorder, Target};
 use crate::sensor::Source;
 use crate::session;
-use crate::sink::{self, FileSink};
+use crate::sink::{self, FileSink, Header};
 use crate::sonifier::{Sonifier, Sound};
 use crate::staging::StagedFolder;
+use crate::stereo::{Panner, easting};
 use crate::synth::SLOT;
 use crate::table::Table;
 
@@ -25,78 +27,83 @@ use crate::table::Table;
 pub(super) struct Outputs<'a> {
     source: &'a Source,
     request: &'a Request,
+    staging: &'a StagedFolder,
     sound: Box<dyn FileSink>,
     table: ChipTable,
     table_path: PathBuf,
     geopackage: Option<Geopackage>,
-    header: sink::Header,
+    header: Header,
     original: Option<Original>,
+    panner: Option<Panner>,
     array: Option<FrameArray>,
     recorder: Option<Recorder>,
     names: Vec<String>,
+    /// Slots written so far.
     pub slots: usize,
+    /// The sum of their powers.
+    power: f64,
 }
 
 impl<'a> Outputs<'a> {
+    /// Begins the files of `source` in `staging`, under names that begin with
+    /// `stem`.
     pub fn create(
         job: &Job,
         request: &'a Request,
         stem: &str,
-        staging: &StagedFolder,
+        staging: &'a StagedFolder,
         source: &'a Source,
         sonifier: &Sonifier,
     ) -> Result<Self> {
-        let name = format!("{stem}.{}", job.format.extension());
+        let mut names = vec![];
+        let mut place = |extension: &str| {
+            names.push(format!("{stem}.{extension}"));
+            staging.place(&names[names.len() - 1])
+        };
         let mut header = sonifier.header(source, &request.source);
-        let mut original = None;
-        if job.original {
-            let values = header.mapping.values;
-            if values > original::VALUES {
-                let what =
-                    format!("{values} values, the original's sound has {}", original::VALUES);
-                return Err(Error::usage("--original", what).hint("ask for fewer: --values 128"));
-            }
-            original = Some(Original::new(header.mapping.values, job.voice.seed));
-            header = Original::header(header, job.voice.seed);
-        }
-        let sound = sink::create(&staging.place(&name), job.format, &header)?;
-        let staged = |extension: &str| staging.place(&format!("{stem}.{extension}"));
-        let table_path = staged("parquet");
+        header.stereo = job.stereo;
+        let original = match job.original {
+            true => Some(original(&mut header, job.voice.seed)?),
+            false => None,
+        };
+        let sound_path = place(job.format.extension());
+        let sound = sink::create(&sound_path, job.format, &header)?;
+        let table_path = place("parquet");
         let table = ChipTable::create(&table_path, source, sonifier)?;
-        let mut names = vec![name, format!("{stem}.parquet")];
-        let mut geopackage = None;
-        if job.gpkg {
-            geopackage = Some(Geopackage::create(&staged("gpkg"), stem)?);
-            names.push(format!("{stem}.gpkg"));
-        }
-        let mut array = None;
-        if job.npy {
-            let [rows, columns] = sonifier.model().grid();
-            array = Some(FrameArray::create(staged("npy"), [source.bands.len(), rows, columns])?);
-            names.push(format!("{stem}.npy"));
-        }
-        let mut recorder = None;
-        if job.rrd && !job.original {
-            let target =
-                Target { save: Some(staged("rrd")), pace: Pace::Batch, ..Target::default() };
-            let about = session::about(sonifier, &header, Some(job.folder.join(&names[0])));
-            recorder = Some(Recorder::new(&target, &about)?);
-            names.push(format!("{stem}.rrd"));
-        }
-        let slots = 0;
+        let geopackage = match job.gpkg {
+            true => Some(Geopackage::create(&place("gpkg"), stem)?),
+            false => None,
+        };
+        let [rows, columns] = sonifier.model().grid();
+        let array = match job.npy {
+            true => Some(FrameArray::create(place("npy"), [source.bands.len(), rows, columns])?),
+            false => None,
+        };
+        let recorder = match job.rrd && !job.original {
+            true => {
+                let save = Some(place("rrd"));
+                let target = Target { save, pace: Pace::Batch, ..Target::default() };
+                let heard = sound_path.file_name().map(|name| job.folder.join(name));
+                Some(Recorder::new(&target, &session::about(sonifier, &header, heard))?)
+            }
+            false => None,
+        };
         Ok(Self {
             source,
             request,
+            staging,
             sound,
             table,
             table_path,
             geopackage,
             header,
             original,
+            panner: job.stereo.then(Panner::default),
             array,
             recorder,
             names,
-            slots,
+            slots: 0,
+            power: 0.0,
         })
     }
 
@@ -104,27 +111,32 @@ impl<'a> Outputs<'a> {
     pub fn write(
         &mut self,
         sonifier: &Sonifier,
-        frames: &[Frame],
+        frames: &[Arc<Frame>],
         sounds: Vec<Sound>,
     ) -> Result<()> {
-        for sound in &sounds {
-            match &mut self.original {
-                Some(original) => {
+        for (frame, sound) in frames.iter().zip(&sounds) {
+            self.power += 10f64.powf(sound.loudness_lufs / 10.0);
+            match (&mut self.original, &mut self.panner) {
+                (Some(original), _) => {
                     let mut samples = Vec::with_capacity(SLOT);
                     original.push(&sound.code, &mut samples);
                     self.sound.write(&samples)?;
                 }
-                None => self.sound.write(&sound.samples)?,
+                (None, Some(panner)) => {
+                    let scene = self.source.scene.as_ref();
+                    let (row, column) = frame.position;
+                    let place = scene.map_or(sound.place, |scene| easting(scene, [row, column]));
+                    self.sound.write(&panner.push(&sound.samples, place))?;
+                }
+                (None, None) => self.sound.write(&sound.samples)?,
             }
         }
-        let slots = self.slots as u64..;
-        let sounds: Vec<_> = slots.zip(sounds).collect();
-        let moments: Vec<Moment> = sounds
-            .into_par_iter()
-            .map(|(slot, sound)| session::moment(sonifier, slot, sound))
-            .collect::<Result<_>>()?;
-        for (frame, moment) in frames.iter().zip(moments) {
-            self.table.push(sonifier, frame, &moment)?;
+        let moments = session::moments(sonifier, self.slots, sounds)?;
+        let chips = frames.par_iter().zip(&moments);
+        let chips: Vec<Chip> =
+            chips.map(|(frame, heard)| Chip::of(sonifier, frame, heard)).collect();
+        for ((frame, moment), chip) in frames.iter().zip(moments).zip(chips) {
+            self.table.push(chip)?;
             if let Some(array) = &mut self.array {
                 array.push(moment.input.view())?;
             }
@@ -139,10 +151,14 @@ impl<'a> Outputs<'a> {
         Ok(())
     }
 
-    /// Completes every file; gives their names, the sound first.
-    pub fn finish(mut self, sonifier: &mut Sonifier) -> Result<Vec<String>> {
+    /// Completes every file; tells what came of the scene, `skipped` chips of
+    /// which are not heard.
+    pub fn finish(mut self, sonifier: &mut Sonifier, skipped: usize) -> Result<Outcome> {
         if self.original.is_none() {
-            self.sound.write(&sonifier.finish())?;
+            let rest = sonifier.finish();
+            let rest =
+                self.panner.as_mut().map_or_else(|| rest.clone(), |panner| panner.hold(&rest));
+            self.sound.write(&rest)?;
         }
         self.header.frames = Some(self.slots);
         self.sound.replace_header(&self.header)?;
@@ -157,6 +173,32 @@ impl<'a> Outputs<'a> {
         if let Some(recorder) = self.recorder {
             recorder.finish()?;
         }
-        Ok(self.names)
+        let scores = &sonifier.model().record().scores;
+        let written = |name: &String| Output::of(&self.staging.place(name), name);
+        Ok(Outcome {
+            header: Header { positions: vec![], ..self.header },
+            slots: self.slots,
+            skipped,
+            loudness_lufs: (self.power > 0.0)
+                .then(|| 10.0 * (self.power / self.slots as f64).log10()),
+            model_psnr_db: scores.psnr_sound_db.last_key_value().map(|(_, psnr_db)| *psnr_db),
+            outputs: self.names.iter().map(written).collect::<Result<_>>()?,
+        })
     }
+}
+
+/// What makes the original's sound of the codes that `header` announces, which
+/// then announces that.
+///
+/// # Errors
+///
+/// If they have more values than it can sound.
+fn original(header: &mut Header, seed: u64) -> Result<Original> {
+    let values = header.mapping.values;
+    if values > original::VALUES {
+        let what = format!("{values} values, the original's sound has {}", original::VALUES);
+        return Err(Error::usage("--original", what).hint("ask for fewer: --values 128"));
+    }
+    *header = Original::header(header.clone(), seed);
+    Ok(Original::new(values, seed))
 }

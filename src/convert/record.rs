@@ -62,7 +62,7 @@ pub struct Request {
     /// How it was to be heard.
     pub settings: Settings,
     /// SHA-256 of all that could speak: the given model, else the profiles and
-    /// models at hand.
+    /// models at hand, the user's own ones included.
     pub speakers: String,
     /// Version of the program.
     pub version: String,
@@ -120,6 +120,9 @@ pub struct Settings {
     pub format: Format,
     /// See [`Job::original`].
     pub original: bool,
+    /// See [`Job::stereo`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stereo: bool,
     /// See [`Job::rrd`].
     pub rrd: bool,
     /// See [`Job::npy`].
@@ -255,7 +258,7 @@ impl Settings {
             stop: _,
             tell: _,
         } = reading;
-        let Job { format, original, rrd, npy, gpkg, frames, .. } = *job;
+        let Job { format, original, stereo, rrd, npy, gpkg, frames, .. } = *job;
         Self {
             model,
             sensor,
@@ -274,6 +277,7 @@ impl Settings {
             frames,
             format,
             original,
+            stereo,
             rrd,
             npy,
             gpkg,
@@ -288,9 +292,22 @@ impl Settings {
         let Self { model, sensor, preset, values, span, polarity, listener, seed, .. } = self;
         let voice =
             Voice { model, sensor, preset, values, span, polarity, listener, seed, reading };
-        let Self { format, original, rrd, npy, gpkg, frames, .. } = self;
+        let Self { format, original, stereo, rrd, npy, gpkg, frames, .. } = self;
         let (units, force, planned) = (vec![], false, false);
-        Job { units, folder, voice, format, original, rrd, npy, gpkg, frames, force, planned }
+        Job {
+            units,
+            folder,
+            voice,
+            format,
+            original,
+            stereo,
+            rrd,
+            npy,
+            gpkg,
+            frames,
+            force,
+            planned,
+        }
     }
 }
 
@@ -309,7 +326,8 @@ impl Output {
 ///
 /// # Errors
 ///
-/// If the model or the profile that the user chose cannot be read.
+/// If the model or the profile that the user chose, or a model of the user's
+/// own, cannot be read.
 pub(super) fn speakers(voice: &Voice) -> Result<String> {
     let mut digest = Sha256::new();
     let mut profiles = match &voice.sensor {
@@ -323,7 +341,10 @@ pub(super) fn speakers(voice: &Voice) -> Result<String> {
     for profile in profiles {
         digest.update(serde_json::to_string(&profile).unwrap_or_default());
         if voice.model.is_none() {
-            digest.update(Profile::shipped_model(&profile.name).unwrap_or_default());
+            match Profile::own_model(&profile.name).filter(|path| path.is_file()) {
+                Some(own) => digest.update(fs::read(&own).map_err(|e| Error::input(&own, e))?),
+                None => digest.update(Profile::shipped_model(&profile.name).unwrap_or_default()),
+            }
         }
     }
     Ok(hexadecimal(digest))

@@ -1,5 +1,7 @@
 //! Which picture is heard in which slot.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::frame::Frame;
 use crate::sensor::{self, Sensor};
@@ -13,7 +15,7 @@ pub struct Slots {
     sensor: std::iter::Peekable<Box<dyn Sensor>>,
     period_s: Option<f64>,
     tiled: bool,
-    current: Option<Frame>,
+    current: Option<Arc<Frame>>,
     first_s: f64,
     slot: usize,
     /// Chips left out so far.
@@ -43,18 +45,19 @@ impl Slots {
         }
     }
 
-    /// The picture of the next slot; none after the end.
+    /// The picture of the next slot; none after the end. What is heard for
+    /// longer than a slot is the same picture again, not a copy.
     ///
     /// # Errors
     ///
     /// If the sensor fails.
-    pub fn advance(&mut self) -> Result<Option<&Frame>> {
+    pub fn advance(&mut self) -> Result<Option<Arc<Frame>>> {
         let more = match self.period_s {
             Some(period_s) => self.catch_up(period_s)?,
             None => self.step()?,
         };
         self.slot += 1;
-        Ok(self.current.as_ref().filter(|_| more))
+        Ok(self.current.clone().filter(|_| more))
     }
 
     /// Takes the next picture that is worth a slot.
@@ -66,7 +69,7 @@ impl Slots {
             }
             let readings = frame.data.iter().any(|value| !value.is_nan());
             self.readings |= readings;
-            self.current = Some(frame);
+            self.current = Some(Arc::new(frame));
             if readings || !self.tiled {
                 return Ok(true);
             }
@@ -104,8 +107,6 @@ impl std::fmt::Debug for Slots {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use ndarray::Array3;
 
     use super::*;

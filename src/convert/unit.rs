@@ -1,6 +1,7 @@
 //! Scenes, and what their files are called.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
@@ -18,7 +19,8 @@ const DIGITS: usize = 16;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Unit {
     /// The stem of the source's name and a hash of source and settings: the
-    /// same wherever and in whichever company the scene is converted.
+    /// same wherever and in whichever company the scene is converted, even
+    /// where the source is not at hand.
     pub id: String,
     /// The stem of the names of its files.
     pub name: String,
@@ -56,12 +58,13 @@ pub(crate) fn id(source: &str, settings: &Settings) -> String {
     // Settings are plain values, which JSON always can say.
     digest.update(serde_json::to_string(&(source, settings)).unwrap_or_default());
     let hash = hexadecimal(digest);
-    format!("{}-{}", stem(source), &hash[..DIGITS])
+    // Not what the file system knows of it, which differs from place to place.
+    let name = source.rsplit('#').next().unwrap_or(source);
+    format!("{}-{}", plain(Path::new(name).file_stem()), &hash[..DIGITS])
 }
 
 /// The stem of a scene's name; of a folder, its whole name; of an item in a
-/// collection, its identifier. Signs that some
-/// system forbids in names become `-`.
+/// collection, its identifier.
 fn stem(scene: &str) -> String {
     let item = scene.split_once('#').filter(|_| sensor::is_item(scene));
     let path = Path::new(match item {
@@ -74,6 +77,11 @@ fn stem(scene: &str) -> String {
         Some(folder) => folder.file_name(),
         None => path.file_stem(),
     };
+    plain(name)
+}
+
+/// `name` with `-` for signs that some system forbids in names.
+fn plain(name: Option<&OsStr>) -> String {
     let plain =
         |sign: char| if sign.is_control() || "/\\:*?\"<>|".contains(sign) { '-' } else { sign };
     let name = name.map(|name| name.to_string_lossy().chars().map(plain).collect());
@@ -105,6 +113,7 @@ mod tests {
             frames: None,
             format: Format::Wav,
             original: false,
+            stereo: false,
             rrd: false,
             npy: false,
             gpkg: false,
@@ -128,5 +137,12 @@ mod tests {
         assert_eq!(Unit::list(&scenes[1..], &settings(0))[0].id, units[1].id);
         assert_ne!(Unit::list(&scenes[1..], &settings(1))[0].id, units[1].id);
         assert!(units.iter().all(|unit| unit.id.starts_with("x-") && unit.id.len() == 18));
+        // Neither what lies there nor whether anything does.
+        let folder = tempfile::tempdir().unwrap();
+        let scene = folder.path().join("flight.2020").to_string_lossy().into_owned();
+        let before = id(&scene, &settings(0));
+        fs::create_dir(&scene).unwrap();
+        assert_eq!(id(&scene, &settings(0)), before);
+        assert!(id("items.json#S2A/T33", &settings(0)).starts_with("T33-"));
     }
 }

@@ -157,7 +157,7 @@ fn coded(samples: &[f32], encoder: &[&str], extension: &str) -> Result<Option<Ve
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::new(Fault::Device, "ffmpeg", error)),
     }
-    let mut decoded = crate::sink::decode(&file)?;
+    let [mut decoded] = crate::sink::decode(&file)?;
     decoded.resize(samples.len(), 0.0);
     Ok(Some(decoded))
 }

@@ -2,6 +2,8 @@
 
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis};
 
+use crate::frame;
+
 /// Peak of a normalised picture; a picture that came back exactly scores this
 /// in dB.
 const PERFECT_DB: f64 = 120.0;
@@ -21,10 +23,11 @@ const SSIM_SIGMA: f64 = 1.5;
 pub fn psnr_db(sent: ArrayView3<f32>, back: ArrayView3<f32>, range: &[[f64; 2]]) -> f64 {
     let (mut sum, mut count) = (0.0, 0usize);
     for ((sent, back), [low, high]) in sent.outer_iter().zip(back.outer_iter()).zip(range) {
-        for (a, b) in sent.iter().zip(back).filter(|(a, _)| a.is_finite()) {
-            sum += (f64::from(a - b) / (high - low)).powi(2);
-            count += 1;
-        }
+        let error = &sent - &back;
+        let (squares, readings) =
+            frame::sum_of(error.view(), |error| (f64::from(error) / (high - low)).powi(2));
+        sum += squares;
+        count += readings;
     }
     if sum > 0.0 { (10.0 * (count as f64 / sum).log10()).min(PERFECT_DB) } else { PERFECT_DB }
 }
@@ -102,6 +105,22 @@ pub fn spectral_angle_deg(sent: ArrayView3<f32>, back: ArrayView3<f32>) -> Optio
     (count > 0).then(|| sum / count as f64)
 }
 
+/// Where a share lies of which `right` of `count` draws are, with 95 %
+/// confidence: Wilson's interval of the score test (Wilson, JASA 22, 1927),
+/// which also holds for few draws and shares near 0 or 1. 0 to 1 where nothing
+/// was drawn.
+pub fn wilson(right: usize, count: usize) -> [f64; 2] {
+    // The 97.5th percentile of the normal distribution.
+    const Z: f64 = 1.959_963_984_540_054;
+    if count == 0 {
+        return [0.0, 1.0];
+    }
+    let (n, share) = (count as f64, right as f64 / count as f64);
+    let centre = share + Z * Z / (2.0 * n);
+    let half = Z * (share * (1.0 - share) / n + (Z / (2.0 * n)).powi(2)).sqrt();
+    [centre - half, centre + half].map(|end| (end / (1.0 + Z * Z / n)).clamp(0.0, 1.0))
+}
+
 /// Pearson's correlation of two series of equal length; 0 where one of them
 /// has no spread.
 pub fn correlation(a: &[f64], b: &[f64]) -> f64 {
@@ -172,6 +191,23 @@ mod tests {
         let back = Array3::from_elem((1, 4, 4), 23.0f32);
         let psnr = psnr_db(sent.view(), back.view(), &[[10.0, 40.0]]);
         assert!((psnr - 20.0).abs() < 1e-6, "{psnr}");
+    }
+
+    #[test]
+    fn intervals_of_shares_are_those_of_scipy() {
+        // scipy.stats.binomtest(right, count).proportion_ci(method="wilson").
+        let reference = [
+            (18, 24, [0.551_005_56, 0.880_006_34]),
+            (0, 10, [0.0, 0.277_532_80]),
+            (10, 10, [0.722_467_20, 1.0]),
+            (7, 40, [0.087_454_14, 0.319_499_90]),
+        ];
+        for (right, count, expected) in reference {
+            let found = wilson(right, count);
+            let off = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(off < 1e-7, "{right} of {count}: {found:?}");
+        }
+        assert_eq!(wilson(0, 0), [0.0, 1.0]);
     }
 
     #[test]

@@ -5,7 +5,9 @@ pub mod channel;
 pub mod figures;
 pub mod peers;
 pub mod pleasant;
+pub mod report;
 pub mod rivals;
+pub mod trip;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -150,11 +152,9 @@ pub fn scores(model: &Model, frames: &[Frame], values: usize) -> Result<Scores> 
         return Err(Error::usage("DATA", "no frame to score"));
     }
     let mut scores = Scores { frames: frames.len(), ..Scores::default() };
-    let data = Mapping::preset(Preset::Data, model.profile().frequencies_hz);
-    let grouped = |values| Mapping { values, ..data.clone() };
-    let mut sent = Sent::new(model, frames, grouped(values))?;
+    let mut sent = Sent::new(model, frames, data_mapping(model, values))?;
     for level in 0..values.ilog2() {
-        let mut sent = Sent::new(model, frames, grouped(1 << level))?;
+        let mut sent = Sent::new(model, frames, data_mapping(model, 1 << level))?;
         let Some(received) = sent.receive(Channel::Wav)? else { continue };
         scores.psnr_sound_db.insert(1 << level, mean(&sent.psnr_db(&received)));
     }
@@ -171,6 +171,13 @@ pub fn scores(model: &Model, frames: &[Frame], values: usize) -> Result<Scores> 
     scores.loudness(&sent.sounds);
     scores.audible(&Sent::new(model, frames, listening(model))?);
     Ok(scores)
+}
+
+/// What machines read of a model: the preset `data`, with codes of `values`
+/// values.
+fn data_mapping(model: &Model, values: usize) -> Mapping {
+    let data = Mapping::preset(Preset::Data, model.profile().frequencies_hz);
+    Mapping { values, ..data }
 }
 
 /// What people hear of a model: the preset `listen`.
@@ -357,7 +364,7 @@ impl Sent {
         let Some(mut samples) = channel.carry(&self.samples)? else { return Ok(None) };
         if channel != Channel::Wav {
             // As `listen` does with what is no file of ours.
-            match align(&samples) {
+            match align([&samples]) {
                 Some(aligned) if aligned.frames == self.sounds.len() => samples = aligned.samples,
                 _ => {}
             }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use ndarray::Array3;
 
@@ -30,6 +31,8 @@ const NEAR: usize = 4;
 const MEMORY: usize = 300;
 /// See [`MEMORY`].
 const LEARN: usize = 20;
+/// An input that brings nothing for so long at the start is told.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What to listen to, and where pictures go.
 #[derive(Clone, Debug)]
@@ -42,7 +45,7 @@ pub struct Settings {
     pub folder: Option<PathBuf>,
     /// A session that grows with the sound.
     pub rrd: Option<PathBuf>,
-    /// Ends after so many slots of time.
+    /// Ends after so many slots of time by the clock, whatever is heard.
     pub slots: Option<u64>,
 }
 
@@ -97,13 +100,22 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
         slots: 0,
     };
 
-    let (mut follower, mut samples, mut heard) = (Follower::default(), Vec::new(), 0);
+    let (mut follower, mut samples) = (Follower::default(), Vec::new());
     let mut summary = Summary::default();
-    let most = settings.slots.map(|slots| slots * SLOT as u64);
-    while !stop.load(Ordering::Relaxed) && most.is_none_or(|most| heard < most) {
+    let (started, mut silent_since) = (Instant::now(), Some(Instant::now()));
+    let over = || {
+        let most_s = settings.slots.map(|slots| slots as f64 * SLOT_S);
+        most_s.is_some_and(|most_s| started.elapsed().as_secs_f64() >= most_s)
+    };
+    while !stop.load(Ordering::Relaxed) && !over() {
         samples.clear();
         microphone.read(&mut samples)?;
-        heard += samples.len() as u64;
+        if !samples.is_empty() {
+            silent_since = None;
+        } else if silent_since.is_some_and(|since| since.elapsed() > PATIENCE) {
+            say("Nothing comes from there yet.");
+            silent_since = None;
+        }
         follower.push(&samples);
         while let Some(slot) = follower.slot() {
             match listener.hear(slot)? {

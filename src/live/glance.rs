@@ -13,7 +13,7 @@ use crate::frame::{Frame, Unit};
 /// A frame with a band of temperatures is told by that one; any other by the
 /// mean of those bands that have the unit of the first, its brightness.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Glance {
+pub(crate) struct Glance {
     pub unit: Unit,
     /// `None` where the picture has no reading.
     pub extremes: Option<[(f32, &'static str); 2]>,

@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 
@@ -46,6 +46,8 @@ pub(super) struct Learner {
     slot: u64,
     gathered: Gathered,
     pictures: u64,
+    /// The slot from which the next picture is wanted.
+    due: u64,
     computing: Option<JoinHandle<Result<String>>>,
 }
 
@@ -71,6 +73,7 @@ impl Learner {
             slots,
             slot: 0,
             pictures: 0,
+            due: 0,
             computing: None,
         })
     }
@@ -84,11 +87,13 @@ impl Learner {
         let (slot, step) = (self.slot, self.slots.div_ceil(PICTURES).max(1));
         self.slot += 1;
         if slot < self.slots {
-            // The picture that is due may come late, but not with the next.
-            let due = slot / step >= self.pictures;
+            // What did not come in time, as while a camera was away, is not
+            // made up for.
+            let due = slot >= self.due;
             if let Some(frame) = frame.filter(|frame| due && frame.valid_fraction() > 0.5) {
                 self.gathered.add(&format!("part {}", self.pictures / TOGETHER), frame);
                 self.pictures += 1;
+                self.due = (slot / step + 1) * step;
             }
             return None;
         }
@@ -148,7 +153,7 @@ fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
 
 /// Computes the model and stores it at `place`; a model that lies there is
 /// kept, as sounds that it made need it.
-fn learn(gathered: Gathered, profile: &Profile, place: &PathBuf) -> Result<String> {
+fn learn(gathered: Gathered, profile: &Profile, place: &Path) -> Result<String> {
     let dataset = gathered.dataset()?;
     let change = change(&dataset);
     let settings = Settings::default();
@@ -156,7 +161,7 @@ fn learn(gathered: Gathered, profile: &Profile, place: &PathBuf) -> Result<Strin
     if let Ok(before) = Model::load(place) {
         let short = before.hash().get(..12).unwrap_or_default();
         let kept = place.with_file_name(format!("{}-{short}.safetensors", profile.name));
-        fs::rename(place, &kept).map_err(|e| Error::output(&kept, e))?;
+        before.save(&kept)?;
     }
     model.save(place)?;
     let mut text = format!(
@@ -195,4 +200,35 @@ fn change(dataset: &Dataset) -> f64 {
     let within = sum.iter().map(|sum| (sum / count).powi(2)).sum::<f64>() / pixels;
     let mean = sum.sum() / (count * pixels);
     (mean_square - within) / (mean_square - mean * mean).max(f64::MIN_POSITIVE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Band, Unit};
+
+    #[test]
+    fn pictures_are_as_far_apart_after_a_gap_as_before() {
+        let profile = Profile::find("hituav-lwir").unwrap();
+        let mut learner = Learner {
+            gathered: Gathered::new(&profile, 0),
+            profile,
+            place: PathBuf::new(),
+            slots: 5 * PICTURES,
+            slot: 0,
+            pictures: 0,
+            due: 0,
+            computing: None,
+        };
+        let band = [Band::new("LWIR", Unit::Counts)];
+        let frame = Frame::new(Array3::zeros((1, 5, 6)), band.into(), 0.0);
+        let mut taken = vec![];
+        for slot in 0..600 {
+            let before = learner.pictures;
+            assert_eq!(learner.see((!(100..400).contains(&slot)).then_some(&frame)), None);
+            taken.extend((learner.pictures > before).then_some(slot));
+        }
+        let expected = (0..600).step_by(5).filter(|slot| !(100..400).contains(slot));
+        assert!(taken.iter().copied().eq(expected), "{taken:?}");
+    }
 }

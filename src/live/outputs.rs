@@ -85,7 +85,8 @@ impl Outputs {
             })
         });
         let format = format.transpose()?;
-        let speaker = open_speaker(settings.volume_db, settings.sound.is_none(), say)?;
+        let (device, needed) = (settings.device.as_deref(), settings.sound.is_none());
+        let speaker = open_speaker(settings.volume_db, device, needed, say)?;
         if speaker.is_none() && settings.sound.is_none() && settings.session.is_none() {
             return Err(Error::usage("--no-speaker", "then nothing would come of it")
                 .hint("write a file: -o sound.wav, or --rrd session.rrd"));
@@ -371,19 +372,20 @@ fn introduce(session: &Target, say: &mut dyn FnMut(&str)) {
     }
 }
 
-/// Opens the speaker at `volume_db`, and says what it is; where there is none,
-/// says so, or fails if it is `needed`.
+/// Opens the speaker called `device`, or the system's choice, at `volume_db`, and
+/// says what it is; where there is none, says so, or fails if it is `needed`.
 ///
 /// # Errors
 ///
-/// If a speaker that is needed cannot be opened.
+/// If a speaker that is needed cannot be opened, or none is called `device`.
 pub fn open_speaker(
     volume_db: Option<f32>,
+    device: Option<&str>,
     needed: bool,
     say: &mut dyn FnMut(&str),
 ) -> Result<Option<Box<Speaker>>> {
     let Some(volume_db) = volume_db else { return Ok(None) };
-    match Speaker::open(volume_db) {
+    match Speaker::open(volume_db, device) {
         Ok(speaker) => {
             let name = speaker.name();
             say(&format!("It plays to {name} at {volume_db} dB, and begins quietly."));

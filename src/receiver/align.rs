@@ -1,5 +1,6 @@
 //! Where frames begin in a recording that does not say so.
 
+use crate::stereo::fold_slot;
 use crate::synth::{CYCLE, JOIN, SLOT};
 
 /// The clock of a recorder may drift; frames are looked for anew in each run
@@ -26,21 +27,25 @@ pub struct Aligned {
     pub sureness: f64,
 }
 
-/// Finds the frames in `samples`, recorded at 48 kHz with an unknown start and
+/// Finds the frames in `channels`, one or two, recorded at 48 kHz with an unknown start and
 /// gain, and a clock that may be off by 200 ppm. `None` if there are none.
 ///
 /// The sound of a frame repeats after a cycle, but not across its joins. So
 /// what a sample and the one a cycle later differ by, summed over many slots,
 /// is smallest in the part of the slot that is clear of joins. A picture that
 /// stands still has no joins, and may be cut anywhere.
-pub fn align(samples: &[f32]) -> Option<Aligned> {
-    let starts = starts(samples);
-    let alike: Vec<f64> = starts.iter().map(|&start| likeness(samples, start)).collect();
+pub fn align<const N: usize>(channels: [&[f32]; N]) -> Option<Aligned> {
+    let starts = starts(&channels);
+    let likeness = |&start: &usize| likeness(&mean(&channels, start, SLOT), 0);
+    let alike: Vec<f64> = starts.iter().map(likeness).collect();
     let ours = |&likeness: &f64| likeness > OURS;
     let (first, last) = (alike.iter().position(ours)?, alike.iter().rposition(ours)?);
     let mut aligned = vec![0.0; SLOT];
     for &start in &starts[first..=last] {
-        aligned.extend_from_slice(&samples[start..start + SLOT]);
+        match channels.map(|channel| &channel[start..start + SLOT])[..] {
+            [left, right] => fold_slot([left, right], &mut aligned),
+            _ => aligned.extend(mean(&channels, start, SLOT)),
+        }
     }
     aligned.resize(aligned.len() + SLOT, 0.0);
     let frames = last + 1 - first;
@@ -118,17 +123,35 @@ impl Follower {
     }
 }
 
+/// The mean of `channels` over at most `count` samples from `start` on.
+fn mean(channels: &[&[f32]], start: usize, count: usize) -> Vec<f32> {
+    let (first, others) = match channels {
+        [first, others @ ..] => (first, others),
+        [] => return vec![],
+    };
+    let end = (start + count).min(first.len());
+    let mut mean = first.get(start..end).unwrap_or_default().to_vec();
+    for other in others {
+        mean.iter_mut()
+            .zip(other.get(start..).unwrap_or_default())
+            .for_each(|(sum, sample)| *sum += sample);
+    }
+    mean.iter_mut().for_each(|sum| *sum /= channels.len() as f32);
+    mean
+}
+
 /// The first sample of every whole slot.
-fn starts(samples: &[f32]) -> Vec<usize> {
+fn starts(channels: &[&[f32]]) -> Vec<usize> {
+    let length = channels.iter().map(|channel| channel.len()).min().unwrap_or_default();
     let mut starts = Vec::new();
     let (mut start, mut found) = (0usize, false);
-    while start + SLOT <= samples.len() {
-        if let Some(late) = lateness(&samples[start..], found) {
+    while start + SLOT <= length {
+        if let Some(late) = lateness(&mean(channels, start, RUN * SLOT + CYCLE), found) {
             start = start.saturating_add_signed(late);
             found = true;
         }
         for _ in 0..RUN {
-            if start + SLOT <= samples.len() {
+            if start + SLOT <= length {
                 starts.push(start);
             }
             start += SLOT;
@@ -156,11 +179,16 @@ fn lateness(samples: &[f32], found: bool) -> Option<isize> {
             differences.iter_mut().zip(slot).for_each(|(sum, d)| *sum += d / total);
         }
     }
-    let total: f64 = differences.iter().sum();
+    // Sums of all differences before a sample, over two slots.
+    let mut before = vec![0.0];
+    for difference in differences.iter().chain(&differences) {
+        before.push(before[before.len() - 1] + difference);
+    }
+    let total = before[SLOT];
     // The clear part begins half a join after the slot.
     let clear = |late: isize| -> f64 {
-        let begin = late.rem_euclid(SLOT as isize) as usize + JOIN / 2;
-        (begin..begin + ALIKE).map(|n| differences[n % SLOT]).sum()
+        let begin = (late.rem_euclid(SLOT as isize) as usize + JOIN / 2) % SLOT;
+        before[begin + ALIKE] - before[begin]
     };
     let near = (JOIN / 4) as isize;
     let candidates = if found { -near..near } else { 0..SLOT as isize };
@@ -225,7 +253,7 @@ mod tests {
         for late in [0usize, 1, 1234, 4799, 7000] {
             let mut recording = vec![0.0; 30_000];
             recording.extend(samples.iter().map(|s| s * 0.2));
-            let aligned = align(&recording[late..]).unwrap();
+            let aligned = align([&recording[late..]]).unwrap();
             assert_eq!(aligned.frames, FRAMES, "{late}");
             assert!(aligned.sureness > 0.999, "{late}: {}", aligned.sureness);
             assert!(error(&layout, &codes, &aligned) < 1e-3, "{late}");
@@ -239,7 +267,7 @@ mod tests {
         // The tenth frame is cut in two.
         let recording: Vec<f32> =
             samples[11 * SLOT + 999..].iter().map(|s| s + 1e-4 * random.normal() as f32).collect();
-        let aligned = align(&recording).unwrap();
+        let aligned = align([&recording]).unwrap();
         assert_eq!(aligned.frames, FRAMES - 11);
         assert!(error(&layout, &codes[11..], &aligned) < 0.1);
     }
@@ -255,7 +283,7 @@ mod tests {
             index += 1;
             index % 5000 != 0
         });
-        let aligned = align(&recording).unwrap();
+        let aligned = align([&recording]).unwrap();
         assert!(aligned.frames >= 2 * FRAMES && aligned.sureness > 0.8, "{}", aligned.sureness);
     }
 
@@ -291,7 +319,7 @@ mod tests {
         let mut random = Random::new(6);
         let noise: Vec<f32> = (0..20 * SLOT).map(|_| random.normal() as f32).collect();
         for other in [vec![], vec![0.0; 20 * SLOT], noise] {
-            assert!(align(&other).is_none());
+            assert!(align([&other]).is_none());
         }
     }
 }

@@ -24,6 +24,7 @@
 mod outlet;
 #[cfg_attr(not(feature = "rerun"), allow(dead_code, reason = "read by the stream only"))]
 mod queue;
+mod replay;
 mod viewer;
 
 #[cfg(feature = "rerun")]
@@ -43,7 +44,8 @@ use crate::picture::{png, preview};
 use outlet::{Destination, Outlet};
 use queue::{Entry, Pictures, Slot};
 
-pub use viewer::view;
+pub use replay::{Replay, Replayed, SCORES};
+pub use viewer::{is_session, view};
 
 /// So many slots are on a spectrogram.
 pub const SPECTROGRAM_SLOTS: usize = 100;

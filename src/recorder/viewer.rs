@@ -14,6 +14,15 @@ const MINOR: &str = "0.36.";
 /// How every Rerun recording begins.
 const MAGIC: [u8; 4] = *b"RRF2";
 
+/// Whether the file at `path` begins like a session.
+pub fn is_session(path: &Path) -> bool {
+    let mut magic = [0; MAGIC.len()];
+    // A pipe or a device is none, and would lose its first bytes.
+    path.is_file()
+        && std::fs::File::open(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok())
+        && magic == MAGIC
+}
+
 /// Opens the session at `path` in the Rerun viewer and waits until it is
 /// closed. The viewer is the program named by `RERUN_VIEWER`, else `rerun` on
 /// the `PATH`; it listens on the loopback interface only. `say` is told when it
@@ -24,9 +33,8 @@ const MAGIC: [u8; 4] = *b"RRF2";
 /// If `path` is no session, if there is no viewer or it is not of version
 /// 0.36, or if it fails.
 pub fn view(path: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
-    let mut magic = [0; MAGIC.len()];
-    let mut file = std::fs::File::open(path).map_err(|e| Error::input(path, e))?;
-    if file.read_exact(&mut magic).is_err() || magic != MAGIC {
+    std::fs::File::open(path).map_err(|e| Error::input(path, e))?;
+    if !is_session(path) {
         return Err(Error::input(path, "is not a Rerun session").hint(
             "sessions are the .rrd files that `demo` and the option --rrd of other verbs write",
         ));

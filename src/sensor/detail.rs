@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Scene, count};
+use super::{Scene, duration};
 use crate::error::{Error, Result};
 use crate::synth::SLOT_S;
 
@@ -79,16 +79,16 @@ impl Detail {
                     Some(metres) => format!("pixels of {} metres", plain(metres)),
                     None => format!("{factor} x {factor} pixels as one"),
                 };
-                said.push(format!("heard with {pixels}, {}", duration(heard)));
+                said.push(format!("heard with {pixels}, {} of sound", duration(seconds(heard))));
                 if self == Self::Fitting {
                     let all = match pixel_m {
                         Some(metres) => format!("--gsd {}", plain(metres)),
                         None => format!("--duration {:.0}", seconds(whole).ceil()),
                     };
                     said.push(format!(
-                        "pixel by pixel it is {}: {all} asks for that, --duration SECONDS for \
-                         any other length",
-                        duration(whole)
+                        "pixel by pixel it is {} of sound: {all} asks for that, --duration \
+                         SECONDS for any other length",
+                        duration(seconds(whole))
                     ));
                 }
             }
@@ -132,15 +132,6 @@ fn plain(metres: f64) -> f64 {
     (metres * 100.0).round() / 100.0
 }
 
-/// The length of the sound of `scene`, for people.
-fn duration(scene: &Scene) -> String {
-    match seconds(scene) {
-        seconds if seconds < 120.0 => format!("{seconds:.1} seconds of sound"),
-        seconds if seconds < 7200.0 => format!("{:.0} minutes of sound", seconds / 60.0),
-        seconds => format!("{} of sound", count((seconds / 3600.0).round() as usize, "hour")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,10 +147,10 @@ mod tests {
     #[test]
     fn a_tile_of_sentinel_2_is_as_long_as_was_asked() {
         let tile = scene(10980, 10980);
-        assert_eq!(duration(&tile), "49 minutes of sound");
+        assert_eq!(duration(seconds(&tile)), "49 minutes");
         assert_eq!(factor(Detail::Native, &tile), 1);
         assert_eq!(factor(Detail::Pixel(60.0), &tile), 6);
-        assert_eq!(duration(&tile.coarser(6)), "84.1 seconds of sound");
+        assert_eq!(duration(seconds(&tile.coarser(6))), "84.1 seconds");
         // 58 x 58 chips last 336 seconds, 86 x 86 last 740.
         assert_eq!(factor(Detail::Fitting, &tile), 3);
         assert_eq!(factor(Detail::Duration(84.1), &tile), 6);

@@ -46,6 +46,7 @@ use crate::error::Fault;
 use crate::error::{Error, Result};
 use crate::frame::{Band, Frame, GeoReference, Unit};
 use crate::profile::Profile;
+use crate::synth::SLOT_S;
 
 use self::camera::Losses;
 use self::content::Content;
@@ -120,6 +121,13 @@ pub struct Source {
 }
 
 impl Source {
+    /// How many slots its frames are heard for, if no chip of them is empty;
+    /// `None` where it is endless or unknown.
+    pub fn slots(&self) -> Option<usize> {
+        let each = self.period_s.map_or(1.0, |period_s| period_s / SLOT_S);
+        self.frames.map(|frames| (frames as f64 * each).ceil() as usize)
+    }
+
     /// A source of frames like `frame`, without a clock and without end.
     pub fn like(frame: &Frame, description: impl Into<String>) -> Self {
         Self {
@@ -270,11 +278,16 @@ impl Object {
     }
 }
 
-/// Whether `source` can be opened again and shows the same: pipes and devices
-/// cannot.
+/// Whether `source` can be opened again: pipes and devices cannot.
 pub fn is_repeatable(source: &str) -> bool {
     let kind = std::fs::metadata(source).map(|found| found.is_file() || found.is_dir());
     source != raw::STDIN && kind.unwrap_or(true)
+}
+
+/// Whether `source` shows the same whenever it is opened: neither pipes nor
+/// cameras do.
+pub fn is_lasting(source: &str) -> bool {
+    is_repeatable(source) && !camera::is_one(source)
 }
 
 /// Opens `source`:
@@ -651,6 +664,15 @@ pub(crate) fn reconcile(
         band
     });
     Ok(merged.collect())
+}
+
+/// `84.1 seconds`, `49 minutes`, `3 hours`.
+pub(crate) fn duration(seconds: f64) -> String {
+    match seconds {
+        _ if seconds < 120.0 => format!("{seconds:.1} seconds"),
+        _ if seconds < 7200.0 => format!("{:.0} minutes", seconds / 60.0),
+        _ => format!("{:.0} hours", seconds / 3600.0),
+    }
 }
 
 /// `1 band`, `2 bands`.

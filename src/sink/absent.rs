@@ -16,7 +16,7 @@ impl Speaker {
     /// # Errors
     ///
     /// Always.
-    pub fn open(_volume_db: f32) -> Result<Self> {
+    pub fn open(_volume_db: f32, _device: Option<&str>) -> Result<Self> {
         Err(Error::new(Fault::Unsupported, "speaker", "this build plays no sound")
             .hint("build with the feature `sound`, or go on without: --no-speaker"))
     }

@@ -21,7 +21,7 @@ use super::{FileSink, Header, Output, Recording, Sink, quantise};
 use crate::error::{Error, Fault, Result};
 use crate::synth::SAMPLE_RATE;
 
-/// Samples of a frame; the streamable subset of FLAC allows 4608 at 48 kHz.
+/// Samples of each channel in a frame; the streamable subset of FLAC allows 4608 at 48 kHz.
 const BLOCK: usize = 4096;
 /// Bytes kept free for the header to grow: about 600 chip positions.
 const PADDING: usize = 8192;
@@ -39,8 +39,9 @@ pub struct FlacSink {
     /// Counts the samples and computes their MD5 digest.
     context: Context,
     frame: FrameBuf,
-    /// Samples that are not in a frame yet, fewer than [`BLOCK`].
+    /// Samples that are not in a frame yet, fewer than [`BLOCK`] of each channel.
     pending: Vec<i32>,
+    channels: usize,
     comment: Vec<u8>,
     /// Where the first frame begins.
     audio_start: u64,
@@ -78,22 +79,23 @@ impl FlacSink {
     }
 
     fn start(output: Output, header: &Header) -> Result<Self> {
-        let comment = comment(header, output.path())?;
+        let (comment, channels) = (comment(header, output.path())?, header.channels());
         let refused = |e| output.error(format!("the FLAC encoder refused its settings: {e}"));
         let config = config::Encoder::default().into_verified();
         let config = config.map_err(|(_, e)| refused(e))?;
-        let mut stream = StreamInfo::new(SAMPLE_RATE, 1, 16).map_err(refused)?;
+        let mut stream = StreamInfo::new(SAMPLE_RATE, channels, 16).map_err(refused)?;
         stream.set_block_sizes(BLOCK, BLOCK).map_err(refused)?;
         // Unknown until the end.
         stream.set_frame_sizes(0, 0).map_err(refused)?;
-        let frame = FrameBuf::with_size(1, BLOCK).map_err(refused)?;
+        let frame = FrameBuf::with_size(channels, BLOCK).map_err(refused)?;
         let head = head(&stream, &comment, PADDING, &output)?;
         let mut sink = Self {
             config,
             stream,
-            context: Context::new(16, 1),
+            context: Context::new(16, channels),
             frame,
-            pending: Vec::with_capacity(BLOCK),
+            pending: Vec::with_capacity(BLOCK * channels),
+            channels,
             comment,
             audio_start: head.len() as u64,
             end: head.len() as u64,
@@ -148,7 +150,7 @@ impl Sink for FlacSink {
     fn write(&mut self, samples: &[f32]) -> Result<()> {
         for &sample in samples {
             self.pending.push(quantise(sample, &mut self.clipped).into());
-            if self.pending.len() == BLOCK {
+            if self.pending.len() == BLOCK * self.channels {
                 self.encode()?;
             }
         }
@@ -236,7 +238,7 @@ pub(super) fn read(file: File, length: u64, path: &Path) -> Result<Recording> {
     // A few bytes may claim to be hours of silence. Sound does not compress
     // to a hundredth, but short files may begin with silence.
     let most = length.saturating_mul(64).saturating_add(1 << 24) as usize;
-    let mut samples = Vec::new();
+    let (mut samples, mut sides) = (Vec::new(), [Vec::new(), Vec::new()]);
     let mut blocks = reader.blocks();
     let mut buffer = Vec::new();
     loop {
@@ -258,14 +260,23 @@ pub(super) fn read(file: File, length: u64, path: &Path) -> Result<Recording> {
             let sum: i64 = (0..block.channels()).map(|c| i64::from(block.sample(c, at))).sum();
             sum as f32 * scale
         }));
+        if block.channels() == 2 {
+            let scale = scale * info.channels as f32;
+            for (channel, side) in (0..).zip(&mut sides) {
+                let of = |at| block.sample(channel, at) as f32 * scale;
+                side.extend((0..block.duration()).map(of));
+            }
+        }
         buffer = block.into_buffer();
     }
     let channels = info.channels as usize;
-    Ok(Recording { samples, sample_rate: info.sample_rate, channels, header })
+    let sides = (channels == 2).then_some(sides);
+    Ok(Recording { samples, sides, sample_rate: info.sample_rate, channels, header })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Format;
     use super::super::tests::header;
     use super::*;
     use crate::random::Random;
@@ -321,6 +332,24 @@ mod tests {
         std::fs::write(&path, &bytes[..bytes.len() - 100]).unwrap();
         let cut = super::super::read(&path).unwrap();
         assert_eq!(cut.samples, rounded(&samples()[..complete - BLOCK]));
+    }
+
+    #[test]
+    fn two_channels_come_back_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let stereo = Header { stereo: true, ..header() };
+        for format in [Format::Flac, Format::Wav] {
+            let path = folder.path().join("sound");
+            let mut sink = super::super::create(&path, format, &stereo).unwrap();
+            let sent = &samples()[..60_000];
+            sent.chunks(9602).for_each(|part| sink.write(part).unwrap());
+            sink.finish().unwrap();
+            let recording = super::super::read(&path).unwrap();
+            let side = |n| rounded(sent).iter().copied().skip(n).step_by(2).collect::<Vec<_>>();
+            assert_eq!(recording.sides, Some([side(0), side(1)]), "{format:?}");
+            assert_eq!((recording.channels, recording.samples.len()), (2, 30_000));
+            assert_eq!(recording.header.as_ref(), Some(&stereo));
+        }
     }
 
     #[test]

@@ -1,29 +1,30 @@
 //! Sound in files of any kind, through the program `ffmpeg`.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::error::{Error, Fault, Result};
 use crate::synth::SAMPLE_RATE;
 
-/// A sound may be this long: three hours, 2 GiB of memory.
+/// A sound may be this long: three hours, 2 GiB of memory for each channel.
 const LONGEST_S: usize = 3 * 60 * 60;
 
 /// The sound in the file at `path`, of any format and rate that `ffmpeg`
-/// reads: the mean over its channels at 48 kHz, full scale 1.0.
+/// reads: its channels mixed to `N` of them, at 48 kHz, full scale 1.0.
 ///
 /// # Errors
 ///
 /// If `ffmpeg` is not installed, the file holds no sound that it can read, or
 /// the sound is longer than three hours.
-pub fn decode(path: &Path) -> Result<Vec<f32>> {
+pub fn decode<const N: usize>(path: &Path) -> Result<[Vec<f32>; N]> {
     let mut address = std::ffi::OsString::from("file:");
     address.push(path);
     let mut child = Command::new("ffmpeg")
         .args(["-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i"])
         .arg(address)
-        .args(["-map", "0:a:0", "-f", "f32le", "-ac", "1", "-ar", &SAMPLE_RATE.to_string()])
+        .args(["-map", "0:a:0", "-f", "f32le", "-ac", &N.to_string()])
+        .args(["-ar", &SAMPLE_RATE.to_string()])
         .arg("pipe:1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -36,23 +37,42 @@ pub fn decode(path: &Path) -> Result<Vec<f32>> {
             }
             _ => Error::new(Fault::Device, "ffmpeg", e),
         })?;
-    let limit = (LONGEST_S * SAMPLE_RATE * 4) as u64;
-    let mut bytes = Vec::new();
-    if let Some(sound) = child.stdout.take() {
-        sound.take(limit + 4).read_to_end(&mut bytes).map_err(|e| Error::input(path, e))?;
-    }
-    if bytes.len() as u64 > limit {
+    let mut channels = std::array::from_fn(|_| Vec::new());
+    let read = child.stdout.take().map(|sound| deal(sound, &mut channels));
+    let length = channels.iter().map(Vec::len).min().unwrap_or_default();
+    let too_long = length > LONGEST_S * SAMPLE_RATE;
+    if too_long {
         // It may have ended already, and then there is nothing to kill.
         let _ = child.kill();
     }
     let success = child.wait().is_ok_and(|status| status.success());
-    if bytes.len() as u64 > limit {
+    read.transpose().map_err(|e| Error::input(path, e))?;
+    if too_long {
         let what = format!("the sound is longer than {} hours", LONGEST_S / 3600);
         return Err(Error::new(Fault::Unsupported, path.display(), what).hint("cut it into parts"));
     }
-    if !success && bytes.is_empty() {
+    if !success && length == 0 {
         return Err(Error::input(path, "holds no sound that ffmpeg can read"));
     }
-    let samples = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-    Ok(samples.map(|s| if s.is_finite() { s } else { 0.0 }).collect())
+    Ok(channels)
+}
+
+/// Deals the samples of `sound` to `channels`, one more than may be at most;
+/// what is no number becomes silence.
+fn deal<const N: usize>(sound: impl Read, channels: &mut [Vec<f32>; N]) -> std::io::Result<()> {
+    let most = ((LONGEST_S * SAMPLE_RATE + 1) * N * 4) as u64;
+    let mut sound = BufReader::with_capacity(1 << 16, sound.take(most));
+    let mut frame = vec![0; 4 * N];
+    while !sound.fill_buf()?.is_empty() {
+        match sound.read_exact(&mut frame) {
+            // The end cuts a sample.
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => break,
+            done => done?,
+        }
+        for (channel, bytes) in channels.iter_mut().zip(frame.as_chunks().0) {
+            let sample = f32::from_le_bytes(*bytes);
+            channel.push(if sample.is_finite() { sample } else { 0.0 });
+        }
+    }
+    Ok(())
 }

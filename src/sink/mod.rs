@@ -1,10 +1,12 @@
 //! Where samples go: the speaker, files, and files read back.
 //!
 //! A file carries everything that a receiver needs in its [`Header`], so that
-//! a renamed file still decodes. Samples are mono, 48 kHz, full scale 1.0.
+//! a renamed file still decodes. Samples have 48 kHz, full scale 1.0; they are
+//! mono unless the header says [`stereo`](Header::stereo).
 //! In files they have 16 bits, plainly rounded: dither would be noise in the
 //! code, and rounding is 96 dB below full scale already.
 
+pub mod device;
 mod flac;
 mod foreign;
 pub mod guard;
@@ -34,7 +36,7 @@ pub use flac::FlacSink;
 pub use foreign::decode;
 pub use speaker::Speaker;
 #[cfg(feature = "sound")]
-pub(crate) use speaker::plausible;
+use speaker::plausible;
 pub use wav::WavSink;
 
 /// The version of [`Header`] that this build writes, and the newest it reads.
@@ -70,6 +72,10 @@ pub struct Header {
     /// is what comes nearest to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub original: bool,
+    /// Whether each frame is heard from a place of its own, by two channels:
+    /// see [`crate::stereo`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stereo: bool,
     /// Which end of the range is loud.
     #[serde(default)]
     pub polarity: Polarity,
@@ -114,6 +120,11 @@ struct Recognition {
 }
 
 impl Header {
+    /// Number of channels of the sound.
+    pub fn channels(&self) -> usize {
+        if self.stereo { 2 } else { 1 }
+    }
+
     /// The header as one line of ASCII: taggers disagree on the encoding of
     /// anything else, and JSON can escape it.
     ///
@@ -212,7 +223,8 @@ impl Header {
 
 /// Where samples go.
 pub trait Sink: Send {
-    /// Takes the next samples, full scale 1.0.
+    /// Takes the next samples, full scale 1.0; of two channels, left and right
+    /// in turn.
     ///
     /// # Errors
     ///
@@ -300,6 +312,8 @@ pub fn create_atomic(path: &Path, format: Format, header: &Header) -> Result<Box
 pub struct Recording {
     /// The mean over the channels, full scale 1.0. All are finite.
     pub samples: Vec<f32>,
+    /// Left and right, where there are two channels.
+    pub sides: Option<[Vec<f32>; 2]>,
     /// Samples per second.
     pub sample_rate: u32,
     /// Number of channels in the file.
@@ -432,6 +446,7 @@ mod tests {
             profile: "simulated-lwir".into(),
             mapping: Mapping::preset(Preset::Data, [60.0, 5000.0]),
             original: false,
+            stereo: false,
             polarity: Polarity::HotLoud,
             range: vec![[18.1, 36.3]],
             seed: 7,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{
     BufferSize, Device, ErrorKind, FromSample, OutputCallbackInfo, SampleFormat, SizedSample,
     Stream, StreamConfig,
@@ -14,6 +14,7 @@ use cpal::{
 use rtrb::{Producer, RingBuffer};
 
 use super::Sink;
+use super::device::{self, Way};
 use super::guard::DELAY;
 use super::playout::{Playout, Shared, Supply};
 use crate::error::{Error, Fault, Result};
@@ -46,6 +47,8 @@ const SHORTEST_REST: Duration = Duration::from_micros(200);
 /// looked for again every second; it then starts quietly, as at first.
 pub struct Speaker {
     name: String,
+    /// The device that was asked for; `None`: the system's choice.
+    asked: Option<String>,
     shared: Arc<Shared>,
     /// From when on the two ends of the ring count time.
     origin: Instant,
@@ -76,17 +79,27 @@ impl fmt::Debug for Speaker {
 }
 
 impl Speaker {
-    /// Opens the system's default output, at `volume_db` within
+    /// Opens the output called `device`, see [`device::list`], or the one that
+    /// the system has chosen, at `volume_db` within
     /// [`VOLUMES_DB`](super::guard::VOLUMES_DB).
     ///
     /// # Errors
     ///
-    /// If there is no device, or it does not play 48 kHz.
-    pub fn open(volume_db: f32) -> Result<Self> {
+    /// If there is no such device, or it does not play 48 kHz.
+    pub fn open(volume_db: f32, device: Option<&str>) -> Result<Self> {
         let (shared, now) = (Arc::new(Shared::new(volume_db)), Instant::now());
-        let (name, line) = Line::open(&shared, now, &PERIODS)?;
-        let (line, dry) = (Some(line), (0, now));
-        Ok(Self { name, shared, origin: now, line, period: 0, dry, tried: now, silent_until: now })
+        let (name, line) = Line::open(device, &shared, now, &PERIODS)?;
+        Ok(Self {
+            name,
+            asked: device.map(str::to_owned),
+            shared,
+            origin: now,
+            line: Some(line),
+            period: 0,
+            dry: (0, now),
+            tried: now,
+            silent_until: now,
+        })
     }
 
     /// The device's name.
@@ -195,7 +208,8 @@ impl Speaker {
 
     fn open_again(&mut self) {
         let periods = PERIODS.get(self.period..).unwrap_or_default();
-        if let Ok((name, line)) = Line::open(&self.shared, self.origin, periods) {
+        let asked = self.asked.as_deref();
+        if let Ok((name, line)) = Line::open(asked, &self.shared, self.origin, periods) {
             (self.name, self.line) = (name, Some(line));
         }
     }
@@ -301,18 +315,20 @@ impl Watch {
 }
 
 impl Line {
-    /// Opens the default output; its name, and what plays to it. Times are told
-    /// since `origin`; the device takes the first of `periods` that it can.
-    fn open(shared: &Arc<Shared>, origin: Instant, periods: &[u32]) -> Result<(String, Self)> {
+    /// Opens the output called `device`, or the default one; its name, and
+    /// what plays to it. Times are told since `origin`; the device takes the
+    /// first of `periods` that it can.
+    fn open(
+        device: Option<&str>,
+        shared: &Arc<Shared>,
+        origin: Instant,
+        periods: &[u32],
+    ) -> Result<(String, Self)> {
         let none = || {
             Error::new(Fault::Device, "speaker", "this system has no output for sound")
                 .hint(WITHOUT)
         };
-        if !plausible() {
-            return Err(none());
-        }
-        let device = cpal::default_host().default_output_device().ok_or_else(none)?;
-        let name = device.to_string();
+        let (device, name) = device::open(Way::Output, device)?.ok_or_else(none)?;
         let (config, format) = choose(&device, &name)?;
         let failed =
             |e: cpal::Error| Error::new(Fault::Device, format!("speaker {name}"), e).hint(WITHOUT);

@@ -6,7 +6,7 @@
 //! ```text
 //! RIFF size WAVE
 //!   JUNK          room for a ds64 chunk
-//!   fmt           16-bit PCM, mono, 48 kHz
+//!   fmt           16-bit PCM, mono or stereo, 48 kHz
 //!   LIST INFO     ISFT wysiwyh x.y.z, ICMT the header as JSON
 //!   data          the samples
 //!   LIST INFO     the same, with what is known only at the end
@@ -24,7 +24,7 @@ use super::{FileSink, Header, Output, Recording, Sink, quantise};
 use crate::error::{Error, Fault, Result};
 use crate::synth::SAMPLE_RATE;
 
-/// Bytes of one second.
+/// Bytes of one second of one channel.
 const SECOND: usize = 2 * SAMPLE_RATE;
 /// Bytes of a ds64 chunk without a table.
 const DS64: u32 = 28;
@@ -43,6 +43,7 @@ pub struct WavSink {
     pending: Vec<u8>,
     /// Bytes of samples in the file.
     written: u64,
+    channels: u16,
     clipped: u64,
     /// The largest file that is still RIFF.
     riff_limit: u64,
@@ -77,6 +78,7 @@ impl WavSink {
             news: Vec::new(),
             pending: Vec::with_capacity(2 * SECOND),
             written: 0,
+            channels: header.channels() as u16,
             clipped: 0,
             riff_limit: u32::MAX.into(),
         };
@@ -100,7 +102,7 @@ impl WavSink {
             head.extend(SEE_DS64.to_le_bytes());
             head.extend(b"WAVE");
             let mut sizes = Vec::with_capacity(DS64 as usize);
-            for size in [length - 8, self.written, self.written / 2] {
+            for size in [length - 8, self.written, self.written / u64::from(2 * self.channels)] {
                 sizes.extend(size.to_le_bytes());
             }
             sizes.extend(0u32.to_le_bytes());
@@ -108,10 +110,10 @@ impl WavSink {
         }
         let mut format = Vec::with_capacity(16);
         format.extend(1u16.to_le_bytes());
-        format.extend(1u16.to_le_bytes());
+        format.extend(self.channels.to_le_bytes());
         format.extend((SAMPLE_RATE as u32).to_le_bytes());
-        format.extend((SECOND as u32).to_le_bytes());
-        format.extend(2u16.to_le_bytes());
+        format.extend((SECOND as u32 * u32::from(self.channels)).to_le_bytes());
+        format.extend((2 * self.channels).to_le_bytes());
         format.extend(16u16.to_le_bytes());
         chunk(&mut head, b"fmt ", &format);
         head.extend(&self.info);
@@ -254,15 +256,23 @@ impl Layout {
         Ok(Self { decode, bytes, channels, sample_rate })
     }
 
-    /// The mean over the channels of every complete block of `data`.
-    /// What is no number becomes silence.
-    fn mix(&self, data: &[u8], samples: &mut Vec<f32>) {
+    /// Appends the mean over the channels of every complete block of `data`,
+    /// and left and right where there are two. What is no number becomes
+    /// silence.
+    fn mix(&self, data: &[u8], samples: &mut Vec<f32>, sides: &mut [Vec<f32>; 2]) {
         let block = self.bytes * self.channels;
+        let finite = |sample: f32| if sample.is_finite() { sample } else { 0.0 };
         samples.extend(data.chunks_exact(block).map(|block| {
             let sum: f32 = block.chunks_exact(self.bytes).map(self.decode).sum();
-            let mean = sum / self.channels as f32;
-            if mean.is_finite() { mean } else { 0.0 }
+            finite(sum / self.channels as f32)
         }));
+        if self.channels == 2 {
+            for block in data.chunks_exact(block) {
+                for (side, sample) in sides.iter_mut().zip(block.chunks_exact(self.bytes)) {
+                    side.push(finite((self.decode)(sample)));
+                }
+            }
+        }
     }
 }
 
@@ -361,11 +371,13 @@ pub(super) fn read(mut file: File, length: u64, path: &Path) -> Result<Recording
             b"data" if samples.is_none() => {
                 let layout: Layout = layout
                     .ok_or_else(|| Error::input(path, "no fmt chunk is ahead of its data"))?;
-                let mut mono = Vec::new();
+                let (mut mono, mut sides) = (Vec::new(), [Vec::new(), Vec::new()]);
                 let block = layout.bytes * layout.channels;
                 let block = block * (1usize << 16).div_ceil(block);
-                walker.read(&chunk, block, |data| layout.mix(data, &mut mono)).map_err(failed)?;
-                samples = Some(mono);
+                walker
+                    .read(&chunk, block, |data| layout.mix(data, &mut mono, &mut sides))
+                    .map_err(failed)?;
+                samples = Some((mono, (layout.channels == 2).then_some(sides)));
             }
             // Of several, the last one knows most.
             b"LIST" if chunk.available == chunk.size => {
@@ -378,8 +390,8 @@ pub(super) fn read(mut file: File, length: u64, path: &Path) -> Result<Recording
         }
     }
     match (samples, layout) {
-        (Some(samples), Some(Layout { sample_rate, channels, .. })) => {
-            Ok(Recording { samples, sample_rate, channels, header })
+        (Some((samples, sides)), Some(Layout { sample_rate, channels, .. })) => {
+            Ok(Recording { samples, sides, sample_rate, channels, header })
         }
         _ => Err(Error::input(path, "it has no samples: no data chunk")),
     }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::linear::{Linear, Moments};
 use crate::autoencoder::{Autoencoder, Part as Ends, haar, read};
-use crate::dataset::{Dataset, Part};
+use crate::dataset::{Dataset, Part, Prior};
 use crate::error::{Error, Fault, Result};
 use crate::evaluate;
 use crate::evaluate::peers::Peer;
@@ -31,6 +31,9 @@ pub use course::objective;
 
 /// Shrinkages of the covariance that are tried.
 const SHRINKAGES: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
+
+/// Shares in the moments that are tried for what another model knows.
+const SHARES: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
 
 /// How much wider logits are taken to spread than the training pictures' do.
 /// Codes then keep clear of 0 and 1, where steps of a logit become small: more
@@ -124,9 +127,20 @@ pub enum Event<'a> {
 /// is trained.
 pub type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a;
 
+/// How the linear path is fitted.
+#[derive(Clone, Copy, Debug)]
+struct Fit {
+    /// Shrinkage of the covariance.
+    shrinkage: f32,
+    /// As how many examples that counts which another model knows; see
+    /// [`Dataset::start_from`].
+    prior_examples: f32,
+}
+
 /// Computes the model of `dataset` for `profile`: the linear path fitted on
-/// the training groups, its shrinkage chosen on the choosing groups, then
-/// fitted again on both, and scored on the report groups through the WAV.
+/// the training groups, its shrinkage, and how much another model's knowledge
+/// counts, chosen on the choosing groups, then fitted again on both, and scored
+/// on the report groups through the WAV.
 ///
 /// # Errors
 ///
@@ -138,9 +152,9 @@ pub fn analytic(
     settings: &Settings,
     observer: &mut Observer<'_>,
 ) -> Result<Model> {
-    let shrinkage = choose_shrinkage(dataset, settings, observer)?;
-    let autoencoder = fitted(&[Part::Train, Part::Choose], shrinkage, dataset, settings)?;
-    scored(autoencoder, dataset, profile, record(dataset, settings, shrinkage), observer)
+    let fit = choose_fit(dataset, settings, observer)?;
+    let autoencoder = fitted(&[Part::Train, Part::Choose], fit, dataset, settings)?;
+    scored(autoencoder, dataset, profile, record(dataset, settings, fit), observer)
 }
 
 /// Trains a network on top of the linear path of `dataset` for `profile`, on
@@ -168,8 +182,8 @@ pub fn train(
     observer: &mut Observer<'_>,
 ) -> Result<Model> {
     let (train, choose) = (dataset.mirrored(Part::Train), dataset.pictures(Part::Choose));
-    let shrinkage = choose_shrinkage(dataset, settings, observer)?;
-    let start = fitted(&[Part::Train], shrinkage, dataset, settings)?;
+    let fit = choose_fit(dataset, settings, observer)?;
+    let start = fitted(&[Part::Train], fit, dataset, settings)?;
     let mut course = Course::new(&start, &train, &choose, weights(dataset), settings, device)?;
     if let (true, Some(path)) = (resume, checkpoint) {
         course.resume(path)?;
@@ -178,16 +192,10 @@ pub fn train(
     let outcome = course.run(checkpoint, observer)?;
     let Some((network, steps)) = outcome else {
         say(observer, "The network is no better on the choosing groups: the linear path is kept.")?;
-        let autoencoder = fitted(&[Part::Train, Part::Choose], shrinkage, dataset, settings)?;
-        return scored(
-            autoencoder,
-            dataset,
-            profile,
-            record(dataset, settings, shrinkage),
-            observer,
-        );
+        let autoencoder = fitted(&[Part::Train, Part::Choose], fit, dataset, settings)?;
+        return scored(autoencoder, dataset, profile, record(dataset, settings, fit), observer);
     };
-    let record = Record { network_steps: steps, ..record(dataset, settings, shrinkage) };
+    let record = Record { network_steps: steps, ..record(dataset, settings, fit) };
     let mut autoencoder = start;
     autoencoder.network = Some(network);
     scored(autoencoder, dataset, profile, record, observer)
@@ -202,11 +210,17 @@ fn say(observer: &mut Observer<'_>, text: &str) -> Result<()> {
 }
 
 /// The record of a model that is not scored yet.
-fn record(dataset: &Dataset, settings: &Settings, shrinkage: f32) -> Record {
+fn record(dataset: &Dataset, settings: &Settings, fit: Fit) -> Record {
+    let Fit { shrinkage, prior_examples } = fit;
+    let prior = dataset.prior().filter(|_| prior_examples > 0.0);
     let mut groups = dataset.groups(Part::Train);
     groups.extend(dataset.groups(Part::Choose));
+    groups.extend(prior.into_iter().flat_map(|prior| prior.groups.clone()));
     groups.sort();
+    groups.dedup();
     Record {
+        prior: prior.map(|prior| prior.model.clone()),
+        prior_examples,
         trained_groups: groups,
         report_groups: dataset.groups(Part::Report),
         pictures: dataset.frames(Part::Train).count() + dataset.frames(Part::Choose).count(),
@@ -253,35 +267,46 @@ fn weights(dataset: &Dataset) -> Vec<f32> {
 }
 
 /// The linear path of the pictures of `parts`.
-fn fitted(
-    parts: &[Part],
-    shrinkage: f32,
-    dataset: &Dataset,
-    settings: &Settings,
-) -> Result<Autoencoder> {
+fn fitted(parts: &[Part], fit: Fit, dataset: &Dataset, settings: &Settings) -> Result<Autoencoder> {
     let examples: Vec<_> = parts.iter().flat_map(|&part| dataset.examples(part)).collect();
     let pictures: Vec<_> = parts.iter().flat_map(|&part| dataset.pictures(part)).collect();
-    let moments = Moments::gather(&examples, &weights(dataset))?;
-    uniform(moments.solve(settings.values, shrinkage)?, &pictures)
+    let moments = match dataset.prior().filter(|_| fit.prior_examples > 0.0) {
+        Some(Prior { path, .. }) => {
+            let share = fit.prior_examples / (examples.len() as f32 + fit.prior_examples);
+            Moments::within(path, &examples).mixed(path, share)
+        }
+        None => Moments::gather(&examples, &weights(dataset))?,
+    };
+    uniform(moments.solve(settings.values, fit.shrinkage)?, &pictures)
 }
 
-/// The shrinkage with the smallest error on the choosing groups.
-fn choose_shrinkage(
-    dataset: &Dataset,
-    settings: &Settings,
-    observer: &mut Observer<'_>,
-) -> Result<f32> {
+/// The fit with the smallest error on the choosing groups.
+fn choose_fit(dataset: &Dataset, settings: &Settings, observer: &mut Observer<'_>) -> Result<Fit> {
     let (examples, choose) = (dataset.examples(Part::Train), dataset.pictures(Part::Choose));
     let (fitting, choosing) = (examples.len(), choose.len());
     say(observer, &format!("Fitting to {fitting} pictures, choosing on {choosing}."))?;
-    let moments = Moments::gather(&examples, &weights(dataset))?;
-    let mut best = (f64::NEG_INFINITY, 0.5);
-    for shrinkage in SHRINKAGES {
-        let linear = moments.solve(settings.values, shrinkage)?;
-        let psnr = held_out_psnr(&Autoencoder::new(linear, 1.0, &Device::flex()), &choose)?;
-        say(observer, &format!("Shrinkage {shrinkage}: {psnr:.2} dB on the choosing groups."))?;
-        if psnr > best.0 {
-            best = (psnr, shrinkage);
+    let mut tried = vec![(0.0, Moments::gather(&examples, &weights(dataset))?)];
+    if let Some(Prior { path, .. }) = dataset.prior() {
+        let own = Moments::within(path, &examples);
+        tried.extend(SHARES.map(|share| (share, own.mixed(path, share))));
+    }
+    let mut best = (f64::NEG_INFINITY, Fit { shrinkage: 0.5, prior_examples: 0.0 });
+    for (share, moments) in &tried {
+        let prior_examples = fitting as f32 * share / (1.0 - share);
+        let known = match dataset.prior() {
+            Some(prior) => format!(", {} as {prior_examples:.0} examples", prior.name()),
+            None => String::new(),
+        };
+        for shrinkage in SHRINKAGES {
+            let linear = moments.solve(settings.values, shrinkage)?;
+            let psnr = held_out_psnr(&Autoencoder::new(linear, 1.0, &Device::flex()), &choose)?;
+            say(
+                observer,
+                &format!("Shrinkage {shrinkage}{known}: {psnr:.2} dB on the choosing groups."),
+            )?;
+            if psnr > best.0 {
+                best = (psnr, Fit { shrinkage, prior_examples });
+            }
         }
     }
     Ok(best.1)

@@ -32,7 +32,8 @@ impl Drop for Process {
     }
 }
 
-/// A PulseAudio server of the test's own, with one sink that nobody hears.
+/// A PulseAudio server of the test's own, with two sinks that nobody hears:
+/// `test`, its choice, and `other`.
 pub struct Pulse {
     pub folder: TempDir,
     server: Option<Process>,
@@ -61,7 +62,7 @@ impl Pulse {
     pub fn start_server(&mut self) {
         let socket =
             format!("module-native-protocol-unix socket={} auth-anonymous=1", self.socket());
-        let sink = "module-null-sink sink_name=test rate=48000 format=float32le";
+        let sink = |name| format!("module-null-sink sink_name={name} rate=48000 format=float32le");
         let server = self
             .command("pulseaudio")
             .args([
@@ -71,7 +72,7 @@ impl Pulse {
                 "--disable-shm=1",
                 "--use-pid-file=no",
             ])
-            .args(["-L", &socket, "-L", sink])
+            .args(["-L", &socket, "-L", &sink("test"), "-L", &sink("other")])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -104,13 +105,18 @@ impl Pulse {
         command
     }
 
-    /// Starts to record the sink.
+    /// Starts to record the sink `test`.
     pub fn record(&self) -> Tape {
-        let path = self.folder.path().join("tape.raw");
+        self.record_sink("test")
+    }
+
+    /// Starts to record the sink called `sink`.
+    pub fn record_sink(&self, sink: &str) -> Tape {
+        let path = self.folder.path().join(format!("{sink}.raw"));
         let file = fs::File::create(&path).unwrap();
         let process = self
             .command("parec")
-            .args(["-d", "test.monitor", "--raw", "--format=float32le", "--rate=48000"])
+            .args(["-d", &format!("{sink}.monitor"), "--raw", "--format=float32le", "--rate=48000"])
             .args(["--channels=2", "--latency-msec=50"])
             .stdout(file)
             .stderr(Stdio::null())

@@ -75,6 +75,46 @@ fn what_is_there_is_made_again_only_where_something_changed() {
 }
 
 #[test]
+fn a_model_of_the_users_own_makes_its_own_sounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenes = pictures(folder.path(), 1);
+    let (out, shelf) = (folder.path().join("out"), folder.path().join("wysiwyh/sensors"));
+    fs::create_dir_all(&shelf).unwrap();
+    let said = || {
+        let mut call = program();
+        call.env("XDG_CONFIG_HOME", folder.path()).args(["convert", "--sensor", "hituav-lwir"]);
+        text(&call.arg("-o").arg(&out).args(&scenes).output().unwrap().stdout)
+    };
+    assert!(said().starts_with("1 of 1 scenes converted"));
+    assert!(said().contains("1 already there"));
+    // The model that ships, under another title and so another hash.
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/sensors/hituav-lwir.safetensors");
+    let mut own = fs::read(shipped).unwrap();
+    let at = own.windows(12).position(|bytes| bytes == b"drone frames").unwrap();
+    own[at..at + 5].copy_from_slice(b"DRONE");
+    fs::write(shelf.join("hituav-lwir.safetensors"), own).unwrap();
+    assert!(said().starts_with("1 of 1 scenes converted"));
+    assert!(said().contains("1 already there"));
+}
+
+#[test]
+fn a_plan_can_be_read_where_its_scenes_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scene, manifest) = (folder.path().join("flight.2020"), folder.path().join("a.jsonl"));
+    fs::create_dir(&scene).unwrap();
+    picture(&scene.join("a.png"));
+    assert!(run(&["plan"], std::slice::from_ref(&scene), &manifest).status.success());
+    fs::remove_dir_all(&scene).unwrap();
+    let mut call = program();
+    call.arg("collect").arg(folder.path()).arg("--manifest").arg(&manifest);
+    let output = call.arg("-o").arg(folder.path().join("c.parquet")).output().unwrap();
+    assert!(text(&output.stdout).ends_with("0 scenes done, 0 failed, 1 missing\n"));
+    // An address that asks is no pattern.
+    let address = [PathBuf::from("http://127.0.0.1:9/a.tif?key=1")];
+    assert!(run(&["plan"], &address, &manifest).status.success());
+}
+
+#[test]
 fn damaged_scenes_among_others_are_recorded_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let mut scenes = pictures(folder.path(), 25);

@@ -96,6 +96,25 @@ fn every_verb_explains_itself() {
 }
 
 #[test]
+fn the_version_says_what_this_build_can_do() {
+    let short = text(&program().arg("-V").output().unwrap().stdout);
+    assert_eq!(short, concat!("wysiwyh ", env!("CARGO_PKG_VERSION"), "\n"));
+    let long = text(&program().arg("--version").output().unwrap().stdout);
+    assert!(long.starts_with(short.trim_end()), "{long}");
+    let line = |start: &str| long.lines().find_map(|l| l.strip_prefix(start)).unwrap().to_owned();
+    let (there, left_out) = (line("features: "), line("left out: "));
+    let built = [
+        ("gdal", cfg!(feature = "gdal")),
+        ("rerun", cfg!(feature = "rerun")),
+        ("gige", cfg!(feature = "gige")),
+    ];
+    for (feature, built) in built {
+        let named = |line: &str| line.split(", ").any(|name| name == feature);
+        assert_eq!((named(&there), named(&left_out)), (built, !built), "{feature}: {long}");
+    }
+}
+
+#[test]
 fn the_command_line_is_at_fault_with_status_2() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.png");

@@ -39,6 +39,46 @@ fn numbers_and_array_are_those_of_an_independent_decoder() {
 }
 
 #[test]
+fn a_table_for_eyes_and_sentences_for_ears() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ramp.png");
+    // Half of the pixels are 10, the others rise from 100 to 199.
+    let picture = image::GrayImage::from_fn(100, 20, |x, y| {
+        image::Luma([if y < 10 { 10 } else { 100 + x as u8 }])
+    });
+    picture.save(&path).unwrap();
+    let told = |more: &[&str]| {
+        let mut command = Command::new(program());
+        let command = command.arg("inspect").arg(&path).args(["--sensor", "hituav-lwir"]);
+        let output = command.args(more).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // Twelve bars of 15.75: 1000 pixels lie in the first, none until 88.75, 60
+    // in the sixth, and 150 or 160 in each after it: the second of eight heights.
+    let table = told(&[]);
+    assert!(
+        table.contains("from min to max") && table.contains("0.0 %    █    ▁▂▂▂▂▂▂"),
+        "{table}"
+    );
+    let said = told(&["--say"]);
+    for sentence in [
+        "1 frame of 20 rows x 100 columns.",
+        "Band 1 of 1, LWIR, at 11 micrometres: 10.0000 to 199.0000 counts, 79.7500 on average.",
+        "Half of the readings lie between ",
+        "None is missing.",
+    ] {
+        assert!(said.contains(sentence), "{sentence} is not in {said}");
+    }
+    assert!(said.lines().all(|line| line.ends_with('.')) && !said.contains('█'), "{said}");
+    let json: serde_json::Value = serde_json::from_str(&told(&["--json"])).unwrap();
+    let quartiles: Vec<f64> =
+        serde_json::from_value(json["bands"][0]["quartiles"].clone()).unwrap();
+    let right = [10.0, 10.0, 149.0];
+    assert!(quartiles.iter().zip(right).all(|(a, b)| (a - b).abs() < 1.0), "{quartiles:?}");
+}
+
+#[test]
 fn pictures_of_two_sizes_make_no_array_and_leave_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let pictures = folder.path().join("pictures");

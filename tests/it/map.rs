@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use gdal::spatial_ref::SpatialRef;
 use gdal::vector::Geometry;
 use ndarray::{Array4, Axis, s};
-use wysiwyh::map::{Mosaic, footprints, write_mosaic};
+use wysiwyh::map::{Footprint, Mosaic, footprints, write_mosaic};
 use wysiwyh::sensor::raster::Raster;
 use wysiwyh::sensor::{Route, Scene, Sensor};
-use wysiwyh::{Frame, Profile};
+use wysiwyh::{Frame, GeoReference, Profile};
 
 use crate::data;
 
@@ -46,6 +47,7 @@ fn footprints_lie_where_gdaltransform_puts_them() {
     let Some(data) = data() else { return };
     let (scene, _, positions) = scene(&data, 200);
     let footprints = footprints(&scene, &positions).unwrap();
+    let footprints: Vec<Footprint> = footprints.into_iter().map(Option::unwrap).collect();
     assert_eq!(footprints.len(), 9);
     let map = scene.georeference.as_ref().unwrap();
     for (footprint, [row, column]) in footprints.iter().zip(&positions) {
@@ -112,6 +114,27 @@ fn a_mosaic_returns_what_the_chips_held() {
     let mosaic = Raster::open(&target, None).unwrap().next().unwrap().unwrap();
     let first = mosaic.data.index_axis(Axis(0), 0);
     assert_eq!(first.iter().filter(|v| !v.is_nan()).count(), 264 * 128 + 2 * 64 * 64);
+}
+
+#[test]
+fn a_chip_beside_the_disc_of_the_earth_has_no_footprint() {
+    let disc = "+proj=geos +h=35785831 +lon_0=-75 +sweep=x +datum=WGS84";
+    let crs_wkt = SpatialRef::from_proj4(disc).unwrap().to_wkt().unwrap();
+    let step_m = 11e6 / 256.0;
+    let transform = [-5.5e6, step_m, 0.0, 5.5e6, 0.0, -step_m];
+    let scene = Scene {
+        rows: 256,
+        columns: 256,
+        chip: 64,
+        route: Route::Winding,
+        factor: 1,
+        georeference: Some(GeoReference { transform, crs_wkt }),
+    };
+    let found = footprints(&scene, &[[0, 0], [64, 64], [128, 192]]).unwrap();
+    assert!(found[0].is_none() && found[2].is_none());
+    let [west, south, east, north] = found[1].as_ref().unwrap().bounds();
+    assert!(west < -100.0 && (east + 75.0).abs() < 1e-6, "{west} to {east}");
+    assert!(south.abs() < 1e-6 && north > 20.0, "{south} to {north}");
 }
 
 #[test]

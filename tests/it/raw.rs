@@ -134,3 +134,31 @@ fn a_writer_that_stops_keeps_nobody_from_ending() {
         drop(writer);
     }
 }
+
+/// What a pipe showed comes no second time.
+#[cfg(unix)]
+#[test]
+fn a_pipe_that_is_stopped_keeps_what_was_made_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pipe, out) = (folder.path().join("pipe"), folder.path().join("out"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut convert = Command::new(env!("CARGO_BIN_EXE_wysiwyh"));
+    convert.args(["convert", "--raw", "gray16le", "64x48", "--sensor", "simulated-lwir"]);
+    convert.args(["--plain", "-o"]).args([&out, &pipe]).stderr(Stdio::piped());
+    let convert = convert.spawn().unwrap();
+    let mut writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    // Far more than fit into the pipe and its reader.
+    for _ in 0..300 {
+        writer.write_all(&pictures(1)).unwrap();
+    }
+    let id = convert.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    while writer.write_all(&pictures(1)).is_ok() {}
+    let output = convert.wait_with_output().unwrap();
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("stopped before its end; what came before that is kept"), "{said}");
+    assert_eq!(names_in(&out), ["pipe.parquet", "pipe.record.json", "pipe.wav"]);
+    let frames = sink::read(&out.join("pipe.wav")).unwrap().header.unwrap().frames;
+    assert!(frames.unwrap() >= 250, "{frames:?}");
+}

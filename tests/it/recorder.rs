@@ -17,7 +17,7 @@ use wysiwyh::{Band, Fault, Unit};
 
 const VALUES: usize = 16;
 
-fn session() -> Session {
+pub fn session() -> Session {
     Session {
         command_line: "wysiwyh live simulated | tee".into(),
         seed: 7,
@@ -34,7 +34,7 @@ fn session() -> Session {
 }
 
 /// Slot `slot` of the synthetic session; the same on every call.
-fn moment(slot: u64) -> Moment {
+pub fn moment(slot: u64) -> Moment {
     let mut random = Random::new(slot);
     let mut picture = |shift: f32| {
         let mut data =
@@ -61,7 +61,7 @@ fn moment(slot: u64) -> Moment {
     }
 }
 
-fn save(path: &Path, pace: Pace) -> Target {
+pub fn save(path: &Path, pace: Pace) -> Target {
     Target { save: Some(path.to_owned()), pace, ..Target::default() }
 }
 

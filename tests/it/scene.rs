@@ -208,4 +208,22 @@ fn a_dry_run_tells_what_the_work_takes() {
     assert!((total["sound_s"].as_f64().unwrap() - 5.0).abs() < 1e-9);
     assert_eq!(told["scenes"].as_array().unwrap().len(), 2);
     assert!(total["hours"].as_f64().unwrap() > 0.0);
+    // What is there takes nothing.
+    let told: Value = serde_json::from_slice(&run(&["--dry-run", "--json"]).stdout).unwrap();
+    assert_eq!((&told["already"], &told["total"]["files"]), (&2.into(), &0.into()));
+}
+
+#[test]
+fn no_byte_depends_on_the_number_of_cores() {
+    let Some(scene) = unseen_scene() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let made = ["1", "2", "5"].map(|threads| {
+        let out = folder.path().join(threads);
+        let mut convert = program();
+        convert.args(["convert", "--sensor", "sentinel2-l2a", "--npy", "--gpkg", "-o"]);
+        convert.arg(&out).arg(&scene).env("RAYON_NUM_THREADS", threads).assert().success();
+        crate::archive::contents(&out)
+    });
+    assert_eq!(made[0].len(), 5);
+    assert!(made[1] == made[0] && made[2] == made[0]);
 }

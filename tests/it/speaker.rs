@@ -2,6 +2,7 @@
 //! whose sink is recorded; and what `live` leaves on disk.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::AtomicBool;
@@ -195,6 +196,52 @@ fn what_plays_is_seen_while_it_plays() {
 }
 
 #[test]
+fn the_device_that_was_asked_for_plays_and_no_other() {
+    let Some(pulse) = Pulse::start() else { return };
+    let live = |device: &str| {
+        let live = ["live", "simulated:1", "--seconds", "2", "--device", device];
+        pulse.command(program()).args(live).output().unwrap()
+    };
+    let listed = succeeded(&live("list"));
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(names, ["test", "other"], "{listed}");
+    let (test, other) = (pulse.record_sink("test"), pulse.record_sink("other"));
+    let output = live("other");
+    succeeded(&output);
+    let loud = |tape: Tape| tape.finish().iter().flatten().any(|sample| sample.abs() > 0.01);
+    assert!(loud(other) && !loud(test), "{}", String::from_utf8_lossy(&output.stderr));
+    let refused = live("third");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("\"third\"") && said.contains("test: "), "{said}");
+}
+
+#[test]
+fn listening_to_an_input_without_any_sound_ends_in_its_time() {
+    let Some(pulse) = Pulse::start() else { return };
+    // A pipe that nobody writes to: not even silence comes from it.
+    let pipe = format!("file={}", pulse.folder.path().join("pipe").display());
+    let load = ["load-module", "module-pipe-source", "source_name=nothing", &pipe];
+    succeeded(&pulse.command("pactl").args(load).output().unwrap());
+    let listening = pulse
+        .command(program())
+        .args(["listen", "--live", "--sensor", "simulated-lwir", "--device", "nothing"])
+        .args(["--seconds", "4", "-o"])
+        .arg(pulse.folder.path().join("heard"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut listening = Process(listening);
+    wait_for("the end", || listening.0.try_wait().unwrap().is_some());
+    let mut told = String::new();
+    let (out, err) = (listening.0.stdout.take().unwrap(), listening.0.stderr.take().unwrap());
+    out.chain(err).read_to_string(&mut told).unwrap();
+    assert!(listening.0.wait().unwrap().success(), "{told}");
+    assert!(told.contains("0 frames") && told.contains("Nothing comes"), "{told}");
+}
+
+#[test]
 fn a_device_that_goes_and_comes_back_starts_quietly_again() {
     let Some(mut pulse) = Pulse::start() else { return };
     let live = pulse
@@ -328,6 +375,7 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
             reading: Options::default(),
         },
         volume_db: None,
+        device: None,
         sound: Some(wav.clone()),
         session: Target::default(),
         sent: Sent::default(),

@@ -177,3 +177,54 @@ fn a_virtual_raster_sounds_like_its_file_and_follows_it() {
     assert!(convert("v.vrt").starts_with("1 of 1 scenes converted"));
     assert!(read("a.npy") != read("v.npy"));
 }
+
+/// Writes the items of the collection at argument 1 as a table to argument 2,
+/// laid out as stac-geoparquet has it.
+const AS_TABLE: &str = r#"
+import datetime, json, sys
+import pyarrow as pa, pyarrow.parquet as pq
+rows = []
+for item in json.load(open(sys.argv[1]))["features"]:
+    row = {**item, **item["properties"]}
+    row["datetime"] = datetime.datetime.fromisoformat(row["datetime"].replace("Z", "+00:00"))
+    del row["properties"]
+    rows.append(row)
+pq.write_table(pa.Table.from_pylist(rows), sys.argv[2])
+"#;
+
+#[test]
+fn a_collection_in_a_table_is_heard_like_the_one_in_json() {
+    let Some(oracles) = std::env::var_os("WYSIWYH_ORACLES").map(PathBuf::from) else {
+        return eprintln!("skipped, WYSIWYH_ORACLES is unset");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(server) = crate::remote::Server::start(folder.path()) else { return };
+    let root = format!("http://127.0.0.1:{}/", server.1);
+    let table = folder.path().join("items.parquet");
+    for root in ["", root.as_str()] {
+        let list = collection(folder.path(), root, &["A", "B"]);
+        let python = std::process::Command::new(oracles.join("bin/python"))
+            .args(["-c", AS_TABLE])
+            .args([&list, &table])
+            .output();
+        if !python.is_ok_and(|output| output.status.success()) {
+            return eprintln!("skipped, there is no pyarrow in WYSIWYH_ORACLES");
+        }
+        let made = [&list, &table].map(|source| {
+            let out = tempfile::tempdir().unwrap();
+            let mut convert = program();
+            convert.args(["convert", "--sensor", "sentinel2-l2a", "--npy", "-o"]).arg(out.path());
+            convert.arg(source).env_remove("http_proxy").env("no_proxy", "127.0.0.1");
+            let output = convert.output().unwrap();
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            ["A.npy", "B.npy"].map(|name| fs::read(out.path().join(name)).unwrap())
+        });
+        assert!(made[0] == made[1]);
+    }
+    let source = |id: &str| format!("{}#{id}", table.display());
+    let refusal = open(&source("C"), None, &Options::default()).unwrap_err().to_string();
+    assert!(refusal.ends_with("there is no item of this id"), "{refusal}");
+    let description = open(&source("A"), None, &Options::default()).unwrap();
+    let description = &description.source().description;
+    assert!(description.contains("taken 2024-05-06T10:00:00Z"), "{description}");
+}

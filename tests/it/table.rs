@@ -152,3 +152,56 @@ fn damaged_tables_end_in_rows_or_in_an_error() {
     }
     eprintln!("{whole} of 400 damaged tables were read");
 }
+
+/// The largest differences between a table's fractions of clouds and of valid
+/// pixels and those that the mask and the bands of a Landsat product give: bits
+/// 1 to 4 are clouds and their shadows, bit 0 is fill, and so are zeros.
+const BY_RASTERIO: &str = r#"
+import glob, json, sys
+import numpy as np, pyarrow.parquet as pq, rasterio
+product, table, keep = sys.argv[1:]
+read = lambda name: [rasterio.open(path).read(1) for path in sorted(glob.glob(f"{product}/*{name}.TIF"))]
+quality = read("QA_PIXEL")[0]
+fill = (quality & 1 == 1)
+missing = np.any([band == 0 for band in read("SR_B?") + read("ST_B10")], 0) | fill
+cloud = (quality & 0b11110 != 0) & ~fill
+if keep != "keep":
+    missing |= cloud
+apart = [0.0, 0.0]
+rows = pq.read_table(table).to_pylist()
+for row in rows:
+    chip = np.s_[row["row"]:row["row"] + 64, row["column"]:row["column"] + 64]
+    seen = (~fill[chip]).sum()
+    fractions = [cloud[chip].sum() / seen if seen else None, 1 - missing[chip].mean()]
+    for at, name in enumerate(["cloud_fraction", "valid_fraction"]):
+        if fractions[at] is not None or row[name] is not None:
+            apart[at] = max(apart[at], abs(fractions[at] - row[name]))
+print(json.dumps([len(rows), *apart]))
+"#;
+
+#[test]
+fn clouds_are_those_that_rasterio_counts() {
+    let Some(data) = crate::data() else { return };
+    let Some(oracles) = std::env::var_os("WYSIWYH_ORACLES").map(PathBuf::from) else {
+        return eprintln!("skipped, WYSIWYH_ORACLES is unset");
+    };
+    let product = data.join("formats/landsat");
+    let mut chips = vec![];
+    for clouds in ["mask", "keep"] {
+        let folder = tempfile::tempdir().unwrap();
+        convert(&product, folder.path(), &["--clouds", clouds]);
+        let table = folder.path().join("landsat.parquet");
+        let python = Command::new(oracles.join("bin/python"))
+            .args(["-c", BY_RASTERIO])
+            .args([product.as_os_str(), table.as_os_str(), clouds.as_ref()])
+            .output();
+        let Some(told) = python.ok().filter(|output| output.status.success()) else {
+            return eprintln!("skipped, there is no rasterio or pyarrow in WYSIWYH_ORACLES");
+        };
+        let told: Vec<f64> = serde_json::from_slice(&told.stdout).unwrap();
+        assert!(told[1] < 1e-6 && told[2] < 1e-6, "{clouds}: {told:?}");
+        chips.push(told[0]);
+    }
+    // Chips that show nothing but clouds are left out.
+    assert!(10.0 < chips[0] && chips[0] < chips[1], "{chips:?}");
+}

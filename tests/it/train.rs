@@ -46,6 +46,35 @@ fn a_model_of_the_simulated_camera_survives_its_file_and_its_sound() {
 }
 
 #[test]
+fn a_model_to_start_from_helps_where_there_are_few_pictures() {
+    let profile = Profile::find("simulated-lwir").unwrap();
+    let shipped = Model::shipped("simulated-lwir").unwrap();
+    let settings = Settings { values: 64, seed: 1, ..Settings::default() };
+    let trained = |paths: [&str; 3], from: Option<&Model>| {
+        let paths = paths.map(String::from);
+        let mut dataset = Dataset::read(&paths, &profile, 1, &Options::default()).unwrap();
+        if let Some(model) = from {
+            dataset.start_from(model, &profile)?;
+        }
+        analytic(&dataset, &profile, &settings, &mut watch)
+    };
+    let paths = ["simulated:501", "simulated:502", "simulated:503"];
+    let alone = trained(paths, None).unwrap();
+    let begun = trained(paths, Some(&shipped)).unwrap();
+    let gain_db = begun.record().scores.psnr_code_db - alone.record().scores.psnr_code_db;
+    println!("{gain_db:.2} dB gained");
+    assert!(gain_db > 0.3, "{gain_db}");
+    assert!(begun.record().prior_examples > 0.0 && alone.record().prior.is_none());
+    assert!(begun.record().prior.as_ref().is_some_and(|prior| prior.ends_with(shipped.hash())));
+    // What it knows of these counts as trained on, and may not be held out.
+    let known = &shipped.record().trained_groups;
+    assert!(known.iter().all(|group| begun.record().trained_groups.contains(group)));
+    let paths = [known[0].as_str(), known[1].as_str(), known[2].as_str()];
+    let error = trained(paths, Some(&shipped)).unwrap_err().to_string();
+    assert!(error.contains("2 of the 2 groups that are held out"), "{error}");
+}
+
+#[test]
 fn damaged_model_files_are_refused() {
     let paths: Vec<String> = (1..=3).map(|seed| format!("simulated:{seed}")).collect();
     let (_, model) = fit(&paths, "simulated-lwir", 8);

@@ -294,6 +294,73 @@ fn a_frame_made_by_hand_comes_back_in_the_example() {
     listen(&hello, &folder.path().join("hello"));
 }
 
+/// What the example `name` says to `arguments`; none where it is not built.
+fn run_example(name: &str, arguments: &[&str]) -> Option<String> {
+    let output = example(name)?.args(arguments).output().unwrap();
+    assert!(output.status.success(), "{name}: {}", text(&output.stderr));
+    Some(text(&output.stdout))
+}
+
+#[test]
+fn every_example_is_short_and_run_by_a_test() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tests: String = ["trip", "scene"]
+        .map(|name| fs::read_to_string(folder.join(format!("tests/it/{name}.rs"))).unwrap())
+        .concat();
+    for file in names_in(&folder.join("examples")).iter().filter(|name| name.ends_with(".rs")) {
+        let lines = fs::read_to_string(folder.join("examples").join(file)).unwrap().lines().count();
+        assert!(lines < 60, "{file} has {lines} lines");
+        let name = file.trim_end_matches(".rs");
+        assert!(tests.contains(&format!("example(\"{name}\"")), "{name} is not run");
+    }
+}
+
+#[test]
+fn a_flir_picture_is_heard_in_the_example() {
+    let Some(data) = data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let sound = folder.path().join("flir.wav");
+    let picture = data.join("formats/thermal_parser/FLIR_AX8.jpg");
+    let arguments = [picture.to_str().unwrap(), sound.to_str().unwrap()];
+    let Some(told) = run_example("sonify_a_flir", &arguments) else { return };
+    // As the reader of the metadata has it: see the tests of that format.
+    assert!(told.starts_with("80 x 60 pixels") && told.contains("degC"), "{told}");
+    assert_eq!(whole(&sound), 10);
+    listen(&sound, &folder.path().join("back"));
+}
+
+#[test]
+fn a_sensor_is_trained_in_the_example() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("own.safetensors");
+    let sources = ["simulated:1", "simulated:2", "simulated:3", "simulated:4", "simulated:5"];
+    let arguments = [&["simulated-lwir", model.to_str().unwrap()], &sources[..]].concat();
+    let Some(told) = run_example("train_a_sensor", &arguments) else { return };
+    assert!(told.contains("Report: simulated:") && told.contains("against PCA: "), "{told}");
+    let output = program()
+        .args(["evaluate", model.to_str().unwrap(), "simulated:6", "--json"])
+        .output()
+        .unwrap();
+    let scores: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(scores["psnr_code_db"].as_f64().unwrap() > 20.0, "{scores}");
+}
+
+#[cfg(feature = "rerun")]
+#[test]
+fn a_session_is_inspected_in_the_example() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    convert("simulated:1".as_ref(), &out, &["--frames", "15", "--rrd"]);
+    let session = names_in(&out).into_iter().find(|name| name.ends_with(".rrd")).unwrap();
+    let (session, table) = (out.join(session), folder.path().join("table.csv"));
+    let arguments = [session.to_str().unwrap(), table.to_str().unwrap()];
+    let Some(told) = run_example("inspect_a_session", &arguments) else { return };
+    assert!(told.contains("profile: simulated-lwir") && told.contains(" dB\n"), "{told}");
+    let rows = csv::Reader::from_path(&table).unwrap().into_records().count();
+    let sound = session.with_extension("wav");
+    assert_eq!(rows, whole(&sound));
+}
+
 /// Copies in other formats and at other rates have lost what the file says
 /// about itself, and their frames lie anywhere: they are found by their sound.
 #[test]
@@ -416,4 +483,60 @@ fn a_band_that_was_not_sent_is_estimated_from_those_that_were() {
 
     let output = asked().args(["--wavelengths", "11"]).output().unwrap();
     refused(&output, 2, "11 um, the bands of sentinel2-l2a lie at 0.4427 to 2.2024 um");
+}
+
+#[test]
+fn two_channels_hold_the_picture_as_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = |name: &str| folder.path().join(name);
+    let frames = |name: &str| array(&out(name).join("frames.npy"));
+    let asked: [&[&str]; 3] = [&["--npy"], &["--stereo"], &["--stereo", "--format", "flac"]];
+    for (name, more) in ["one", "two", "flac"].into_iter().zip(asked) {
+        let more = [&["--frames", "30"], more].concat();
+        convert("simulated:3".as_ref(), &out(name), &more);
+    }
+    let sound = |folder: &str| out(folder).join("simulated-3.wav");
+    listen(&sound("one"), &out("from-one"));
+    listen(&sound("two"), &out("from-two"));
+    listen(&out("flac").join("simulated-3.flac"), &out("from-flac"));
+    let sent = array(&out("one").join("simulated-3.npy"));
+    let fidelity_db = |heard: &Array4<f32>| {
+        let pairs = sent.outer_iter().zip(heard.outer_iter());
+        pairs.map(|(a, b)| psnr_db(a, b, [10.0, 45.0])).sum::<f64>() / sent.dim().0 as f64
+    };
+    let exact_db = fidelity_db(&frames("from-one"));
+    for name in ["from-two", "from-flac"] {
+        let loss_db = exact_db - fidelity_db(&frames(name));
+        eprintln!("{name}: {loss_db:.5} dB lost of {exact_db:.2}");
+        assert!(loss_db.abs() < 0.01, "{name}: {loss_db} dB");
+    }
+    // The sound goes from side to side, but as loud as it was.
+    let [left, right] = sink::read(&sound("two")).unwrap().sides.unwrap();
+    let one = sink::read(&sound("one")).unwrap().samples;
+    assert!(left.iter().zip(&right).any(|(l, r)| (l - r).abs() > 0.002));
+    let off = one.iter().zip(left.iter().zip(&right));
+    assert!(off.into_iter().all(|(m, (l, r))| (l.hypot(*r) - m.abs()).abs() < 1e-4));
+    // Copies that have lost what the file said, on two channels and mixed to one.
+    for (copy, channels, most_db) in [("copy.mp3", "2", 0.3), ("mono.wav", "1", 0.1)] {
+        let made = Command::new("ffmpeg")
+            .args(["-v", "error", "-i"])
+            .arg(sound("two"))
+            .args(["-map_metadata", "-1", "-b:a", "192k", "-ac", channels])
+            .arg(out(copy))
+            .status();
+        if !made.is_ok_and(|status| status.success()) {
+            return eprintln!("skipped, ffmpeg is not installed: copies of two channels");
+        }
+        let heard = out(&format!("from-{copy}"));
+        program()
+            .args(["listen", "--sensor", "simulated-lwir", "-o"])
+            .args([&heard, &out(copy)])
+            .assert()
+            .success();
+        let heard = array(&heard.join("frames.npy"));
+        assert_eq!(heard.dim(), sent.dim(), "{copy}");
+        let loss_db = exact_db - fidelity_db(&heard);
+        eprintln!("{copy}: {loss_db:.3} dB lost");
+        assert!(loss_db < most_db, "{copy}: {loss_db} dB");
+    }
 }

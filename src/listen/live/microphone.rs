@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{
     Device, ErrorKind, FromSample, InputCallbackInfo, Sample, SampleFormat, SizedSample, Stream,
     StreamConfig,
@@ -13,13 +13,11 @@ use cpal::{
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::error::{Error, Fault, Result};
-use crate::sink::plausible;
+use crate::sink::device::{self, Way};
 use crate::synth::SAMPLE_RATE;
 
 /// Samples that may wait to be read: two seconds.
 const RING: usize = 96_000;
-/// An input that brings nothing for so long is lost.
-const PATIENCE: Duration = Duration::from_secs(3);
 /// How long to rest while there is nothing.
 const REST: Duration = Duration::from_millis(5);
 
@@ -49,14 +47,7 @@ impl Microphone {
             Error::new(Fault::Device, "microphone", "this system has no input for sound")
                 .hint("connect one, or give a recording as a file")
         };
-        if !plausible() {
-            return Err(none());
-        }
-        let device = match name {
-            Some(name) => named(name)?,
-            None => cpal::default_host().default_input_device().ok_or_else(none)?,
-        };
-        let name = device.to_string();
+        let (device, name) = device::open(Way::Input, name)?.ok_or_else(none)?;
         let failed = |e: cpal::Error| Error::new(Fault::Device, format!("microphone {name}"), e);
         let rate = SAMPLE_RATE as u32;
         let configs = device.supported_input_configs().map_err(failed)?;
@@ -92,16 +83,15 @@ impl Microphone {
         &self.name
     }
 
-    /// Waits for samples, the mean over all channels, and appends them to
-    /// `samples`.
+    /// Appends what has come to `samples`, the mean over all channels; where
+    /// there is nothing, waits for a moment.
     ///
     /// # Errors
     ///
-    /// If the device is lost, or brings nothing for three seconds.
+    /// If the device is lost.
     pub fn read(&mut self, samples: &mut Vec<f32>) -> Result<()> {
-        let since = Instant::now();
-        while self.ring.is_empty() {
-            if self.lost.load(Relaxed) || since.elapsed() > PATIENCE {
+        if self.ring.is_empty() {
+            if self.lost.load(Relaxed) {
                 let what = "it brings no sound any more";
                 return Err(Error::new(Fault::Device, format!("microphone {}", self.name), what));
             }
@@ -116,25 +106,6 @@ impl Microphone {
 
 /// The formats that are taken, best first.
 const FORMATS: [SampleFormat; 3] = [SampleFormat::F32, SampleFormat::I32, SampleFormat::I16];
-
-/// The input called `name`.
-fn named(name: &str) -> Result<Device> {
-    let subject = "--device";
-    let devices = cpal::default_host().input_devices();
-    let devices = devices.map_err(|e| Error::new(Fault::Device, subject, e))?;
-    let mut others = Vec::new();
-    for device in devices {
-        if device.to_string() == name {
-            return Ok(device);
-        }
-        others.push(device.to_string());
-    }
-    let hint = match others.is_empty() {
-        true => "there is none at all".to_owned(),
-        false => format!("there are: {}", others.join("; ")),
-    };
-    Err(Error::usage(subject, format!("no input for sound is called {name:?}")).hint(hint))
-}
 
 /// A stream of samples of type `T` into `ring`; what has no room there is lost.
 fn stream<T: SizedSample>(

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use arrow::array::{Array, Float64Array, StringArray};
 use arrow::datatypes::DataType;
+use gdal::config::{clear_thread_local_config_option, set_thread_local_config_option};
 use gdal::spatial_ref::SpatialRef;
 use gdal::vector::{Feature, FieldDefn, Geometry, LayerAccess, LayerOptions, OGRFieldType};
 use gdal::{Dataset, DriverManager};
@@ -11,6 +12,13 @@ use gdal::{Dataset, DriverManager};
 use crate::error::{Fault, Result};
 use crate::sensor::raster::library;
 use crate::table::{Batch, GEOMETRY, Table};
+
+/// The option by which GDAL takes another time than now for that of a file's
+/// last change.
+const CLOCK: &str = "OGR_CURRENT_DATE";
+
+/// What it says here, so that the same table makes the same file at any time.
+const EPOCH: &str = "1970-01-01T00:00:00.000Z";
 
 /// A GeoPackage in the making, with one layer.
 #[derive(Debug)]
@@ -47,7 +55,15 @@ impl Geopackage {
     /// # Errors
     ///
     /// If the table cannot be read or the file not be written.
-    pub fn fill(mut self, table: &Table) -> Result<()> {
+    pub fn fill(self, table: &Table) -> Result<()> {
+        // Only a zero byte in the name or value could make this fail.
+        let _ = set_thread_local_config_option(CLOCK, EPOCH);
+        let filled = self.fill_in(table);
+        let _ = clear_thread_local_config_option(CLOCK);
+        filled
+    }
+
+    fn fill_in(mut self, table: &Table) -> Result<()> {
         let attributes: Vec<Attribute> = table
             .columns()
             .iter()

@@ -1,20 +1,28 @@
 //! Items of a SpatioTemporal Asset Catalog, one JSON file each or many in a
 //! collection: <https://github.com/radiantearth/stac-spec>, versions 1.0 and
-//! 1.1, with the extensions `eo` and `raster`.
+//! 1.1, with the extensions `eo` and `raster`; collections may be tables, too:
+//! <https://github.com/stac-utils/stac-geoparquet>.
 //!
 //! The assets that hold bands become one raster, whichever file a band lies
 //! in. Bands are known by name, common name or wavelength, in the words of
 //! 1.0 (`eo:bands`, `raster:bands`) or of 1.1 (`bands`).
 
-use serde_json::Value;
+use std::path::Path;
+
+use arrow::array::Array;
+use serde_json::{Map, Value, json};
 
 use super::super::bands::Law;
 use super::{Piece, Product, folder, text};
 use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};
+use crate::table::Table;
 
 /// How the names of such files end.
-const ENDINGS: [&str; 2] = [".json", ".geojson"];
+const ENDINGS: [&str; 4] = [".json", ".geojson", ".parquet", ".geoparquet"];
+
+/// The properties of an item that are read.
+const PROPERTIES: [&str; 3] = ["platform", "constellation", "datetime"];
 
 /// Roles of assets that are made of bands for the eye.
 const PICTURES: [&str; 3] = ["thumbnail", "overview", "visual"];
@@ -40,32 +48,78 @@ pub(in crate::sensor) fn is_item(path: &str) -> bool {
 /// The names of the items in the collection at `path`, if it is one.
 pub(in crate::sensor) fn items(path: &str) -> Result<Option<Vec<String>>> {
     let Some((file, None)) = split(path) else { return Ok(None) };
-    let Some(Value::Array(items)) = read(file)?.map(|mut json| json["features"].take()) else {
-        return Ok(None);
-    };
-    let name = |item: &Value| match item["id"].as_str() {
+    let mut ids = vec![];
+    if let Some(table) = table(file)? {
+        for batch in table.read(&["id"])? {
+            ids.extend(batch?.texts("id")?.iter().map(|id| id.map(str::to_owned)));
+        }
+    } else {
+        let Some(json) = read(file)? else { return Ok(None) };
+        let Some(items) = json["features"].as_array() else { return Ok(None) };
+        ids.extend(items.iter().map(|item| item["id"].as_str().map(str::to_owned)));
+    }
+    let name = |id: Option<String>| match id {
         Some(id) => Ok(format!("{file}#{id}")),
         None => Err(Error::input(file, "has an item without id")),
     };
-    items.iter().map(name).collect::<Result<_>>().map(Some)
+    ids.into_iter().map(name).collect::<Result<_>>().map(Some)
+}
+
+/// The item called `id` in `file`, or its only one; `None` where it holds none.
+fn item(file: &str, id: Option<&str>) -> Result<Option<Value>> {
+    let found = match table(file)? {
+        Some(table) => Some(rows(&table, id)?),
+        None => read(file)?.map(|mut json| match json["features"].take() {
+            Value::Array(items) => items,
+            _ => vec![json],
+        }),
+    };
+    let Some(mut items) = found else { return Ok(None) };
+    items.retain(|item| id.is_none_or(|id| item["id"] == id));
+    match (items.len(), id) {
+        (0, _) => Err(Error::input(file, "there is no item of this id")),
+        (1, _) | (_, Some(_)) => Ok(Some(items.swap_remove(0))),
+        (count, None) => Err(Error::input(file, format!("holds {count} items"))
+            .hint(format!("name one of them: {file}#ID"))),
+    }
+}
+
+/// The table in `file`, if it is one of items.
+fn table(file: &str) -> Result<Option<Table>> {
+    if !file.to_ascii_lowercase().ends_with("parquet") || !Path::new(file).is_file() {
+        return Ok(None);
+    }
+    let table = Table::open(Path::new(file))?;
+    let is_one = ["id", "assets"].iter().all(|name| table.columns().find(name).is_some());
+    Ok(is_one.then_some(table))
+}
+
+/// The items called `id` in `table`, or all; as in JSON, as far as they are
+/// read.
+fn rows(table: &Table, id: Option<&str>) -> Result<Vec<Value>> {
+    let has = |name: &&str| table.columns().find(name).is_some();
+    let known: Vec<&str> = PROPERTIES.into_iter().filter(has).collect();
+    let mut items = vec![];
+    for batch in table.read(&[&["id", "assets"], &known[..]].concat())? {
+        let batch = batch?;
+        let ids = batch.texts("id")?;
+        let wanted = |row: &usize| id.is_none_or(|id| ids.is_valid(*row) && ids.value(*row) == id);
+        for row in (0..batch.rows()).filter(wanted) {
+            let mut properties = Map::new();
+            for name in &known {
+                properties.insert((*name).to_owned(), batch.json(name, row)?);
+            }
+            let (id, assets) = (batch.json("id", row)?, batch.json("assets", row)?);
+            items.push(json!({ "id": id, "assets": assets, "properties": properties }));
+        }
+    }
+    Ok(items)
 }
 
 /// The item named as `path`, if it is one.
 pub(super) fn product(path: &str) -> Result<Option<Product>> {
     let Some((file, id)) = split(path) else { return Ok(None) };
-    let Some(json) = read(file)? else { return Ok(None) };
-    let item = match (json["features"].as_array(), id) {
-        (None, _) => Some(&json),
-        (Some(items), Some(id)) => items.iter().find(|item| item["id"] == id),
-        (Some(items), None) if items.len() == 1 => items.first(),
-        (Some(items), None) => {
-            let what = format!("holds {} items", items.len());
-            return Err(Error::input(path, what).hint(format!("name one of them: {file}#ID")));
-        }
-    };
-    let Some(item) = item.filter(|item| id.is_none_or(|id| item["id"] == id)) else {
-        return Err(Error::input(path, "there is no item of this id"));
-    };
+    let Some(item) = item(file, id)? else { return Ok(None) };
     let mut pieces: Vec<Piece> = vec![];
     for (key, asset) in item["assets"].as_object().into_iter().flatten() {
         for piece in bands_of(file, key, asset) {
@@ -82,7 +136,7 @@ pub(super) fn product(path: &str) -> Result<Option<Product>> {
     // The asset that marks clouds is known by its name alone.
     let quality = |(key, asset): (&String, &Value)| {
         let path = place(file, asset["href"].as_str()?);
-        let there = path.starts_with("/vsi") || std::path::Path::new(&path).is_file();
+        let there = path.starts_with("/vsi") || Path::new(&path).is_file();
         there.then(|| (key.clone(), path))
     };
     let quality = item["assets"].as_object().into_iter().flatten().filter_map(quality).collect();
@@ -99,7 +153,7 @@ pub(super) fn product(path: &str) -> Result<Option<Product>> {
 
 /// The JSON in `file`, if it is an item or a collection of items.
 fn read(file: &str) -> Result<Option<Value>> {
-    if file.starts_with("/vsi") || !std::path::Path::new(file).is_file() {
+    if file.starts_with("/vsi") || !Path::new(file).is_file() {
         return Ok(None);
     }
     let Ok(json) = serde_json::from_str::<Value>(&text(file, "")?) else { return Ok(None) };
@@ -206,6 +260,6 @@ mod tests {
         }
         assert_eq!(split("a.json#S2A/1"), Some(("a.json", Some("S2A/1"))));
         assert_eq!(split("a.tif#1"), None);
-        assert!(!is_item("a.json") && is_item("a.GeoJSON#x"));
+        assert!(!is_item("a.json") && is_item("a.GeoJSON#x") && is_item("a.parquet#x"));
     }
 }

@@ -1,0 +1,521 @@
+//! Training for the ear: pictures are played, and the listener is asked what
+//! was heard. Every choice is a sound and a sentence, never a picture alone.
+//!
+//! What is played is one sound of the sonifier's with rests between the
+//! pictures, so that a file of it decodes like any other.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Fault, Result};
+use crate::evaluate::figures::wilson;
+use crate::frame::Frame;
+use crate::live::glance::Glance;
+use crate::random::Random;
+use crate::sensor::Sensor;
+use crate::sink::{FileSink, Header, Sink, Speaker};
+use crate::sonifier::Sonifier;
+use crate::staging::StagedFile;
+use crate::synth::SLOT;
+
+/// So many pictures are told apart.
+pub const CHOICES: usize = 6;
+/// They are chosen from so many.
+const LOOKED_AT: usize = 200;
+/// Slots that a picture is held for; the first three are its fade-in.
+const HELD: usize = 12;
+/// Slots of rest after it: the last one is silent, the others fade.
+const REST: usize = 5;
+/// Slots of silence after a sentence that the next sound would drown.
+const TOLD: usize = 30;
+/// How long to wait for an answer at a time.
+const LISTEN: Duration = Duration::from_millis(20);
+/// While it waits, the speaker has so many seconds of silence before it: after
+/// a gap it would begin quietly anew.
+const AHEAD_S: f64 = 0.3;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Whether two sounds are of the same picture.
+    Same,
+    /// Which of the pictures a sound is of.
+    Which,
+}
+
+impl Task {
+    /// Its name in the log.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Which => "which",
+        }
+    }
+}
+
+/// What a listener says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The two are the same.
+    Same,
+    /// They differ.
+    Different,
+    /// It was the picture of this number, from 1.
+    Choice(usize),
+    /// Play it again.
+    Again,
+    /// Play and tell all the choices again.
+    List,
+    /// Enough.
+    Quit,
+}
+
+impl FromStr for Answer {
+    type Err = String;
+
+    /// Reads a word, its first letter or a number; the error is a sentence.
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "s" | "same" => Ok(Self::Same),
+            "d" | "different" => Ok(Self::Different),
+            "a" | "again" => Ok(Self::Again),
+            "l" | "list" => Ok(Self::List),
+            "q" | "quit" => Ok(Self::Quit),
+            number => match number.parse() {
+                Ok(number) if (1..=CHOICES).contains(&number) => Ok(Self::Choice(number)),
+                _ => Err(format!(
+                    "Say s for same, d for different, a number from 1 to {CHOICES}, a for again, \
+                     l to hear all pictures, or q to quit."
+                )),
+            },
+        }
+    }
+}
+
+/// A trial: what is played, and what was said to it.
+#[derive(Clone, Debug)]
+struct Trial {
+    /// Numbers of the pictures, from 0: two of the task `Same`, one of `Which`.
+    played: Vec<usize>,
+    /// The answer, whether it was right, how often the trial was played, and
+    /// the seconds from the question to the answer.
+    answered: Option<(Answer, bool, usize, f64)>,
+}
+
+impl Trial {
+    /// The right answer.
+    fn right(&self) -> Answer {
+        match self.played[..] {
+            [first, second] if first == second => Answer::Same,
+            [_, _] => Answer::Different,
+            _ => Answer::Choice(self.played.first().map_or(0, |first| first + 1)),
+        }
+    }
+}
+
+/// A training: its pictures, its trials and what was answered.
+#[derive(Debug)]
+pub struct Practice {
+    task: Task,
+    choices: Vec<Frame>,
+    trials: Vec<Trial>,
+}
+
+/// How many were right.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    /// Trials that were answered rightly.
+    pub right: usize,
+    /// Trials that were answered.
+    pub answered: usize,
+    /// Where the share of right answers lies, with 95 % confidence: see
+    /// [`wilson`].
+    pub interval: [f64; 2],
+    /// The share that guessing gives.
+    pub guessing: f64,
+}
+
+impl Practice {
+    /// A training of `count` trials with pictures of `sensor`, as `sonifier`
+    /// sounds them: those of its first 200 that are least alike. Pictures and
+    /// trials are drawn with `seed`, all kinds of trials about as often.
+    ///
+    /// # Errors
+    ///
+    /// If a picture cannot be read, or there are not two that differ.
+    pub fn new(
+        sensor: Box<dyn Sensor>,
+        sonifier: &Sonifier,
+        task: Task,
+        count: usize,
+        seed: u64,
+    ) -> Result<Self> {
+        let name = sensor.source().description.clone();
+        let (mut frames, mut codes) = (Vec::new(), Vec::new());
+        for frame in sensor.take(LOOKED_AT) {
+            let frame = frame?;
+            if frame.valid_fraction() > 0.5 {
+                codes.push(sonifier.prepare(&frame)?.code().to_vec());
+                frames.push(frame);
+            }
+        }
+        let mut random = Random::named(seed, "practice");
+        let chosen = unlike(&codes, &mut random);
+        if chosen.len() < 2 {
+            let what = format!("{} pictures that differ, at least 2 are needed", chosen.len());
+            return Err(Error::new(Fault::Input, name, what));
+        }
+        let choices: Vec<Frame> = chosen.into_iter().map(|frame| frames[frame].clone()).collect();
+        let trials = trials(task, choices.len(), count, &mut random);
+        Ok(Self { task, choices, trials })
+    }
+
+    /// Number of pictures to choose from.
+    pub fn choices(&self) -> usize {
+        self.choices.len()
+    }
+
+    /// Picture `choice`, from 0, in words.
+    fn words(&self, choice: usize) -> String {
+        self.choices.get(choice).map_or_else(String::new, |frame| Glance::at(frame).to_string())
+    }
+
+    /// The score so far.
+    pub fn score(&self) -> Score {
+        let answered = self.trials.iter().filter_map(|trial| trial.answered);
+        let (right, count) = answered.fold((0, 0), |(right, count), (_, is_right, ..)| {
+            (right + usize::from(is_right), count + 1)
+        });
+        let guessing = match self.task {
+            Task::Same => 0.5,
+            Task::Which => 1.0 / self.choices.len() as f64,
+        };
+        Score { right, answered: count, interval: wilson(right, count), guessing }
+    }
+
+    /// Writes what was answered as CSV: a row for each trial.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn save_log(&self, path: &Path) -> Result<()> {
+        let mut file = StagedFile::create(path)?;
+        let failed = |e: csv::Error| Error::output(path, e);
+        let mut writer = csv::Writer::from_writer(file.file());
+        writer
+            .write_record(["trial", "task", "played", "answer", "right", "times_played", "seconds"])
+            .map_err(failed)?;
+        for (number, trial) in self.trials.iter().enumerate() {
+            let Some((answer, right, times, seconds)) = trial.answered else { continue };
+            let played: Vec<String> = trial.played.iter().map(|p| (p + 1).to_string()).collect();
+            let row = [
+                (number + 1).to_string(),
+                self.task.name().to_owned(),
+                played.join(" "),
+                word(answer),
+                right.to_string(),
+                times.to_string(),
+                format!("{seconds:.2}"),
+            ];
+            writer.write_record(row).map_err(failed)?;
+        }
+        writer.flush().map_err(|e| Error::output(path, e))?;
+        drop(writer);
+        file.finish()
+    }
+}
+
+/// The word for `answer`.
+fn word(answer: Answer) -> String {
+    match answer {
+        Answer::Same => "same".to_owned(),
+        Answer::Different => "different".to_owned(),
+        Answer::Choice(number) => number.to_string(),
+        Answer::Again => "again".to_owned(),
+        Answer::List => "list".to_owned(),
+        Answer::Quit => "quit".to_owned(),
+    }
+}
+
+/// Of some codes those that are least alike, [`CHOICES`] at most: each is the
+/// farthest from all before it, the first is drawn.
+fn unlike(codes: &[Vec<f32>], random: &mut Random) -> Vec<usize> {
+    let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f32>();
+    let mut chosen: Vec<usize> = Vec::new();
+    let mut distances = vec![f32::INFINITY; codes.len()];
+    let mut next = (!codes.is_empty()).then(|| random.below(codes.len()));
+    while let Some(index) = next.filter(|_| chosen.len() < CHOICES) {
+        chosen.push(index);
+        for (distance, code) in distances.iter_mut().zip(codes) {
+            *distance = distance.min(apart(code, &codes[index]));
+        }
+        let farthest = (0..codes.len()).max_by(|a, b| distances[*a].total_cmp(&distances[*b]));
+        next = farthest.filter(|farthest| distances[*farthest] > 0.0);
+    }
+    chosen
+}
+
+/// Trials in random order, as many of each kind as of the others.
+fn trials(task: Task, choices: usize, count: usize, random: &mut Random) -> Vec<Trial> {
+    let mut trials = Vec::with_capacity(count);
+    while trials.len() < count {
+        let mut block: Vec<Vec<usize>> = Vec::new();
+        for choice in 0..choices {
+            match task {
+                Task::Which => block.push(vec![choice]),
+                Task::Same => {
+                    let other = (choice + 1 + random.below(choices - 1)) % choices;
+                    block.extend([vec![choice; 2], vec![choice, other]]);
+                }
+            }
+        }
+        random.shuffle(&mut block);
+        trials.extend(block.into_iter().map(|played| Trial { played, answered: None }));
+    }
+    trials.truncate(count);
+    trials
+}
+
+/// Where the sounds of a training go.
+pub struct Stage<'a> {
+    /// Makes them.
+    pub sonifier: Sonifier,
+    /// Plays them, where there is one.
+    pub speaker: Option<&'a mut Speaker>,
+    /// Keeps them, where that is wanted.
+    pub file: Option<Box<dyn FileSink>>,
+    /// Slots so far.
+    pub slots: usize,
+}
+
+impl std::fmt::Debug for Stage<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stage").field("slots", &self.slots).finish_non_exhaustive()
+    }
+}
+
+impl Stage<'_> {
+    /// Ends the sound, and completes the file, which says `header` of itself.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be played or written.
+    pub fn finish(mut self, header: Header) -> Result<()> {
+        let slots = self.slots;
+        let samples = self.sonifier.finish();
+        self.write(&samples)?;
+        let Some(mut file) = self.file else { return Ok(()) };
+        file.replace_header(&Header { frames: Some(slots), ..header })?;
+        file.finish()
+    }
+
+    fn play(&mut self, frame: &Frame) -> Result<()> {
+        for _ in 0..HELD {
+            let samples = self.sonifier.sonify(frame)?.samples;
+            self.write(&samples)?;
+        }
+        for _ in 0..REST {
+            let samples = self.sonifier.rest();
+            self.write(&samples)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, samples: &[f32]) -> Result<()> {
+        self.slots += 1;
+        if let Some(speaker) = &mut self.speaker {
+            speaker.write(samples)?;
+        }
+        self.file.as_mut().map_or(Ok(()), |file| file.write(samples))
+    }
+
+    /// Silence while something is read aloud; the file needs none.
+    fn pause(&mut self, slots: usize) -> Result<()> {
+        let silence = vec![0.0; slots * SLOT];
+        self.speaker.as_mut().map_or(Ok(()), |speaker| speaker.write(&silence))
+    }
+
+    /// Until what was written has been heard.
+    fn await_silence(&mut self, stop: &AtomicBool) {
+        if let Some(speaker) = &mut self.speaker {
+            speaker.wait(Duration::from_secs_f64(AHEAD_S), stop);
+        }
+    }
+}
+
+/// Takes a listener through `practice`: plays each trial on `stage` and waits
+/// for one of `answers`. With `feedback`, each is told whether it was right.
+/// What is to be read goes to `say`, and never just before or during a sound,
+/// as it may be read aloud. Ends where the listener, `answers` or `stop` does.
+///
+/// # Errors
+///
+/// If a sound cannot be made, played or written.
+pub fn ask(
+    practice: &mut Practice,
+    stage: &mut Stage<'_>,
+    feedback: bool,
+    answers: &Receiver<Answer>,
+    stop: &AtomicBool,
+    say: &mut dyn FnMut(&str),
+) -> Result<()> {
+    if practice.task == Task::Which {
+        list(practice, stage, stop, say)?;
+    }
+    let total = practice.trials.len();
+    for number in 0..total {
+        let trial = practice.trials[number].clone();
+        let question = match practice.task {
+            Task::Same => "same or different? s or d".to_owned(),
+            Task::Which => format!("which was it? 1 to {}", practice.choices()),
+        };
+        let (mut times, mut asked) = (0, true);
+        let answered = loop {
+            if asked {
+                for &choice in &trial.played {
+                    stage.play(&practice.choices[choice])?;
+                }
+                times += 1;
+                stage.await_silence(stop);
+                say(&format!("{} of {total}: {question}", number + 1));
+            }
+            let since = Instant::now();
+            let answer = match wait(stage, answers, stop)? {
+                Some(Answer::Quit) | None => return Ok(()),
+                Some(Answer::Again) => {
+                    asked = true;
+                    continue;
+                }
+                Some(Answer::List) => {
+                    list(practice, stage, stop, say)?;
+                    asked = true;
+                    continue;
+                }
+                Some(answer) => answer,
+            };
+            asked = false;
+            match (practice.task, answer) {
+                (Task::Same, Answer::Choice(_)) => say("Say s for same or d for different."),
+                (Task::Which, Answer::Same | Answer::Different) => {
+                    say(&format!("Say a number from 1 to {}.", practice.choices()));
+                }
+                (Task::Which, Answer::Choice(number)) if number > practice.choices() => {
+                    say(&format!("There are {} pictures.", practice.choices()));
+                }
+                _ => break (answer, answer == trial.right(), times, since.elapsed().as_secs_f64()),
+            }
+        };
+        practice.trials[number].answered = Some(answered);
+        if feedback {
+            say(&verdict(practice, &trial, answered.1));
+            stage.pause(TOLD)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether an answer was right, and what was played.
+fn verdict(practice: &Practice, trial: &Trial, right: bool) -> String {
+    let opening = if right { "Right" } else { "No" };
+    match (trial.right(), &trial.played[..]) {
+        (Answer::Same, _) => format!("{opening}: they were the same."),
+        (Answer::Choice(number), &[choice]) => {
+            format!("{opening}: it was {number}. {}", practice.words(choice))
+        }
+        (_, played) => {
+            let words: Vec<String> = played.iter().map(|&choice| practice.words(choice)).collect();
+            format!("{opening}: they were different. First: {}", words.join(" Then: "))
+        }
+    }
+}
+
+/// Plays every picture, and tells each after its sound.
+fn list(
+    practice: &Practice,
+    stage: &mut Stage<'_>,
+    stop: &AtomicBool,
+    say: &mut dyn FnMut(&str),
+) -> Result<()> {
+    for (choice, frame) in practice.choices.iter().enumerate() {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        stage.play(frame)?;
+        stage.await_silence(stop);
+        say(&format!("That was {}. {}", choice + 1, practice.words(choice)));
+        stage.pause(TOLD)?;
+    }
+    Ok(())
+}
+
+/// The next answer; `None` where no more will come. The speaker meanwhile plays
+/// silence.
+fn wait(
+    stage: &mut Stage<'_>,
+    answers: &Receiver<Answer>,
+    stop: &AtomicBool,
+) -> Result<Option<Answer>> {
+    while !stop.load(Ordering::Relaxed) {
+        match answers.recv_timeout(LISTEN) {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if stage.speaker.as_ref().is_some_and(|speaker| speaker.waiting_s() < AHEAD_S) {
+            stage.pause(1)?;
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_alike_are_chosen_and_none_twice() {
+        let codes: Vec<Vec<f32>> =
+            [0.0, 0.01, 0.5, 0.51, 1.0, 1.0, 0.0].into_iter().map(|v| vec![v; 4]).collect();
+        for seed in 0..20 {
+            let chosen = unlike(&codes, &mut Random::new(seed));
+            assert_eq!(chosen.len(), 5, "{chosen:?}");
+            let third = chosen[..3].iter().map(|&index| (2.0 * codes[index][0]).round() as u8);
+            let third: std::collections::BTreeSet<u8> = third.collect();
+            assert_eq!(third.len(), 3, "seed {seed}: {chosen:?}");
+        }
+        assert!(unlike(&[], &mut Random::new(0)).is_empty());
+        let equal = vec![vec![0.5]; 3];
+        assert_eq!(unlike(&equal, &mut Random::new(0)).len(), 1);
+    }
+
+    #[test]
+    fn every_kind_of_trial_comes_as_often() {
+        let drawn = |task, seed| trials(task, 6, 24, &mut Random::new(seed));
+        for seed in 0..10 {
+            let which = drawn(Task::Which, seed);
+            for choice in 0..6 {
+                assert_eq!(which.iter().filter(|trial| trial.played == [choice]).count(), 4);
+            }
+            let same = drawn(Task::Same, seed);
+            assert_eq!(same.iter().filter(|trial| trial.right() == Answer::Same).count(), 12);
+            assert!(same.iter().all(|trial| trial.played.iter().all(|&played| played < 6)));
+        }
+        let order =
+            |seed| drawn(Task::Which, seed).into_iter().map(|t| t.played).collect::<Vec<_>>();
+        assert_eq!(order(1), order(1));
+        assert_ne!(order(1), order(2));
+    }
+
+    #[test]
+    fn answers_are_words_letters_and_numbers() {
+        assert_eq!(" Same ".parse(), Ok(Answer::Same));
+        assert_eq!("d".parse(), Ok(Answer::Different));
+        assert_eq!("6".parse(), Ok(Answer::Choice(6)));
+        for odd in ["", "0", "7", "-1", "x", "1.5"] {
+            assert!(odd.parse::<Answer>().unwrap_err().starts_with("Say s"), "{odd:?}");
+        }
+    }
+}
