@@ -13,7 +13,7 @@ use crate::synth::{SAMPLE_RATE, SLOT_S};
 /// time that its encoding takes: to spare for a busy machine. Where it did not
 /// suffice, it becomes half as long again, up to the longest, and shorter by and
 /// by.
-const SPARE: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(80)];
+const SPARE: [Duration; 2] = [Duration::from_millis(6), Duration::from_millis(80)];
 
 /// By how much spare time and the longest work are less a slot later: half of
 /// them in a minute, and in three seconds.
@@ -117,7 +117,7 @@ mod tests {
     use crate::frame::Frame;
 
     fn pace(rate_hz: f64) -> Pace {
-        let frame = Frame::new(Array3::zeros((1, 1, 1)), [].into(), 0.0);
+        let frame = Frame::new(Array3::zeros((0, 1, 1)), [].into(), 0.0);
         let mut pace =
             Pace::new(&Source { period_s: Some(1.0 / rate_hz), ..Source::like(&frame, "") });
         pace.advance();

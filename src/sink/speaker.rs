@@ -23,11 +23,12 @@ use crate::synth::SAMPLE_RATE;
 /// Samples that may wait: two slots, and a lead-in.
 const RING: usize = 19_200;
 /// Samples that the device is asked to take at a time, the first that it can:
-/// 5, 10, 25 ms. It holds two of these.
-const PERIODS: [u32; 3] = [240, 480, 1200];
+/// 10 ms, 25 ms. It holds two of these. With 5 ms a sound server on a machine
+/// that is busy with other things runs dry every other second.
+const PERIODS: [u32; 2] = [480, 1200];
 /// A device that runs dry more often than this within the time takes more at a
 /// time from then on.
-const MOST_DRY: (u64, Duration) = (4, Duration::from_secs(20));
+const MOST_DRY: (u64, Duration) = (10, Duration::from_secs(20));
 /// The most samples that are guarded at a time.
 const CHUNK: usize = 1024;
 /// A device that takes nothing for so long is lost.
