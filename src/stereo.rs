@@ -68,7 +68,7 @@ pub fn easting(scene: &Scene, [row, column]: [usize; 2]) -> f32 {
 }
 
 /// One channel from two, as our own files have them: slot after slot from the
-/// first sample on; see [`fold_slot`].
+/// first sample on; see `fold_slot`.
 pub fn fold(sides: &[Vec<f32>; 2]) -> Vec<f32> {
     let [left, right] = sides;
     let mut samples = Vec::with_capacity(left.len());
