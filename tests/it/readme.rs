@@ -12,12 +12,13 @@ use crate::cli::text;
 use crate::speaker::Pulse;
 
 /// Commands that are not run here, and where they are.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 7] = [
     ("make demo", "builds, and the demo is in cli.rs"),
     ("make test", "runs this"),
     ("wysiwyh view", "opens a window, see watch.rs"),
     ("wysiwyh listen --live", "waits for a sound, see speaker.rs"),
     ("--resume", "goes on from what was broken off, see train.rs"),
+    ("wysiwyh practice", "asks, see practice.rs"),
     ("wysiwyh hearing", "asks for two minutes, see hearing.rs"),
 ];
 
