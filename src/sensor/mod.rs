@@ -17,6 +17,7 @@ mod folder;
 mod gige;
 mod jpeg;
 mod markup;
+mod peeked;
 mod pixels;
 #[cfg(feature = "gdal")]
 mod probe;
@@ -26,6 +27,7 @@ mod raw;
 mod rig;
 mod route;
 mod simulated;
+mod source;
 mod stack;
 mod tiles;
 mod turned;
@@ -33,7 +35,6 @@ mod turned;
 mod uvc;
 mod video;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,12 +45,12 @@ use serde::{Deserialize, Serialize};
 #[cfg(not(feature = "gdal"))]
 use crate::error::Fault;
 use crate::error::{Error, Result};
-use crate::frame::{Band, Frame, GeoReference, Unit};
+use crate::frame::{Band, Frame, Unit};
 use crate::profile::Profile;
-use crate::synth::SLOT_S;
 
 use self::camera::Losses;
 use self::content::Content;
+use self::peeked::Limited;
 use self::turned::Turned;
 
 pub use ahead::Ahead;
@@ -58,6 +59,7 @@ pub use detail::{Detail, LONGEST_S};
 pub(crate) use files::files;
 pub use flir::Flir;
 pub use folder::Folder;
+pub(crate) use peeked::Peeked;
 pub use pixels::Packing;
 #[cfg(feature = "gdal")]
 pub use probe::{answer, probe_with};
@@ -65,6 +67,7 @@ pub use raw::{Raw, RawFormat};
 pub use rig::Rig;
 pub use route::{Route, Walk};
 pub use simulated::Simulated;
+pub use source::{Scene, Source};
 pub use stack::Stack;
 pub use tiles::{Canvas, Tiles, Whole};
 pub use turned::{Flip, Turn};
@@ -89,111 +92,6 @@ pub(crate) fn check_clock(before_s: f64, now_s: f64) -> Result<()> {
     }
     let what = format!("a picture at {now_s:.1} s follows one at {before_s:.1} s");
     Err(Error::input("source", what).hint("its clock is damaged; cut the file, or mend it"))
-}
-
-/// What a source is, known before its first frame.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Source {
-    /// One phrase for people: what it is and what it was opened from.
-    pub description: String,
-    /// The short name of the format, where only some instruments write it:
-    /// GDAL's name of its driver, `FLIR`, `CPTV` or `raw`.
-    pub driver: Option<String>,
-    /// What the source says of the instrument, where it does: the model of a
-    /// camera, or the mission and level of a product.
-    pub model: Option<String>,
-    /// Its bands, in the order of [`Frame::data`].
-    pub bands: Arc<[Band]>,
-    /// Rows of a picture: of the first one where they differ, of a chip where
-    /// a scene is tiled.
-    pub rows: usize,
-    /// Columns of a picture, likewise.
-    pub columns: usize,
-    /// How many frames will come; `None` where it is endless or unknown.
-    pub frames: Option<usize>,
-    /// Seconds between frames; `None` where the source has no clock of its
-    /// own (pictures in a folder, pages, chips) and each frame gets one slot.
-    pub period_s: Option<f64>,
-    /// How the scene is tiled, where it is.
-    pub scene: Option<Scene>,
-    /// What people should know before they hear it, in a sentence.
-    pub remark: Option<String>,
-}
-
-impl Source {
-    /// How many slots its frames are heard for, if no chip of them is empty;
-    /// `None` where it is endless or unknown.
-    pub fn slots(&self) -> Option<usize> {
-        let each = self.period_s.map_or(1.0, |period_s| period_s / SLOT_S);
-        self.frames.map(|frames| (frames as f64 * each).ceil() as usize)
-    }
-
-    /// A source of frames like `frame`, without a clock and without end.
-    pub fn like(frame: &Frame, description: impl Into<String>) -> Self {
-        Self {
-            description: description.into(),
-            driver: None,
-            model: None,
-            bands: frame.bands.clone(),
-            rows: frame.rows(),
-            columns: frame.columns(),
-            frames: None,
-            period_s: None,
-            scene: None,
-            remark: None,
-        }
-    }
-}
-
-/// A scene tiled into square chips of the model's grid.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Scene {
-    /// Rows of the whole scene in pixels.
-    pub rows: usize,
-    /// Columns of the whole scene in pixels.
-    pub columns: usize,
-    /// Side of a chip in pixels; chips at the lower and right edge are padded
-    /// with NaN.
-    pub chip: usize,
-    /// The order of the chips.
-    #[serde(default)]
-    pub route: Route,
-    /// How many pixels of the source make one of these, each way.
-    #[serde(default = "own")]
-    pub factor: usize,
-    /// Where the whole scene lies, if it says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub georeference: Option<GeoReference>,
-}
-
-/// The factor of pixels that are the source's own.
-fn own() -> usize {
-    1
-}
-
-impl Scene {
-    /// How many chips lie below each other, and beside each other.
-    pub fn chips(&self) -> (usize, usize) {
-        (self.rows.div_ceil(self.chip.max(1)), self.columns.div_ceil(self.chip.max(1)))
-    }
-
-    /// Row and column of the upper left pixel of every chip, along the route.
-    pub fn walk(&self) -> impl Iterator<Item = [u32; 2]> + use<> {
-        let (down, across) = self.chips();
-        let chip = self.chip;
-        let pixel =
-            move |number: usize| u32::try_from(number.saturating_mul(chip)).unwrap_or(u32::MAX);
-        self.route.walk(down, across).map(move |(row, column)| [pixel(row), pixel(column)])
-    }
-
-    /// The same scene with pixels `factor` times as wide and as high.
-    #[must_use]
-    pub fn coarser(&self, factor: usize) -> Self {
-        let (rows, columns) = (self.rows.div_ceil(factor), self.columns.div_ceil(factor));
-        let scale = factor as f64;
-        let georeference = self.georeference.as_ref().map(|own| own.scaled(scale, scale));
-        Self { rows, columns, factor: self.factor * factor, georeference, ..*self }
-    }
 }
 
 /// A source of frames. An error ends the iteration.
@@ -523,98 +421,6 @@ fn raster(source: &str, profile: Option<&Profile>, options: &Options) -> Result<
 fn raster(source: &str, _: Option<&Profile>, _: &Options) -> Result<Box<dyn Sensor>> {
     let what = "is no picture, TIFF file or video, and this build reads no other rasters";
     Err(Error::new(Fault::Unsupported, source, what).hint("build it with the feature `gdal`"))
-}
-
-/// A source that ends early.
-#[derive(Debug)]
-struct Limited {
-    sensor: Box<dyn Sensor>,
-    source: Source,
-    left: usize,
-}
-
-impl Limited {
-    fn new(sensor: Box<dyn Sensor>, frames: usize) -> Self {
-        let mut source = sensor.source().clone();
-        source.frames = Some(source.frames.map_or(frames, |known| known.min(frames)));
-        Self { sensor, source, left: frames }
-    }
-}
-
-impl Iterator for Limited {
-    type Item = Result<Frame>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        self.sensor.next()
-    }
-}
-
-impl Sensor for Limited {
-    fn source(&self) -> &Source {
-        &self.source
-    }
-
-    fn losses(&self) -> Option<Losses> {
-        self.sensor.losses()
-    }
-}
-
-/// So many frames without a reading are looked past.
-const MOST_EMPTY: usize = 512;
-
-/// A source whose first frames were looked at, and come all the same.
-#[derive(Debug)]
-pub(crate) struct Peeked {
-    first: VecDeque<Frame>,
-    source: Source,
-    sensor: Box<dyn Sensor>,
-}
-
-impl Peeked {
-    /// Looks at up to `count` frames with a reading that `sensor` is about to
-    /// deliver, and at those without one that lie between.
-    ///
-    /// # Errors
-    ///
-    /// If one of them cannot be read.
-    pub(crate) fn at(sensor: Box<dyn Sensor>, count: usize) -> Result<Self> {
-        let source = sensor.source().clone();
-        let mut peeked = Self { first: VecDeque::new(), source, sensor };
-        let mut readings = 0;
-        while readings < count
-            && peeked.first.len() < MOST_EMPTY + count
-            && let Some(frame) = peeked.sensor.next()
-        {
-            let frame = frame?;
-            readings += usize::from(frame.data.iter().any(|value| !value.is_nan()));
-            peeked.first.push_back(frame);
-        }
-        Ok(peeked)
-    }
-
-    /// What was looked at.
-    pub(crate) fn first(&self) -> impl Iterator<Item = &Frame> + Clone {
-        self.first.iter()
-    }
-}
-
-impl Iterator for Peeked {
-    type Item = Result<Frame>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.first.pop_front().map(Ok).or_else(|| self.sensor.next())
-    }
-}
-
-impl Sensor for Peeked {
-    fn source(&self) -> &Source {
-        &self.source
-    }
-
-    fn losses(&self) -> Option<Losses> {
-        self.sensor.losses()
-    }
 }
 
 /// Red, green and blue of an ordinary camera; the wavelengths are nominal.
