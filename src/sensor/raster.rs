@@ -5,6 +5,7 @@
 //! wavelengths are resolved here: a [`Frame`] holds physical values and NaN.
 
 mod bands;
+mod layer;
 pub(crate) mod library;
 mod part;
 mod product;
@@ -24,7 +25,8 @@ use crate::profile::{Mask, Profile};
 use crate::sensor::route::Route;
 use crate::sensor::tiles::Tiles;
 use crate::sensor::{LIMIT, Scene, Sensor, Source, count};
-use bands::{Law, Layer, Layers, Shared};
+use bands::{Layers, Shared};
+use layer::{Law, Layer};
 use part::Part;
 use product::{Piece, Product};
 pub use strips::{Chips, Strips};

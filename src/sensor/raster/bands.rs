@@ -13,79 +13,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use gdal::raster::{ColorInterpretation, GdalDataType, RasterBand};
 use gdal::{Dataset, Metadata};
 
+use super::layer::{Law, Layer};
 use super::library;
 use super::product::{Piece, Product, sentinel2};
 use crate::error::{Fault, Result};
 use crate::frame::{Band, Unit};
 use crate::profile::{Bands, Profile};
 use crate::sensor::reconcile;
-
-/// A band of the file that is a band of the frame, and how its stored numbers
-/// become readings.
-#[derive(Debug)]
-pub(super) struct Layer {
-    /// Which of the raster's files it is in.
-    pub part: usize,
-    /// Its number in the file, from 1.
-    pub index: usize,
-    /// Its description.
-    pub band: Band,
-    /// The stored numbers that mean that there is no reading.
-    pub missing: Vec<f64>,
-    /// How stored numbers become readings.
-    pub law: Law,
-    /// Whether the file has a mask for this band alone.
-    pub own_mask: bool,
-}
-
-/// How stored numbers become readings.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Law {
-    /// `value = stored * scale + offset`, by the band's scale and offset.
-    Linear,
-    /// Brightness temperature in kelvin, `k2 / ln(k1 / radiance + 1)`, of the
-    /// radiance `stored * gain + bias` (USGS, Landsat 8-9 Data Users
-    /// Handbook, section 5.4).
-    Brightness { gain: f64, bias: f64, k1: f64, k2: f64 },
-}
-
-impl Layer {
-    /// The reading that `stored` stands for; NaN where there is none.
-    pub fn reading(&self, stored: f64) -> f32 {
-        let value = match self.law {
-            Law::Linear => stored * self.band.scale + self.band.offset,
-            Law::Brightness { gain, bias, k1, k2 } => {
-                k2 / (k1 / (stored * gain + bias).max(0.0) + 1.0).ln()
-            }
-        } as f32;
-        if self.missing.contains(&stored) || !value.is_finite() { f32::NAN } else { value }
-    }
-}
-
-impl Layer {
-    /// The readings that the numbers of `stored` stand for, in order.
-    pub fn readings(&self, stored: &[f64], readings: &mut [f32]) {
-        // Without branches in it, the loop is done in vectors.
-        match (self.law, &self.missing[..]) {
-            (Law::Linear, []) => self.linear(stored, readings, f64::NAN),
-            (Law::Linear, &[missing]) => self.linear(stored, readings, missing),
-            _ => {
-                for (reading, &stored) in readings.iter_mut().zip(stored) {
-                    *reading = self.reading(stored);
-                }
-            }
-        }
-    }
-
-    fn linear(&self, stored: &[f64], readings: &mut [f32], missing: f64) {
-        let (scale, offset) = (self.band.scale, self.band.offset);
-        for (reading, &stored) in readings.iter_mut().zip(stored) {
-            let value = (stored * scale + offset) as f32;
-            let there = stored != missing && value.is_finite();
-            *reading = if there { value } else { f32::NAN };
-        }
-    }
-}
 
 /// The bands of a file.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use gdal::{Dataset, Metadata};
 
-use super::bands::Law;
+use super::layer::Law;
 use super::library;
 use super::part::ArrayName;
 use crate::error::{Error, Fault, Result};

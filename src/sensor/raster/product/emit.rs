@@ -4,7 +4,7 @@
 //! GDAL shows that axis as bands from version 3.8 on; older ones take the scan
 //! lines for bands. Read by its array, a file is the same for all of them.
 
-use super::super::bands::Law;
+use super::super::layer::Law;
 use super::super::part::{self, ArrayName, Axes, Order};
 use super::{Piece, Product, file_name};
 use crate::error::Result;

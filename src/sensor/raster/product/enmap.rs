@@ -1,7 +1,7 @@
 //! EnMAP products, whose GeoTIFF leaves what its bands are to an XML file
 //! (DLR, EnMAP HSI Level 1/Level 2 Product Specification, EN-PCV-ICD-2009).
 
-use super::super::bands::Law;
+use super::super::layer::Law;
 use super::{Piece, Product, file_name, folder, lacks, listing, text};
 use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};

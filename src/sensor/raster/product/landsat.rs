@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use super::super::bands::Law;
+use super::super::layer::Law;
 use super::{Piece, Product, folder, lacks, listing, text};
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Unit};

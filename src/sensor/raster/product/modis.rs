@@ -4,7 +4,7 @@
 
 use gdal::{Dataset, Metadata};
 
-use super::super::bands::Law;
+use super::super::layer::Law;
 use super::super::library;
 use super::{Piece, Product, file_name, lacks};
 use crate::error::{Fault, Result};

@@ -4,7 +4,7 @@
 
 use gdal::spatial_ref::SpatialRef;
 
-use super::super::bands::Law;
+use super::super::layer::Law;
 use super::super::library;
 use super::super::part::{self, ArrayName, Order};
 use super::{Piece, Product, lacks};

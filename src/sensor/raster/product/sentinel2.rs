@@ -6,7 +6,8 @@
 //! nor the baseline tells the offset: archives were reprocessed, and some
 //! providers remove it.
 
-use super::super::bands::{Law, same_name};
+use super::super::bands::same_name;
+use super::super::layer::Law;
 use super::{Piece, Product, file_name, folder, lacks, listing, text};
 use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};

@@ -12,7 +12,7 @@ use std::path::Path;
 use arrow::array::Array;
 use serde_json::{Map, Value, json};
 
-use super::super::bands::Law;
+use super::super::layer::Law;
 use super::{Piece, Product, folder, text};
 use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};
