@@ -51,6 +51,9 @@ const IN_FLIGHT_TO_VIEWER: usize = 256 << 10;
 /// A sink that has not answered for so long is asked anew.
 const ANSWER: Duration = Duration::from_secs(1);
 
+/// A file that has neither answered nor grown for so long is given up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A spectrogram is logged once in so many slots.
 const SPECTROGRAM_STEP: u64 = 20;
 
@@ -167,12 +170,25 @@ impl Stream {
     }
 
     /// Waits until the sink has taken everything. One that has failed does not
-    /// always answer those who wait already, but refuses the next one.
+    /// always answer those who wait already, but refuses the next one. Where
+    /// that was Rerun's own thread, it waits for ever: only a file that grows no
+    /// more tells of it.
     fn settle(&self) -> std::result::Result<(), String> {
+        let length = |file: &File| std::fs::metadata(file.place()).map_or(0, |found| found.len());
+        let (mut before, mut since) = (None, Instant::now());
         loop {
             match self.rec.flush_with_timeout(ANSWER) {
                 Err(SinkFlushError::Timeout) => {}
                 settled => return settled.map_err(|e| self.failed(&e)),
+            }
+            let Some(now) = self.file.as_ref().map(length) else { continue };
+            if before.replace(now) != Some(now) {
+                since = Instant::now();
+            } else if since.elapsed() > PATIENCE {
+                // Whoever drops the last handle waits for that thread, too.
+                std::mem::forget(self.rec.clone());
+                let what = format!("no answer for {} s", PATIENCE.as_secs());
+                return Err(self.failed(&what));
             }
         }
     }
