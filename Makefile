@@ -60,6 +60,8 @@ bench:
 	cargo test --locked $(FEATURES) --bench synth --bench latency
 	cargo build --locked $(FEATURES)
 	'$(ORACLES)/bin/python' benches/archive.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' $(SCENE)
+	'$(ORACLES)/bin/python' benches/live.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' 160x120
+	'$(ORACLES)/bin/python' benches/live.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' 640x512
 
 # As the record in each model says: `wysiwyh sensors show NAME`.
 MODELS ?= sensors
