@@ -69,8 +69,6 @@ pub struct Sound {
     /// Weighted sum over bands of the mean normalised value, polarity applied;
     /// the weights are the bands' widths, and sum to 1.
     pub band_energy: f64,
-    /// Where the energy of the bands is centred from left, -1, to right, 1.
-    pub place: f32,
     /// The next samples of the sound at 48 kHz, full scale 1.0. The first
     /// frame's are preceded by the lead-in.
     pub samples: Vec<f32>,
@@ -82,7 +80,6 @@ pub struct Prepared {
     sent: Frame,
     code: Vec<f32>,
     band_energy: f64,
-    place: f32,
 }
 
 impl Prepared {
@@ -249,12 +246,11 @@ impl Sonifier {
         let [rows, columns] = self.model.grid();
         let sent = frame.letterbox(rows, columns);
         let code = self.encode(&sent)?;
-        let (band_energy, place) = (self.band_energy(&sent), self.place(&sent));
-        Ok(Prepared { sent, code, band_energy, place })
+        Ok(Prepared { band_energy: self.band_energy(&sent), sent, code })
     }
 
     /// The next frame as sound, once it is prepared.
-    pub fn sound(&mut self, Prepared { sent, code, band_energy, place }: Prepared) -> Sound {
+    pub fn sound(&mut self, Prepared { sent, code, band_energy }: Prepared) -> Sound {
         self.last = self.layout.spectrum(&code);
         self.fade_db = (self.fade_db.max(FAINTEST_DB) + FADE_DB).min(0.0);
         let spectrum = self.sounding();
@@ -262,7 +258,6 @@ impl Sonifier {
         self.synth.push(&spectrum, &mut samples);
         Sound {
             band_energy,
-            place,
             levels_db: self.layout.levels_db(&spectrum),
             loudness_lufs: self.layout.loudness_lufs(&spectrum),
             sent,
@@ -435,8 +430,9 @@ impl Sonifier {
         if weights > 0.0 { energy / weights } else { 0.0 }
     }
 
-    /// See [`Sound::place`].
-    fn place(&self, sent: &Frame) -> f32 {
+    /// Where the energy of the bands of `sent` is centred, from left, -1, to
+    /// right, 1; 0 without any.
+    pub fn place(&self, sent: &Frame) -> f32 {
         let (mut moment, mut energy) = (0.0, 0.0);
         let bands = sent.bands.iter().zip(sent.data.outer_iter()).zip(&self.range);
         for ((band, picture), &[low, high]) in bands {

@@ -125,7 +125,10 @@ impl<'a> Outputs<'a> {
                 (None, Some(panner)) => {
                     let scene = self.source.scene.as_ref();
                     let (row, column) = frame.position;
-                    let place = scene.map_or(sound.place, |scene| easting(scene, [row, column]));
+                    let place = match scene {
+                        Some(scene) => easting(scene, [row, column]),
+                        None => sonifier.place(&sound.sent),
+                    };
                     self.sound.write(&panner.push(&sound.samples, place))?;
                 }
                 (None, None) => self.sound.write(&sound.samples)?,

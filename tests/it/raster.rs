@@ -14,6 +14,15 @@ use wysiwyh::{Frame, Profile, Unit};
 
 use crate::data;
 
+/// Rasters of many layouts: plain, by line, in tiles, with a mask, with holes.
+const LAYOUTS: [&str; 5] = [
+    "sentinel2/ssl4eos12_val_0080717_0.tif",
+    "formats/plantcv/corn-kernel-hyperspectral.raw",
+    "formats/generated-tiff-matrix/u16_13b_band_tiled_deflate.tif",
+    "formats/generated-tiff-matrix/u16_13b_internal_mask.tif",
+    "formats/generated-tiff-matrix/u16_13b_sparse_tiles.tif",
+];
+
 fn formats() -> Option<PathBuf> {
     Some(data()?.join("formats"))
 }
@@ -417,13 +426,7 @@ fn masks_hold_for_all_bands_or_for_their_own() {
 #[test]
 fn windows_are_crops_of_the_whole() {
     let Some(data) = data() else { return };
-    for name in [
-        "sentinel2/ssl4eos12_val_0080717_0.tif",
-        "formats/plantcv/corn-kernel-hyperspectral.raw",
-        "formats/generated-tiff-matrix/u16_13b_band_tiled_deflate.tif",
-        "formats/generated-tiff-matrix/u16_13b_internal_mask.tif",
-        "formats/generated-tiff-matrix/u16_13b_sparse_tiles.tif",
-    ] {
+    for name in LAYOUTS {
         let raster = Raster::open(data.join(name), None).unwrap();
         let (rows, columns) = (raster.rows(), raster.columns());
         let all = raster.read(0, 0, rows, columns).unwrap();
@@ -588,14 +591,7 @@ fn means(fine: &Frame, factor: usize) -> Array3<f64> {
 #[test]
 fn coarser_pixels_are_means_of_what_has_a_reading() {
     let Some(data) = data() else { return };
-    for name in [
-        "sentinel2/ssl4eos12_val_0080717_0.tif",
-        "formats/plantcv/corn-kernel-hyperspectral.raw",
-        "formats/generated-tiff-matrix/u16_13b_band_tiled_deflate.tif",
-        "formats/generated-tiff-matrix/u16_13b_internal_mask.tif",
-        "formats/generated-tiff-matrix/u16_13b_sparse_tiles.tif",
-        "formats/terramind/S2L2A/38D_378R_2_3.tif",
-    ] {
+    for name in LAYOUTS.into_iter().chain(["formats/terramind/S2L2A/38D_378R_2_3.tif"]) {
         let path = data.join(name);
         let fine = whole(&path, None);
         for factor in [2, 3, 7] {

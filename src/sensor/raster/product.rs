@@ -45,6 +45,14 @@ pub(super) struct Product {
     pub said: Vec<String>,
 }
 
+impl Product {
+    /// A product of `pieces`, of which its metadata say no more than `said`.
+    fn new(path: &str, model: String, pieces: Vec<Piece>, said: Vec<String>) -> Self {
+        let (mask, quality, georeference) = (None, vec![], None);
+        Self { path: path.to_owned(), model, pieces, mask, quality, georeference, said }
+    }
+}
+
 /// One band of a product.
 #[derive(Debug)]
 pub(super) struct Piece {

@@ -72,13 +72,5 @@ fn cube(
     }
     said.push("as the instrument swept it, not on a map".to_owned());
     let model = format!("EMIT {level}");
-    Ok(Product {
-        path: path.to_owned(),
-        model,
-        pieces,
-        mask: None,
-        quality: vec![],
-        georeference: None,
-        said,
-    })
+    Ok(Product::new(path, model, pieces, said))
 }

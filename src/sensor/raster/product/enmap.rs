@@ -69,13 +69,5 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
         said.push(format!("{empty} bands without readings left out"));
     }
     let model = format!("EnMAP HSI {level}");
-    Ok(Some(Product {
-        path: path.to_owned(),
-        model,
-        pieces,
-        mask: None,
-        quality: vec![],
-        georeference: None,
-        said,
-    }))
+    Ok(Some(Product::new(path, model, pieces, said)))
 }

@@ -118,15 +118,7 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
         said.push(format!("no file {}", absent.join(", ")));
     }
     let model = format!("{spacecraft} {sensor} {level}");
-    Ok(Some(Product {
-        path: path.to_owned(),
-        model,
-        pieces,
-        mask,
-        quality,
-        georeference: None,
-        said,
-    }))
+    Ok(Some(Product { mask, quality, ..Product::new(path, model, pieces, said) }))
 }
 
 /// How the numbers of one product are scaled.

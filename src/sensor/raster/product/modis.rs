@@ -68,13 +68,5 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
     let satellite = if file_name(metadata).starts_with("MYD") { "Aqua" } else { "Terra" };
     let model = format!("MODIS {satellite} {}", &file_name(metadata)[..7]);
     let said = vec!["scale_factor of its metadata applied as the divisor that it is".to_owned()];
-    Ok(Some(Product {
-        path: path.to_owned(),
-        model,
-        pieces,
-        mask: None,
-        quality: vec![],
-        georeference: None,
-        said,
-    }))
+    Ok(Some(Product::new(path, model, pieces, said)))
 }

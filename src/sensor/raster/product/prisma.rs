@@ -46,7 +46,7 @@ pub(super) fn product(path: &str, file: &str) -> Result<Option<Product>> {
     }
     let model = format!("PRISMA L{level}");
     let path = path.to_owned();
-    Ok(Some(Product { path, model, pieces, mask: None, quality: vec![], georeference, said }))
+    Ok(Some(Product { georeference, ..Product::new(&path, model, pieces, said) }))
 }
 
 /// The bands of one spectrometer, none where the file lacks its cube; `factor`

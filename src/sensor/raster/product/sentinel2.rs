@@ -103,15 +103,7 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
         said.push(format!("no file of {}", absent.join(", ")));
     }
     let model = format!("{spacecraft} MSIL{level}");
-    Ok(Some(Product {
-        path: path.to_owned(),
-        model,
-        pieces,
-        mask: None,
-        quality,
-        georeference: None,
-        said,
-    }))
+    Ok(Some(Product { quality, ..Product::new(path, model, pieces, said) }))
 }
 
 /// The number that stored numbers are divided by.

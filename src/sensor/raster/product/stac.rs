@@ -148,7 +148,7 @@ pub(super) fn product(path: &str) -> Result<Option<Product>> {
     let said = word("datetime").map(|time| format!("taken {time}"));
     let said = said.into_iter().collect();
     let path = path.to_owned();
-    Ok(Some(Product { path, model, pieces, mask: None, quality, georeference: None, said }))
+    Ok(Some(Product { quality, ..Product::new(&path, model, pieces, said) }))
 }
 
 /// The JSON in `file`, if it is an item or a collection of items.
