@@ -10,7 +10,7 @@ use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 use ndarray::{Array1, Array2, s};
 
-use super::{Autoencoder, haar, weighted_rows};
+use super::{Autoencoder, digits, haar, weighted_rows};
 use crate::spectrum::noisy::Observation;
 
 /// No logit is known better than this, so that the matrix can be inverted.
@@ -31,6 +31,8 @@ const EDGE: f64 = 1e-3;
 pub struct Estimator {
     /// Logits of unit components, `[position, component]`.
     logits: Array2<f64>,
+    /// Whether values have a second digit.
+    digits: bool,
 }
 
 impl Estimator {
@@ -42,22 +44,34 @@ impl Estimator {
         let rows = weighted_rows(values);
         let step = values / groups.max(1);
         let kept = rows.slice(s![..groups, ..;step]);
-        Self { logits: kept.t().mapv(|v| f64::from(v) * factor) }
+        let digits = autoencoder.carried(groups) > groups;
+        Self { logits: kept.t().mapv(|v| f64::from(v) * factor), digits }
     }
 
     /// The most probable code, each value in 0..1, after what was heard of
     /// each value. `None` where what was heard is no number.
     pub fn estimate(&self, heard: &[Observation]) -> Option<Vec<f64>> {
-        let (logits, precision): (Vec<f64>, Vec<f64>) = heard
-            .iter()
-            .zip(self.logits.outer_iter())
-            .map(|(heard, row)| logit(heard, row.dot(&row)))
-            .unzip();
-        if precision.iter().all(|&precision| precision > ENOUGH_PRECISION) {
-            return Some(logits.into_iter().map(haar::squash).collect());
+        let rows = heard.iter().zip(self.logits.outer_iter());
+        let known: Vec<Known> = rows.map(|(heard, row)| logit(heard, row.dot(&row))).collect();
+        if !self.digits {
+            return Some(self.wiener(&known)?.into_iter().map(haar::squash).collect());
         }
-        let weighted = &self.logits.t() * &Array1::from_vec(precision);
-        let right = weighted.dot(&Array1::from_vec(logits));
+        let (coarse, fine): (Vec<Known>, Vec<Known>) =
+            known.into_iter().enumerate().map(|(index, known)| known.digits(index)).unzip();
+        let digits = self.wiener(&coarse)?.into_iter().zip(self.wiener(&fine)?).enumerate();
+        let value = |(index, (coarse, fine))| haar::squash(digits::join(index, coarse, fine));
+        Some(digits.map(value).collect())
+    }
+
+    /// The most probable logits after what is known of each.
+    fn wiener(&self, known: &[Known]) -> Option<Vec<f64>> {
+        if known.iter().all(|known| known.precision > ENOUGH_PRECISION) {
+            return Some(known.iter().map(|known| known.logit).collect());
+        }
+        let precision: Array1<f64> = known.iter().map(|known| known.precision).collect();
+        let logits: Array1<f64> = known.iter().map(|known| known.logit).collect();
+        let weighted = &self.logits.t() * &precision;
+        let right = weighted.dot(&logits);
         let mut matrix = weighted.dot(&self.logits);
         matrix.diag_mut().mapv_inplace(|v| v + 1.0);
         let size = right.len();
@@ -66,28 +80,50 @@ impl Estimator {
         // Positive definite, as it is 1 plus a square: it fails on NaN alone.
         let solution = system.llt(Side::Lower).ok()?.solve(&right);
         let components = Array1::from_shape_fn(size, |row| solution[(row, 0)]);
-        Some(self.logits.dot(&components).iter().map(|&logit| haar::squash(logit)).collect())
+        Some(self.logits.dot(&components).to_vec())
     }
 }
 
-/// What was heard of a value as a logit and the precision (the inverse of the
-/// variance) that it adds to what is known beforehand: that the logit is
-/// normal, of zero mean and the variance `before`.
-fn logit(heard: &Observation, before: f64) -> (f64, f64) {
+/// A logit, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    logit: f64,
+    /// The inverse of its variance, or of what it adds to what is known
+    /// beforehand: that the logit is normal and of zero mean.
+    precision: f64,
+}
+
+impl Known {
+    /// What it says of the coarse digit and of the fine one, as the logit of
+    /// value `index`.
+    fn digits(self, index: usize) -> (Self, Self) {
+        let variance = 1.0 / self.precision;
+        let [coarse, fine] = digits::part(index, self.logit);
+        let slope = digits::STEP * haar::density(fine);
+        let fine_variance = variance / (slope * slope);
+        (
+            Self { logit: coarse, ..self },
+            Self { logit: fine, precision: 1.0 / fine_variance.max(LEAST_VARIANCE) },
+        )
+    }
+}
+
+/// What was heard of a value whose logit has the variance `before` beforehand.
+fn logit(heard: &Observation, before: f64) -> Known {
     match heard {
         Observation::Sharp { value, variance } => {
             let edge = EDGE.min(*variance);
             let logit = haar::unsquash(value.clamp(edge, 1.0 - edge));
             let variance = variance / haar::density(logit).powi(2);
-            (logit, 1.0 / variance.max(LEAST_VARIANCE))
+            Known { logit, precision: 1.0 / variance.max(LEAST_VARIANCE) }
         }
         Observation::Blurred { range, likelihood } => {
             let (mean, variance) = moments(*range, likelihood, before);
             let precision = 1.0 / variance - 1.0 / before;
             if precision <= LEAST_PRECISION {
-                return (0.0, LEAST_PRECISION);
+                return Known { logit: 0.0, precision: LEAST_PRECISION };
             }
-            (mean / variance / precision, precision)
+            Known { logit: mean / variance / precision, precision }
         }
     }
 }
@@ -138,7 +174,7 @@ mod tests {
         (0..count)
             .map(|_| {
                 let components: Vec<f32> =
-                    (0..autoencoder.values()).map(|_| random.normal() as f32).collect();
+                    (0..2 * groups).map(|_| random.normal() as f32).collect();
                 let code = autoencoder.code(&components, groups);
                 code.into_iter().step_by(step).map(f64::from).collect()
             })
@@ -171,24 +207,33 @@ mod tests {
             32
         ]);
         let code = code.unwrap();
-        assert!(code.iter().all(|value| (value - 0.5).abs() < 1e-6), "{code:?}");
+        let apart = 0.375 * digits::STEP / 2.0;
+        assert!(code.iter().all(|value| (value - 0.5).abs() <= apart), "{code:?}");
+        let code: Vec<f32> = code.iter().map(|&value| value as f32).collect();
+        let fine = &autoencoder().components_of_code(&code, 32)[32..];
+        assert!(fine.iter().all(|component| component.abs() < 1e-3), "{fine:?}");
     }
 
-    /// Squared errors of `codes` heard with errors of `deviation`: before and
-    /// after the estimate.
+    /// Squared errors of the components of `codes` heard with errors of
+    /// `deviation`: before and after the estimate.
     fn errors(deviation: f64, observe: impl Fn(f64, f64) -> Observation) -> [f64; 2] {
         let autoencoder = autoencoder();
         let estimator = Estimator::new(&autoencoder, 32);
         let mut random = Random::new(3);
         let mut errors = [0.0; 2];
+        let components = |code: &[f64]| {
+            let code: Vec<f32> = code.iter().map(|&value| value as f32).collect();
+            autoencoder.components_of_code(&code, 32)
+        };
         for code in codes(&autoencoder, 32, 50) {
             let noisy: Vec<f64> = code.iter().map(|c| c + deviation * random.normal()).collect();
             let heard: Vec<Observation> =
                 noisy.iter().map(|&value| observe(value, deviation * deviation)).collect();
             let estimate = estimator.estimate(&heard).unwrap();
-            for (error, code_back) in errors.iter_mut().zip([noisy, estimate]) {
-                let off = |(a, b): (&f64, &f64)| (a.clamp(0.0, 1.0) - b).powi(2);
-                *error += code_back.iter().zip(&code).map(off).sum::<f64>();
+            let sent = components(&code);
+            for (error, back) in errors.iter_mut().zip([noisy, estimate]) {
+                let off = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
+                *error += components(&back).iter().zip(&sent).map(off).sum::<f64>();
             }
         }
         errors

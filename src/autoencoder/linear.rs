@@ -34,6 +34,9 @@ const CHUNK: usize = 32;
 pub struct Linear {
     /// Rows and columns of the pictures it takes.
     pub grid: [usize; 2],
+    /// Number of code values, K. The components are as many, or twice as many
+    /// where each value has a second digit.
+    pub values: usize,
     /// Mean of each normalised band, `[band]`.
     pub band_mean: Array1<f32>,
     /// Orthonormal spectral components, `[band, component]`.
@@ -103,6 +106,7 @@ impl Moments {
         let centre = Array1::from_iter(order.iter().map(|&index| mean[index as usize]));
         let frame = Linear {
             grid: [rows, columns],
+            values: 0,
             energy: energy(&order, &spectral, weights, rows * columns),
             band_mean,
             spectral,
@@ -144,12 +148,14 @@ impl Moments {
         Self { frame: Linear { variance, ..frame }, covariance }
     }
 
-    /// Solves for `values` components with the covariance shrunk towards its
-    /// diagonal by `shrinkage` (0: not at all; 1: a zonal cosine transform).
+    /// Solves for the components of a code of `values` values, two for each,
+    /// with the covariance shrunk towards its diagonal by `shrinkage` (0: not
+    /// at all; 1: a zonal cosine transform). Components beyond the number of
+    /// coefficients are empty.
     ///
     /// # Errors
     ///
-    /// If more components are asked for than coefficients take part, or the
+    /// If more values are asked for than coefficients take part, or the
     /// eigenvalues do not converge.
     pub fn solve(&self, values: usize, shrinkage: f32) -> Result<Linear> {
         let coefficients = self.covariance.nrows();
@@ -167,15 +173,18 @@ impl Moments {
             f64::from(shrunk[(row, column)] - explained)
         });
         let (_, directions) = eigen(&residual)?;
-        linear.synthesis = Array2::from_shape_fn((coefficients, values), |(row, k)| match k {
+        let components = 2 * values;
+        linear.values = values;
+        linear.synthesis = Array2::from_shape_fn((coefficients, components), |(row, k)| match k {
             0 => with_energy[row] / variance,
+            k if k > coefficients => 0.0,
             k => directions[(row, k - 1)] as f32,
         });
         // The true deviation of each component, not that of the shrunk
         // covariance.
         let analysis = linear.analysis();
         let along = self.covariance.dot(&analysis);
-        linear.deviation = Array1::from_shape_fn(values, |k| {
+        linear.deviation = Array1::from_shape_fn(components, |k| {
             along.column(k).dot(&analysis.column(k)).max(1e-12).sqrt()
         });
         Ok(linear)
@@ -184,8 +193,17 @@ impl Moments {
 
 impl Linear {
     /// Number of components.
-    pub fn values(&self) -> usize {
+    pub fn components(&self) -> usize {
         self.deviation.len()
+    }
+
+    /// The path with its leading `components` alone.
+    #[must_use]
+    pub(super) fn leading(mut self, components: usize) -> Self {
+        let kept = components.min(self.components());
+        self.synthesis = self.synthesis.slice_move(s![.., ..kept]);
+        self.deviation = self.deviation.slice_move(s![..kept]);
+        self
     }
 
     /// Gives components zero mean and unit variance over pictures whose

@@ -3,16 +3,19 @@
 //! A code is K values in 0..1 (K a power of two), ordered so that groups of
 //! neighbours carry coarse information. The autoencoder is a linear path that
 //! is computed in seconds ([`linear`], [`haar`]) plus a network whose last
-//! layers start at zero, so that training can only improve on it.
+//! layers start at zero, so that training can only improve on it. Each value
+//! holds two components: one that is heard, and one that a file keeps
+//! ([`digits`]).
 //!
 //! ```text
-//! picture -> spectral mix -> DCT -> coefficients -> components (+ network) -> Haar -> logits -> code
-//! picture <- spectral mix <- DCT <- coefficients (+ network) <- components <- Haar <- logits <- code
+//! picture -> spectral mix -> DCT -> coefficients -> components (+ network) -> Haar -> logits -> digits -> code
+//! picture <- spectral mix <- DCT <- coefficients (+ network) <- components <- Haar <- logits <- digits <- code
 //! ```
 //!
 //! All of it is matrix products, which are fast on every backend, where the
 //! backward pass of convolutions is slow on the CPU.
 
+pub mod digits;
 pub mod estimate;
 pub mod haar;
 pub mod linear;
@@ -50,9 +53,9 @@ struct Constants {
     frequencies: [usize; 2],  // of rows and columns: up to the highest selected
     selected: Tensor<1, Int>, // [coefficient], among those frequencies
     centre: Tensor<2>,        // [1, coefficient]
-    analysis: Tensor<2>,      // [coefficient, value]
-    synthesis: Tensor<2>,     // [value, coefficient]
-    deviation: Tensor<2>,     // [1, value]
+    analysis: Tensor<2>,      // [coefficient, component]
+    synthesis: Tensor<2>,     // [component, coefficient]
+    deviation: Tensor<2>,     // [1, component]
     scale: Tensor<2>,         // [1, coefficient]
     spread_rows: Tensor<2>,   // [value, position]: weighted Haar rows
 }
@@ -80,7 +83,13 @@ impl Autoencoder {
 
     /// Number of code values, K.
     pub fn values(&self) -> usize {
-        self.linear.values()
+        self.linear.values
+    }
+
+    /// Number of components that a code averaged to `groups` groups carries:
+    /// twice as many, where values have a second digit.
+    pub fn carried(&self, groups: usize) -> usize {
+        groups * self.linear.components() / self.linear.values.max(1)
     }
 
     /// The device it computes on.
@@ -89,13 +98,13 @@ impl Autoencoder {
     }
 
     /// Pictures `[picture, band, row, column]`, normalised and without gaps,
-    /// to components of unit variance `[picture, value]`.
+    /// to components of unit variance `[picture, component]`.
     pub fn components(&self, pictures: Tensor<4>) -> Tensor<2> {
         self.components_of(self.coefficients(pictures))
     }
 
     /// Centred coefficients `[picture, coefficient]` to components of unit
-    /// variance `[picture, value]`.
+    /// variance `[picture, component]`.
     pub fn components_of(&self, coefficients: Tensor<2>) -> Tensor<2> {
         let c = &self.constants;
         let components = coefficients.clone().matmul(c.analysis.clone()) / c.deviation.clone();
@@ -120,7 +129,7 @@ impl Autoencoder {
             - c.centre.clone()
     }
 
-    /// Components `[picture, value]` back to centred coefficients
+    /// Components `[picture, component]` back to centred coefficients
     /// `[picture, coefficient]`.
     pub fn coefficients_of(&self, components: Tensor<2>) -> Tensor<2> {
         let c = &self.constants;
@@ -145,7 +154,7 @@ impl Autoencoder {
         (total - kept).clamp_min(0.0).reshape([batch])
     }
 
-    /// Components `[picture, value]` back to pictures
+    /// Components `[picture, component]` back to pictures
     /// `[picture, band, row, column]`.
     pub fn pictures(&self, components: Tensor<2>) -> Tensor<4> {
         let c = &self.constants;
@@ -167,10 +176,12 @@ impl Autoencoder {
         flat.reshape([batch, bands, rows, columns])
     }
 
-    /// Components `[picture, value]` to the code `[picture, value]` in 0..1,
-    /// as a tensor, so that losses on the code have gradients.
+    /// Components `[picture, component]` to the code `[picture, value]` in
+    /// 0..1, as a tensor and without second digits, so that losses on the code
+    /// have gradients.
     pub fn code_tensor(&self, components: Tensor<2>) -> Tensor<2> {
-        let logits = components.matmul(self.constants.spread_rows.clone()) / self.spread;
+        let heard = components.narrow(1, 0, self.values());
+        let logits = heard.matmul(self.constants.spread_rows.clone()) / self.spread;
         let w = logits.clone() / (logits.powf_scalar(2.0) + 4.0).sqrt();
         w.clone() * (w.powf_scalar(2.0) * -1.0 + 3.0) / 4.0 + 0.5
     }
@@ -211,8 +222,55 @@ impl Autoencoder {
         Ok(Tensor::from_data(TensorData::new(flat, shape), &self.device))
     }
 
-    /// Unit components `[value]` to the code averaged to `groups` groups.
+    /// Unit components `[component]` to the code averaged to `groups` groups:
+    /// the leading ones to the first digits of its values, as many that follow
+    /// to the second ones. Components that are missing are 0.
     pub fn code(&self, components: &[f32], groups: usize) -> Vec<f32> {
+        let (first, rest) = components.split_at(groups.min(components.len()));
+        let logits = self.logits(first, groups);
+        if self.carried(groups) == groups {
+            return logits.into_iter().map(|logit| haar::squash(logit) as f32).collect();
+        }
+        let width = self.values() / groups;
+        let digits = logits.into_iter().zip(self.logits(rest, groups)).enumerate();
+        digits
+            .map(|(at, (coarse, fine))| haar::squash(digits::join(at / width, coarse, fine)) as f32)
+            .collect()
+    }
+
+    /// The inverse of [`Autoencoder::code`]: a code that was averaged to
+    /// `groups` groups to components, zero beyond those that it carries.
+    pub fn components_of_code(&self, code: &[f32], groups: usize) -> Vec<f32> {
+        let logits = code.iter().map(|&value| haar::unsquash(f64::from(value)));
+        let mut components = if self.carried(groups) == groups {
+            self.components_of_logits(&logits.collect::<Vec<_>>(), groups)
+        } else {
+            let width = self.values() / groups;
+            let part = |(at, logit)| digits::part(at / width, logit).into();
+            let (coarse, fine): (Vec<f64>, Vec<f64>) = logits.enumerate().map(part).unzip();
+            let mut components = self.components_of_logits(&coarse, groups);
+            components.extend(self.components_of_logits(&fine, groups));
+            components
+        };
+        components.resize(self.linear.components(), 0.0);
+        components
+    }
+
+    /// What is heard of `code`, one value for each group: the values without
+    /// their second digits.
+    pub fn heard(&self, code: &[f32]) -> Vec<f32> {
+        let first = |(index, &value): (usize, &f32)| {
+            let [coarse, _] = digits::part(index, haar::unsquash(f64::from(value)));
+            haar::squash(coarse) as f32
+        };
+        if self.carried(1) == 1 {
+            return code.to_vec();
+        }
+        code.iter().enumerate().map(first).collect()
+    }
+
+    /// The logits, `[position]`, of at most `groups` unit components.
+    fn logits(&self, components: &[f32], groups: usize) -> Vec<f64> {
         let values = self.values();
         let rescale = f64::from(haar::rescale(values, groups) / self.spread);
         let weights = haar::weights(values);
@@ -222,25 +280,20 @@ impl Autoencoder {
                 logits[position] += f64::from(component) * f64::from(entry * weights[row]);
             }
         }
-        logits.iter().map(|logit| haar::squash(logit * rescale) as f32).collect()
+        logits.iter_mut().for_each(|logit| *logit *= rescale);
+        logits
     }
 
-    /// The inverse of [`Autoencoder::code`]: a code that was averaged to
-    /// `groups` groups to components, zero beyond the leading `groups`.
-    pub fn components_of_code(&self, code: &[f32], groups: usize) -> Vec<f32> {
+    /// The `groups` unit components of `logits`, `[position]`.
+    fn components_of_logits(&self, logits: &[f64], groups: usize) -> Vec<f32> {
         let values = self.values();
         let rescale = f64::from(self.spread / haar::rescale(values, groups));
         let weights = haar::weights(values);
-        let logits: Vec<f64> =
-            code.iter().map(|&value| haar::unsquash(f64::from(value)) * rescale).collect();
-        (0..values)
+        (0..groups)
             .map(|row| {
-                if row >= groups {
-                    return 0.0;
-                }
                 let products = haar::entries(values, row)
                     .map(|(position, entry)| f64::from(entry) * logits[position]);
-                (products.sum::<f64>() / f64::from(weights[row])) as f32
+                (rescale * products.sum::<f64>() / f64::from(weights[row])) as f32
             })
             .collect()
     }
@@ -326,7 +379,7 @@ impl Constants {
             synthesis: matrix(&linear.synthesis, device).transpose(),
             deviation: column(&linear.deviation),
             scale: column(&explained),
-            spread_rows: matrix(&weighted_rows(linear.values()), device),
+            spread_rows: matrix(&weighted_rows(linear.values), device),
         }
     }
 }

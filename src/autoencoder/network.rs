@@ -29,8 +29,8 @@ pub enum Part {
 pub struct Shape {
     /// Number of coefficients of a picture.
     pub coefficients: usize,
-    /// Number of code values, K.
-    pub values: usize,
+    /// Number of components of a picture.
+    pub components: usize,
     /// Number of units of a hidden layer.
     pub width: usize,
 }
@@ -60,11 +60,11 @@ impl Network {
     /// If memory does not suffice for it.
     pub fn start(part: Part, shape: Shape, random: &mut Random, device: &Device) -> Result<Self> {
         let random = RefCell::new(random);
-        let Shape { coefficients, values, width } = shape;
+        let Shape { coefficients, components, width } = shape;
         let parameter = |name: &str| -> Result<Array2<f32>> {
             let (inputs, outputs) = match name.starts_with("encoder") {
-                true => (coefficients, values),
-                false => (values, coefficients),
+                true => (coefficients, components),
+                false => (components, coefficients),
             };
             let (rows, columns) = match name {
                 name if name.contains(".first.") => (inputs, width),
@@ -94,10 +94,10 @@ impl Network {
     }
 
     /// Whether its layers fit each other and a picture of `coefficients`
-    /// coefficients and a code of `values` values.
-    pub fn fits(&self, coefficients: usize, values: usize) -> bool {
-        let encoder = self.encoder.as_ref().is_none_or(|end| end.fits(coefficients, values));
-        encoder && self.decoder.fits(values, coefficients)
+    /// coefficients and `components` components.
+    pub fn fits(&self, coefficients: usize, components: usize) -> bool {
+        let encoder = self.encoder.as_ref().is_none_or(|end| end.fits(coefficients, components));
+        encoder && self.decoder.fits(components, coefficients)
     }
 
     /// Which ends it has.

@@ -163,6 +163,7 @@ impl Linear {
         });
         let frame = Linear {
             grid,
+            values: self.values,
             band_mean: mixing.weights.dot(&self.band_mean) + &mixing.offset,
             energy: energy(&selected, &sight.spectral, weights, pixels),
             spectral: sight.spectral,
@@ -172,7 +173,8 @@ impl Linear {
             synthesis: Array2::zeros((0, 0)),
             deviation: Array1::zeros(0),
         };
-        Moments::known(frame, seen).solve(self.values(), 0.0)
+        let path = Moments::known(frame, seen).solve(self.values, 0.0)?;
+        Ok(path.leading(self.components()))
     }
 
     /// The path that reads other bands than those that were sent out of codes:
@@ -195,7 +197,7 @@ impl Linear {
         let sight = Transfer::new(self, wanted, grid)?;
         let sources = sight.sources.iter().enumerate().filter(|(_, from)| !from.is_empty());
         let sources: Vec<(usize, &Vec<(usize, f32)>)> = sources.collect();
-        let mut synthesis = Array2::zeros((sources.len(), path.values()));
+        let mut synthesis = Array2::zeros((sources.len(), path.components()));
         for (mut row, (_, from)) in synthesis.outer_iter_mut().zip(&sources) {
             for &(i, weight) in *from {
                 row.scaled_add(weight, &known.row(i));
@@ -204,6 +206,7 @@ impl Linear {
         let centre = |from: &[(usize, f32)]| from.iter().map(|&(i, w)| w * self.centre[i]).sum();
         Ok(Self {
             grid,
+            values: path.values,
             band_mean: wanted.weights.dot(&self.band_mean) + &wanted.offset,
             energy: Array1::zeros(sources.len()),
             spectral: sight.spectral,
@@ -220,7 +223,7 @@ impl Linear {
     fn regression(&self, mixing: &Mixing, path: &Self) -> Result<Array2<f32>> {
         let sight = Transfer::new(self, mixing, path.grid)?;
         let pixels = path.grid[0] * path.grid[1];
-        let mut weights = Array2::<f32>::zeros((self.selected.len(), path.values()));
+        let mut weights = Array2::<f32>::zeros((self.selected.len(), path.components()));
         for (&index, analysis) in path.selected.iter().zip(path.analysis().outer_iter()) {
             if sight.alone(index as usize / pixels) {
                 continue;

@@ -40,7 +40,9 @@ pub struct Scores {
     pub frames: usize,
     /// Mean over frames of the PSNR in dB (peak 1) from the code, unsounded.
     pub psnr_code_db: f64,
-    /// The same from a 16-bit file, by number of groups of the code: 1, 2,
+    /// The same from its first digits alone, which is what is heard.
+    pub psnr_heard_db: f64,
+    /// The same of the whole code from a 16-bit file, by number of groups of the code: 1, 2,
     /// 4 .. K.
     pub psnr_sound_db: BTreeMap<usize, f64>,
     /// The same of each frame, at K.
@@ -111,6 +113,7 @@ impl fmt::Display for Scores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "frames scored: {}", self.frames)?;
         writeln!(f, "PSNR from the code: {:.2} dB", self.psnr_code_db)?;
+        writeln!(f, "PSNR from what is heard of it: {:.2} dB", self.psnr_heard_db)?;
         for (groups, psnr) in &self.psnr_sound_db {
             writeln!(f, "PSNR from the sound, {groups} groups: {psnr:.2} dB")?;
         }
@@ -270,12 +273,16 @@ impl Scores {
     fn fidelity(&mut self, sent: &Sent, received: &[Received]) -> Result<()> {
         let range = sent.sonifier.range();
         self.psnr_frames_db = sent.psnr_db(received);
-        let mut exact = Vec::new();
+        let (mut exact, mut heard) = (Vec::new(), Vec::new());
         for sound in &sent.sounds {
-            let back = sent.sonifier.reconstruct(&sound.code)?;
-            exact.push(psnr_db(sound.sent.data.view(), back.view(), range));
+            let psnr_db = |code: &[f32]| -> Result<f64> {
+                let back = sent.sonifier.reconstruct(code)?;
+                Ok(psnr_db(sound.sent.data.view(), back.view(), range))
+            };
+            exact.push(psnr_db(&sound.code)?);
+            heard.push(psnr_db(&sent.sonifier.model().autoencoder().heard(&sound.code))?);
         }
-        self.psnr_code_db = mean(&exact);
+        (self.psnr_code_db, self.psnr_heard_db) = (mean(&exact), mean(&heard));
         let mut square = vec![(0.0, 0usize); range.len()];
         let (mut similarities, mut angles) = (Vec::new(), Vec::new());
         for (sound, Received { picture, .. }) in sent.sounds.iter().zip(received) {
@@ -376,7 +383,7 @@ impl Sent {
                 Some(code) => code,
                 // A quiet frame may drown in the errors of a poor codec: then
                 // nothing is known of it, and its code is the middle.
-                None if channel != Channel::Wav => vec![0.5; self.sounds[slot].code.len()],
+                None if channel != Channel::Wav => self.sonifier.unknown(),
                 None => {
                     let what = format!("slot {slot} of {} is missing", self.sounds.len());
                     return Err(Error::usage("sound", what));

@@ -19,9 +19,9 @@ pub struct Batch {
     pub lost: Tensor<1>,
     /// Band energy, `[item]`.
     pub energy: Tensor<1>,
-    /// Ones for the components that are kept, `[item, value]`.
+    /// Ones for the components that are kept, `[item, component]`.
     pub kept: Tensor<2>,
-    /// Noise of the channel on them, `[item, value]`.
+    /// Noise of the channel on them, `[item, component]`.
     pub noise: Tensor<2>,
     /// What Wiener's filter weighs each of them with, which have variance 1:
     /// the best that a linear decoder can do about the noise.
@@ -43,16 +43,18 @@ impl Batch {
         energy: &[f32],
         groups: &[usize],
     ) -> Result<Self> {
-        let (device, values) = (autoencoder.device(), autoencoder.values());
+        let (device, components) = (autoencoder.device(), autoencoder.linear().components());
+        let carried: Vec<usize> =
+            groups.iter().map(|&groups| autoencoder.carried(groups)).collect();
         let tensor = autoencoder.tensor(pictures)?;
         let energy = TensorData::new(energy.to_vec(), [energy.len()]);
         Ok(Self {
             coefficients: autoencoder.coefficients(tensor.clone()),
             lost: autoencoder.lost_energy(tensor),
             energy: Tensor::from_data(energy, device),
-            kept: leading(groups, values, device),
-            noise: Tensor::zeros([pictures.len(), values], device),
-            wiener: Tensor::ones([pictures.len(), values], device),
+            kept: leading(&carried, components, device),
+            noise: Tensor::zeros([pictures.len(), components], device),
+            wiener: Tensor::ones([pictures.len(), components], device),
             pixels: pictures.first().map_or(1, Array3::len),
         })
     }
@@ -83,8 +85,8 @@ impl Batch {
     }
 
     /// The same through a channel that adds normal noise of deviation
-    /// `deviation` to every logit that is sent; `groups` are those of the
-    /// items.
+    /// `deviation` to every logit that is sent, and so buries the second digits;
+    /// `groups` are those of the items.
     #[must_use]
     pub fn with_noise(
         mut self,
@@ -100,9 +102,10 @@ impl Batch {
             groups.iter().flat_map(|&g| noise_deviations(autoencoder, g, deviation)).collect();
         let noise = deviations.iter().map(|d| d * random.normal() as f32).collect();
         let wiener = deviations.iter().map(|d| 1.0 / (1.0 + d * d)).collect();
-        let shape = [groups.len(), autoencoder.values()];
-        let tensor =
-            |flat: Vec<f32>| Tensor::from_data(TensorData::new(flat, shape), autoencoder.device());
+        let (device, components) = (autoencoder.device(), autoencoder.linear().components());
+        let shape = [groups.len(), components];
+        let tensor = |flat: Vec<f32>| Tensor::from_data(TensorData::new(flat, shape), device);
+        self.kept = leading(groups, components, device);
         (self.noise, self.wiener) = (tensor(noise), tensor(wiener));
         self
     }
@@ -125,12 +128,10 @@ fn noise_deviations(autoencoder: &Autoencoder, groups: usize, deviation: f64) ->
     let on_row = deviation
         * (values as f64 / groups as f64).sqrt()
         * f64::from(autoencoder.spread / haar::rescale(values, groups));
-    let sent = haar::weights(values).into_iter().enumerate();
-    sent.map(|(row, weight)| match row < groups {
-        true => (on_row / f64::from(weight)) as f32,
-        false => 0.0,
-    })
-    .collect()
+    let sent = haar::weights(values).into_iter().take(groups);
+    let mut deviations: Vec<f32> = sent.map(|weight| (on_row / f64::from(weight)) as f32).collect();
+    deviations.resize(autoencoder.linear().components(), 0.0);
+    deviations
 }
 
 /// A crop of `picture` at a random scale, enlarged to its size.

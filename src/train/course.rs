@@ -80,7 +80,7 @@ impl<'a> Course<'a> {
         let linear_db = psnr_db(&autoencoder, &choose)?;
         let shape = Shape {
             coefficients: autoencoder.linear().selected.len(),
-            values: settings.values,
+            components: autoencoder.linear().components(),
             width: settings.width,
         };
         let mut start = Random::named(settings.seed, "network");
@@ -223,7 +223,8 @@ impl<'a> Course<'a> {
             array.ok_or_else(|| Error::usage("network", format!("parameter {name} is missing")))
         };
         let network = Network::from_parameters(self.settings.part, &parameter, device)?;
-        match network.fits(self.autoencoder.linear().selected.len(), self.settings.values) {
+        let linear = self.autoencoder.linear();
+        match network.fits(linear.selected.len(), linear.components()) {
             true => Ok(network),
             false => Err(Error::usage("network", "its layers do not fit the linear path")),
         }

@@ -19,12 +19,12 @@ const NO_SPREAD: f32 = 1e-8;
 /// finite score: 100 dB.
 const SMALLEST_ERROR: f32 = 1e-10;
 
-/// Ones for the components that item i keeps when its code is averaged to
-/// `groups[i]` groups, else zeros: `[item, value]`.
-pub fn leading(groups: &[usize], values: usize, device: &Device) -> Tensor<2> {
-    let keep = |&groups: &usize| (0..values).map(move |row| f32::from(u8::from(row < groups)));
-    let flat: Vec<f32> = groups.iter().flat_map(keep).collect();
-    Tensor::from_data(TensorData::new(flat, [groups.len(), values]), device)
+/// Ones for the `kept[i]` leading components of item i, else zeros:
+/// `[item, component]`, `components` to an item.
+pub fn leading(kept: &[usize], components: usize, device: &Device) -> Tensor<2> {
+    let keep = |&kept: &usize| (0..components).map(move |row| f32::from(u8::from(row < kept)));
+    let flat: Vec<f32> = kept.iter().flat_map(keep).collect();
+    Tensor::from_data(TensorData::new(flat, [kept.len(), components]), device)
 }
 
 /// Mean squared error of each picture over its `pixels` pixels and bands,

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use burn::tensor::Device;
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, Axis, s};
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::linear::{Linear, Moments};
@@ -342,13 +342,13 @@ fn uniform(mut linear: Linear, pictures: &[Array3<f32>]) -> Result<Autoencoder> 
     let components = |linear: &Linear| -> Result<Array2<f32>> {
         let autoencoder = Autoencoder::new(linear.clone(), 1.0, &device);
         let flat = read(autoencoder.components(autoencoder.tensor(pictures)?))?;
-        Array2::from_shape_vec((pictures.len(), linear.values()), flat)
+        Array2::from_shape_vec((pictures.len(), linear.components()), flat)
             .map_err(|e| Error::usage("training", e))
     };
     linear.standardise(&components(&linear)?);
-    let values = linear.values();
-    let rows = haar::matrix(values) * haar::weights(values).insert_axis(ndarray::Axis(1));
-    let logits = components(&linear)?.dot(&rows);
+    let values = linear.values;
+    let rows = haar::matrix(values) * haar::weights(values).insert_axis(Axis(1));
+    let logits = components(&linear)?.slice(s![.., ..values]).dot(&rows);
     let mut sizes: Vec<f32> = logits.iter().map(|v| v.abs()).collect();
     sizes.sort_by(f32::total_cmp);
     // The upper quartile of a symmetric distribution is the median of its
