@@ -10,6 +10,10 @@ const RUN: usize = 16;
 /// Within a slot, this many samples are like those one cycle later.
 const ALIKE: usize = SLOT - JOIN - CYCLE;
 
+/// Less than this share of a slot's differences is none: a 16-bit file leaves
+/// some hundred millionths.
+const LEAST: f64 = 1e-12;
+
 /// A slot counts as one of ours if its start and its end differ by less than
 /// this share of what they would if they had nothing in common.
 const OURS: f64 = 0.5;
@@ -170,32 +174,33 @@ fn lateness(samples: &[f32], found: bool) -> Option<isize> {
         .take(RUN * SLOT)
         .map(|(a, b)| f64::from(a - b).powi(2))
         .collect();
-    // Every slot counts alike: where the sound fades in or a scene is cut, the
+    let slots: Vec<Vec<f64>> = pairs.chunks_exact(SLOT).filter_map(shares).collect();
+    // The clear part begins half a join after the slot. Every slot has a noise
+    // of its own, so that the product of what is left in their clear parts
+    // counts and not the sum: where the sound fades in or a scene is cut, the
     // differences are so large that they would decide alone.
-    let mut differences = vec![0.0f64; SLOT];
-    for slot in pairs.chunks_exact(SLOT) {
-        let total: f64 = slot.iter().sum();
-        if total > 0.0 {
-            differences.iter_mut().zip(slot).for_each(|(sum, d)| *sum += d / total);
-        }
-    }
-    // Sums of all differences before a sample, over two slots.
-    let mut before = vec![0.0];
-    for difference in differences.iter().chain(&differences) {
-        before.push(before[before.len() - 1] + difference);
-    }
-    let total = before[SLOT];
-    // The clear part begins half a join after the slot.
     let clear = |late: isize| -> f64 {
         let begin = (late.rem_euclid(SLOT as isize) as usize + JOIN / 2) % SLOT;
-        before[begin + ALIKE] - before[begin]
+        slots.iter().map(|before| (before[begin + ALIKE] - before[begin]).max(LEAST).ln()).sum()
     };
     let near = (JOIN / 4) as isize;
     let candidates = if found { -near..near } else { 0..SLOT as isize };
     let (least, late) =
         candidates.map(|late| (clear(late), late)).min_by(|a, b| a.0.total_cmp(&b.0))?;
     // Where no part of the slot is clearer than another, nothing is told.
-    (least < 0.9 * total * ALIKE as f64 / SLOT as f64).then_some(late)
+    let even = (ALIKE as f64 / SLOT as f64).ln();
+    (least < slots.len() as f64 * (0.9f64.ln() + even)).then_some(late)
+}
+
+/// Sums of the `differences` of a slot before each sample, over two slots, as
+/// shares of their total; `None` where there are none.
+fn shares(differences: &[f64]) -> Option<Vec<f64>> {
+    let total: f64 = differences.iter().sum();
+    let mut before = vec![0.0];
+    for difference in differences.iter().chain(differences) {
+        before.push(before[before.len() - 1] + difference / total);
+    }
+    (total > 0.0).then_some(before)
 }
 
 /// How alike the start and the end of the slot at `start` are: 1 if they are
