@@ -94,6 +94,7 @@ impl Catalogue {
                 number("sound_s"),
                 count("slots"),
                 number("loudness_lufs"),
+                number("psnr_db"),
                 number("model_psnr_db"),
                 text("model"),
                 text("model_sha256"),
@@ -101,8 +102,8 @@ impl Catalogue {
                 text("error"),
             ],
         )?;
-        let entries: Vec<&(PathBuf, Record)> = self.entries.values().collect();
         let mut atlas = Atlas::default();
+        let entries: Vec<&(PathBuf, Record)> = self.entries.values().collect();
         for rows in entries.chunks(ROWS) {
             let footprints: Vec<Option<Footprint>> =
                 rows.iter().map(|(_, record)| footprint(record, &mut atlas)).collect::<Result<_>>()?;
@@ -137,6 +138,7 @@ fn columns(rows: &[&(PathBuf, Record)]) -> Vec<ArrayRef> {
         numbers(|outcome| Some(outcome.slots as f64 * SLOT_S)),
         Arc::new(rows.iter().map(|row| slots(row)).collect::<UInt64Array>()),
         numbers(|outcome| outcome.loudness_lufs),
+        numbers(|outcome| outcome.psnr_db),
         numbers(|outcome| outcome.model_psnr_db),
         of_outcome(|outcome| Some(outcome.header.model.clone())),
         of_outcome(|outcome| Some(outcome.header.model_hash.clone())),

@@ -161,6 +161,14 @@ impl Voice {
         Ok(Ready { sensor, sonifier: self.sonifier(model, range)? })
     }
 
+    /// One sentence where a model of the user's own, `model`, speaks in place
+    /// of the one that ships.
+    pub fn own_model(&self, model: &Model) -> Option<String> {
+        let name = &model.profile().name;
+        let own = Profile::own_model(name).filter(|own| self.model.is_none() && own.is_file())?;
+        Some(format!("Your own model for {name} speaks: {}.", own.display()))
+    }
+
     /// How a source is read, its chips and its length left open.
     fn options(&self) -> Options {
         Options { seed: self.seed, ..self.reading.clone() }

@@ -111,6 +111,10 @@ pub struct How {
     /// that read no Parquet
     #[arg(long)]
     gpkg: bool,
+    /// Leave out what needs the decoder: psnr_db in tables and records, and the
+    /// pictures that come back in a session; a third of the work
+    #[arg(long)]
+    no_scores: bool,
     /// Stop each scene after so many frames or tiles [default: 200 of
     /// a camera, else all]
     #[arg(long, value_name = "N")]
@@ -176,6 +180,7 @@ impl How {
             rrd: self.rrd,
             npy: self.npy,
             gpkg: self.gpkg,
+            unscored: self.no_scores,
             frames: self.frames,
             force: false,
             planned: false,

@@ -75,7 +75,7 @@ pub fn estimate(job: &Job, scene: &str) -> Result<Estimate> {
         sound + if job.npy { frames } else { 0 }
     };
     let input = Input::of(scene);
-    let seconds = slots.map(|_| work_s(&mut sonifier, source)).transpose()?;
+    let seconds = slots.map(|_| work_s(&mut sonifier, source, !job.unscored)).transpose()?;
     Ok(Estimate {
         scene: scene.to_owned(),
         remark: source.remark.clone(),
@@ -132,7 +132,7 @@ impl fmt::Display for Estimate {
 
 /// Seconds from the pictures of `source` to its tables. The reader takes one
 /// core, and all of them share the rest of the work.
-fn work_s(sonifier: &mut Sonifier, source: &Source) -> Result<f64> {
+fn work_s(sonifier: &mut Sonifier, source: &Source, scored: bool) -> Result<f64> {
     let (frames, slots) = (source.frames.unwrap_or(0), source.slots().unwrap_or(0));
     let factor = source.scene.as_ref().map_or(1, |scene| scene.factor);
     let pixels = (source.rows * source.columns) as f64 * factor.pow(2) as f64;
@@ -147,7 +147,7 @@ fn work_s(sonifier: &mut Sonifier, source: &Source) -> Result<f64> {
     let started = Instant::now();
     let prepared = prepare(sonifier, &frames)?;
     let sounds = prepared.into_iter().map(|prepared| sonifier.sound(prepared)).collect();
-    session::moments(sonifier, 0, sounds)?;
+    session::moments(sonifier, 0, sounds, scored)?;
     let slot_s = started.elapsed().as_secs_f64() / BATCH as f64;
     let cores = rayon::current_num_threads() as f64;
     Ok((slots as f64 * slot_s + reading_s / cores).max(reading_s))

@@ -68,6 +68,9 @@ pub struct Job {
     pub npy: bool,
     /// Whether to write each table as a GeoPackage, too.
     pub gpkg: bool,
+    /// Whether to leave out what needs the decoder: how well each code holds
+    /// its picture, and that picture in a session.
+    pub unscored: bool,
     /// Stop each scene after so many frames or chips; see [`sensor::limit`]
     /// for what holds without.
     pub frames: Option<usize>,
@@ -87,7 +90,7 @@ pub enum Event<'a> {
         scene: &'a str,
         /// Frames or chips to come.
         frames: Option<usize>,
-        /// What is to be said before: see
+        /// What is to be said before: see [`Voice::own_model`],
         /// [`Sonifier::introduction`](crate::sonifier::Sonifier::introduction)
         /// and [`Source::remark`](crate::sensor::Source::remark).
         introduction: Option<String>,
@@ -96,7 +99,8 @@ pub enum Event<'a> {
     Advanced,
     /// A scene is on disk.
     Finished(&'a Converted),
-    /// A scene failed; nothing of it is on disk but a record that says so.
+    /// A scene failed; nothing of it is on disk but a record that says so, and
+    /// what was made of it before.
     Failed(&'a Error),
 }
 
@@ -214,17 +218,25 @@ fn tasks(job: &Job) -> Result<Vec<Task<'_>>> {
 }
 
 /// Writes down that a scene failed, where somebody will look for that and
-/// where it is the scene's fault.
+/// where it is the scene's fault. A sound that was made of it before stays, and
+/// so does what its record says of it.
 fn record_failure(job: &Job, Task { unit, request }: Task, error: &Error) -> Result<()> {
     let theirs = matches!(error.fault, Fault::Input | Fault::Unsupported | Fault::Usage);
     if !theirs || !(job.planned || job.units.len() > 1) {
         return Ok(());
     }
-    let record = Record::new(&unit.id, request, Err(error), 0.0);
-    let staging = StagedFolder::open(&job.folder)?;
     let name = format!("{}{ENDING}", unit.name);
+    let new = || Record::new(&unit.id, request, Err(error), 0.0);
+    let (record, remains) = match Record::read(&job.folder.join(&name)) {
+        Ok(before) if before.is_whole(&job.folder) => {
+            (Record { error: Some(error.to_string()), ..before }, vec![])
+        }
+        Ok(before) => (new(), before.names()),
+        Err(_) => (new(), vec![]),
+    };
+    let staging = StagedFolder::open(&job.folder)?;
     record.write(&staging.place(&name)).map_err(|error| staging.named(error))?;
-    staging.publish(&[name]).map(drop)
+    staging.replace(&remains, &[name]).map(drop)
 }
 
 /// Converts one scene: from its first frame to its files in the job's folder.
@@ -242,7 +254,7 @@ fn convert(
     let named = |error| staging.named(error);
     let mut outputs =
         Outputs::create(job, request, &unit.name, &staging, &source, &sonifier).map_err(named)?;
-    let introduction = introduction(&sonifier, &source);
+    let introduction = introduction(&job.voice, &sonifier, &source);
     tell(Event::Started { scene, frames: source.slots(), introduction });
 
     // The next chips are decoded while these sound.
@@ -283,16 +295,19 @@ fn convert(
     let elapsed_s = started.elapsed().as_secs_f64();
     let record = Record::new(&unit.id, request.clone(), Ok(outcome), elapsed_s);
     record.write(&staging.place(&names[0])).map_err(named)?;
-    let mut files = staging.publish(&names)?;
+    let before = Record::read(&job.folder.join(&names[0]));
+    let before = before.map_or(vec![], |record| record.names());
+    let mut files = staging.replace(&before, &names)?;
     // The sound comes first to those who are told.
     files.rotate_left(1);
     Ok(Converted { scene: scene.to_owned(), files, slots, skipped, cut })
 }
 
 /// What is to be said before a scene is heard.
-fn introduction(sonifier: &Sonifier, source: &Source) -> Option<String> {
-    let said: Vec<String> =
-        sonifier.introduction().into_iter().chain(source.remark.clone()).collect();
+fn introduction(voice: &Voice, sonifier: &Sonifier, source: &Source) -> Option<String> {
+    let said =
+        [voice.own_model(sonifier.model()), sonifier.introduction(), source.remark.clone()];
+    let said: Vec<String> = said.into_iter().flatten().collect();
     (!said.is_empty()).then(|| said.join(" "))
 }
 

@@ -27,6 +27,7 @@ use crate::table::Table;
 pub(super) struct Outputs<'a> {
     source: &'a Source,
     request: &'a Request,
+    scored: bool,
     staging: &'a StagedFolder,
     sound: Box<dyn FileSink>,
     table: ChipTable,
@@ -42,6 +43,8 @@ pub(super) struct Outputs<'a> {
     pub slots: usize,
     /// The sum of their powers.
     power: f64,
+    /// The sum of their scores in dB, and how many have one.
+    psnr_db: (f64, usize),
 }
 
 impl<'a> Outputs<'a> {
@@ -91,6 +94,7 @@ impl<'a> Outputs<'a> {
         Ok(Self {
             source,
             request,
+            scored: !job.unscored,
             staging,
             sound,
             table,
@@ -104,6 +108,7 @@ impl<'a> Outputs<'a> {
             names,
             slots: 0,
             power: 0.0,
+            psnr_db: (0.0, 0),
         })
     }
 
@@ -134,11 +139,14 @@ impl<'a> Outputs<'a> {
                 (None, None) => self.sound.write(&sound.samples)?,
             }
         }
-        let moments = session::moments(sonifier, self.slots, sounds)?;
+        let moments = session::moments(sonifier, self.slots, sounds, self.scored)?;
         let chips = frames.par_iter().zip(&moments);
         let chips: Vec<Chip> =
             chips.map(|(frame, heard)| Chip::of(sonifier, frame, heard)).collect();
         for ((frame, moment), chip) in frames.iter().zip(moments).zip(chips) {
+            if let Some(psnr_db) = chip.psnr_db() {
+                self.psnr_db = (self.psnr_db.0 + psnr_db, self.psnr_db.1 + 1);
+            }
             self.table.push(chip)?;
             if let Some(array) = &mut self.array {
                 array.push(moment.input.view())?;
@@ -184,6 +192,7 @@ impl<'a> Outputs<'a> {
             skipped,
             loudness_lufs: (self.power > 0.0)
                 .then(|| 10.0 * (self.power / self.slots as f64).log10()),
+            psnr_db: (self.psnr_db.1 > 0).then(|| self.psnr_db.0 / self.psnr_db.1 as f64),
             model_psnr_db: scores.psnr_sound_db.last_key_value().map(|(_, psnr_db)| *psnr_db),
             outputs: self.names.iter().map(written).collect::<Result<_>>()?,
         })

@@ -44,7 +44,8 @@ pub struct Record {
     /// What came of it; `None` where it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// Why it failed.
+    /// Why it failed; beside an outcome, why it could not be made again, as
+    /// somebody asked later in another way or of other files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// How long it took; the one thing that differs from run to run.
@@ -129,6 +130,9 @@ pub struct Settings {
     pub npy: bool,
     /// See [`Job::gpkg`].
     pub gpkg: bool,
+    /// See [`Job::unscored`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unscored: bool,
 }
 
 /// A sound, and what it was made with.
@@ -143,6 +147,10 @@ pub struct Outcome {
     /// Mean power of the slots in LUFS, without gates; none where all is
     /// silent.
     pub loudness_lufs: Option<f64>,
+    /// PSNR in dB of the pictures that the codes still hold: the mean over
+    /// slots with a reading; none where it was left out.
+    #[serde(default)]
+    pub psnr_db: Option<f64>,
     /// PSNR in dB of unseen pictures from the model's sound, where the model
     /// was scored: see [`Scores`](crate::evaluate::Scores).
     pub model_psnr_db: Option<f64>,
@@ -212,12 +220,23 @@ impl Record {
 
     /// Whether the files that `request` asks for lie in `folder`.
     pub(super) fn answers(&self, request: &Request, folder: &Path) -> bool {
+        self.request == *request && self.is_whole(folder)
+    }
+
+    /// Whether it tells of a sound, and all files of that lie in `folder`.
+    pub(super) fn is_whole(&self, folder: &Path) -> bool {
         let there = |output: &Output| {
             let found = fs::metadata(folder.join(&output.name));
             found.is_ok_and(|found| found.is_file() && found.len() == output.bytes)
         };
         let outputs = self.outcome.as_ref().map(|outcome| &outcome.outputs);
-        self.request == *request && outputs.is_some_and(|outputs| outputs.iter().all(there))
+        outputs.is_some_and(|outputs| outputs.iter().all(there))
+    }
+
+    /// The names of its files.
+    pub(super) fn names(&self) -> Vec<String> {
+        let outputs = self.outcome.iter().flat_map(|outcome| &outcome.outputs);
+        outputs.map(|output| output.name.clone()).collect()
     }
 }
 
@@ -258,7 +277,7 @@ impl Settings {
             stop: _,
             tell: _,
         } = reading;
-        let Job { format, original, stereo, rrd, npy, gpkg, frames, .. } = *job;
+        let Job { format, original, stereo, rrd, npy, gpkg, unscored, frames, .. } = *job;
         Self {
             model,
             sensor,
@@ -281,6 +300,7 @@ impl Settings {
             rrd,
             npy,
             gpkg,
+            unscored,
         }
     }
 
@@ -292,7 +312,7 @@ impl Settings {
         let Self { model, sensor, preset, values, span, polarity, listener, seed, .. } = self;
         let voice =
             Voice { model, sensor, preset, values, span, polarity, listener, seed, reading };
-        let Self { format, original, stereo, rrd, npy, gpkg, frames, .. } = self;
+        let Self { format, original, stereo, rrd, npy, gpkg, unscored, frames, .. } = self;
         let (units, force, planned) = (vec![], false, false);
         Job {
             units,
@@ -304,6 +324,7 @@ impl Settings {
             rrd,
             npy,
             gpkg,
+            unscored,
             frames,
             force,
             planned,

@@ -117,6 +117,7 @@ mod tests {
             rrd: false,
             npy: false,
             gpkg: false,
+            unscored: false,
         }
     }
 
