@@ -1,8 +1,9 @@
 """How fast `wysiwyh convert` is on archives, beside others that do the same in the same run.
 
-    python benches/archive.py WYSIWYH scene|product|chips|overviews [--scene FILE] [--rows N]
+    python benches/archive.py WYSIWYH SUBJECT... [--scene FILE] [--rows N]
 
-WYSIWYH is the program. `make bench` runs all four; data come from the stacks in WYSIWYH_DATA.
+WYSIWYH is the program, and the subjects are these, all of which `make bench` runs. Data come from
+the stacks in WYSIWYH_DATA.
 
 - scene: 12 bands of 10980 x 10980 numbers of 16 bits, deflated in tiles of 512; --rows of them are
   used (a multiple of 64, 2048 by default), and --scene takes a stack that is there already. Beside
@@ -249,10 +250,15 @@ def compare(title, contenders):
         print(f"{name}, of the reading limit: {measure.times(reader)}")
 
 
-def scene(program, folder, options):
+def scene_file(folder, options):
     path = options.scene or folder / "scene.tif"
-    if not options.scene:
+    if not path.exists():
         make_scene(path)
+    return path
+
+
+def scene(program, folder, options):
+    path = scene_file(folder, options)
     with rasterio.open(path) as source:
         width, rows = source.width, min(options.rows, source.height // CHIP * CHIP)
     chips = rows // CHIP * -(-width // CHIP)
@@ -290,12 +296,13 @@ def product(program, folder, options):
 
 def chips(program, folder, options):
     files = []
+    (folder / "chips").mkdir()
     for index in range(200):
-        files.append(folder / f"chip{index:03}.tif")
+        files.append(folder / f"chips/chip{index:03}.tif")
         files[-1].symlink_to(stacks()[index % len(stacks())].resolve())
     contenders = {
         "rasterio in one process": Measure(
-            [sys.executable, __file__, "--read", folder], baseline=True),
+            [sys.executable, __file__, "--read", folder / "chips"], baseline=True),
         "gdal_translate of each": Measure(translate(files), baseline=True),
         "wysiwyh convert --no-scores": Measure(
             convert(program, files, folder / "out", "--no-scores")),
@@ -305,13 +312,11 @@ def chips(program, folder, options):
 
 
 def overviews(program, folder, options):
-    path = options.scene or folder / "scene.tif"
-    if not options.scene:
-        make_scene(path)
-    with rasterio.open(path) as source:
-        has = bool(source.overviews(1))
-    if not has:
-        subprocess.run(["gdaladdo", "-q", "-r", "average", path, "2", "4", "8"], check=True)
+    path = folder / "coarse.tif"
+    path.symlink_to(scene_file(folder, options).resolve())
+    subprocess.run(
+        ["gdaladdo", "-q", "--config", "COMPRESS_OVERVIEW", "DEFLATE", "-ro", "-r", "average", path,
+         "2", "4", "8"], check=True)
     coarse = ["-tr", "60", "60", "-r", "average"]
     contenders = {
         "gdal_translate": Measure(translate([path], *coarse), baseline=True),
@@ -331,15 +336,18 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("program", type=Path)
-    parser.add_argument("subject", choices=subjects)
+    parser.add_argument("subjects", nargs="+", choices=subjects)
     parser.add_argument("--scene", type=Path, help="a stack of 12 bands instead of one made here")
     parser.add_argument("--rows", type=int, default=2048, help="of the scene [2048]")
     options = parser.parse_args()
-    if options.subject == "scene" and importlib.util.find_spec("tensorflow") is None:
+    if "WYSIWYH_DATA" not in os.environ:
+        sys.exit("error: WYSIWYH_DATA is unset\nhint: it is the folder with sentinel2/, see datasets/")
+    if "scene" in options.subjects and importlib.util.find_spec("tensorflow") is None:
         sys.exit("error: tensorflow is missing\nhint: `make bench` makes an environment with it; or "
                  "python -m pip install tensorflow-cpu scipy rasterio")
     with tempfile.TemporaryDirectory() as folder:
-        subjects[options.subject](options.program.resolve(), Path(folder), options)
+        for subject in options.subjects:
+            subjects[subject](options.program.resolve(), Path(folder), options)
 
 
 if __name__ == "__main__":

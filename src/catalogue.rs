@@ -105,8 +105,10 @@ impl Catalogue {
         let mut atlas = Atlas::default();
         let entries: Vec<&(PathBuf, Record)> = self.entries.values().collect();
         for rows in entries.chunks(ROWS) {
-            let footprints: Vec<Option<Footprint>> =
-                rows.iter().map(|(_, record)| footprint(record, &mut atlas)).collect::<Result<_>>()?;
+            let footprints: Vec<Option<Footprint>> = rows
+                .iter()
+                .map(|(_, record)| footprint(record, &mut atlas))
+                .collect::<Result<_>>()?;
             table.append(columns(rows), &footprints)?;
         }
         table.finish(&[])

@@ -32,7 +32,8 @@ const FIRST_VALUES: usize = 32 << 20;
 const WIDER: f64 = 0.25;
 
 /// A user's choice of model and sound; what is `None` follows the source.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Voice {
     /// A model file; comes before `sensor`.
     pub model: Option<PathBuf>,

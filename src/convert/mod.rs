@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
@@ -30,7 +31,7 @@ use crate::synth::SLOT_S;
 use crate::voice::{Ready, Voice};
 
 use self::outputs::Outputs;
-use self::record::{ENDING, Input, Request, Settings};
+use self::record::{ENDING, Input, Request};
 
 pub use self::estimate::{Estimate, due, estimate};
 pub use self::record::Record;
@@ -51,6 +52,20 @@ pub struct Job {
     pub units: Vec<Unit>,
     /// Where the files go; made if it is missing.
     pub folder: PathBuf,
+    /// How they are to be heard.
+    pub settings: Settings,
+    /// Whether to make anew what is there already.
+    pub force: bool,
+    /// Whether somebody waits for a record of every scene, even of a single
+    /// one that failed.
+    pub planned: bool,
+}
+
+/// How scenes are to be heard, as a user says it, a manifest plans it, and a
+/// record tells it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
     /// Which model speaks, and how.
     pub voice: Voice,
     /// The format of the sound.
@@ -74,11 +89,6 @@ pub struct Job {
     /// Stop each scene after so many frames or chips; see [`sensor::limit`]
     /// for what holds without.
     pub frames: Option<usize>,
-    /// Whether to make anew what is there already.
-    pub force: bool,
-    /// Whether somebody waits for a record of every scene, even of a single
-    /// one that failed.
-    pub planned: bool,
 }
 
 /// What happens along the way.
@@ -172,7 +182,8 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
     for task in tasks {
         let source = &task.unit.source;
         // What a pipe shows, it shows once.
-        let opened = sensor::is_repeatable(source).then(|| job.voice.ready(source, None));
+        let voice = &job.settings.voice;
+        let opened = sensor::is_repeatable(source).then(|| voice.ready(source, None));
         match opened.transpose() {
             Ok(_) => checked.push(task),
             Err(error) => fail(task, error, tell)?,
@@ -196,14 +207,13 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
 
 /// The scenes of `job` that are not there already.
 fn tasks(job: &Job) -> Result<Vec<Task<'_>>> {
-    let settings = Settings::of(job);
-    let speakers = record::speakers(&job.voice)?;
+    let speakers = record::speakers(&job.settings.voice)?;
     let task = |unit| {
         let Unit { name, source, .. }: &Unit = unit;
         let request = Request {
             source: source.clone(),
             input: Input::of(source),
-            settings: settings.clone(),
+            settings: job.settings.clone(),
             speakers: speakers.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
@@ -247,14 +257,15 @@ fn convert(
     tell: &mut dyn FnMut(Event),
 ) -> Result<Converted> {
     let (started, scene) = (Instant::now(), unit.source.as_str());
-    let Ready { sensor, mut sonifier } =
-        job.voice.ready(scene, sensor::limit(scene, job.frames))?;
+    let Settings { voice, frames, .. } = &job.settings;
+    let Ready { sensor, mut sonifier } = voice.ready(scene, sensor::limit(scene, *frames))?;
     let source = sensor.source().clone();
     let staging = StagedFolder::open(&job.folder)?;
     let named = |error| staging.named(error);
     let mut outputs =
-        Outputs::create(job, request, &unit.name, &staging, &source, &sonifier).map_err(named)?;
-    let introduction = introduction(&job.voice, &sonifier, &source);
+        Outputs::create(&job.folder, request, &unit.name, &staging, &source, &sonifier)
+            .map_err(named)?;
+    let introduction = introduction(voice, &sonifier, &source);
     tell(Event::Started { scene, frames: source.slots(), introduction });
 
     // The next chips are decoded while these sound.
@@ -305,8 +316,7 @@ fn convert(
 
 /// What is to be said before a scene is heard.
 fn introduction(voice: &Voice, sonifier: &Sonifier, source: &Source) -> Option<String> {
-    let said =
-        [voice.own_model(sonifier.model()), sonifier.introduction(), source.remark.clone()];
+    let said = [voice.own_model(sonifier.model()), sonifier.introduction(), source.remark.clone()];
     let said: Vec<String> = said.into_iter().flatten().collect();
     (!said.is_empty()).then(|| said.join(" "))
 }

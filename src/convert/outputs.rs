@@ -1,11 +1,10 @@
 //! The files of one scene.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::Job;
 use super::chips::{Chip, ChipTable};
 use super::record::{Outcome, Output, Request};
 use crate::error::{Error, Result};
@@ -49,44 +48,45 @@ pub(super) struct Outputs<'a> {
 
 impl<'a> Outputs<'a> {
     /// Begins the files of `source` in `staging`, under names that begin with
-    /// `stem`.
+    /// `stem`; later they lie in `folder`.
     pub fn create(
-        job: &Job,
+        folder: &Path,
         request: &'a Request,
         stem: &str,
         staging: &'a StagedFolder,
         source: &'a Source,
         sonifier: &Sonifier,
     ) -> Result<Self> {
+        let settings = &request.settings;
         let mut names = vec![];
         let mut place = |extension: &str| {
             names.push(format!("{stem}.{extension}"));
             staging.place(&names[names.len() - 1])
         };
         let mut header = sonifier.header(source, &request.source);
-        header.stereo = job.stereo;
-        let original = match job.original {
-            true => Some(original(&mut header, job.voice.seed)?),
+        header.stereo = settings.stereo;
+        let original = match settings.original {
+            true => Some(original(&mut header, settings.voice.seed)?),
             false => None,
         };
-        let sound_path = place(job.format.extension());
-        let sound = sink::create(&sound_path, job.format, &header)?;
+        let sound_path = place(settings.format.extension());
+        let sound = sink::create(&sound_path, settings.format, &header)?;
         let table_path = place("parquet");
         let table = ChipTable::create(&table_path, source, sonifier)?;
-        let geopackage = match job.gpkg {
+        let geopackage = match settings.gpkg {
             true => Some(Geopackage::create(&place("gpkg"), stem)?),
             false => None,
         };
         let [rows, columns] = sonifier.model().grid();
-        let array = match job.npy {
+        let array = match settings.npy {
             true => Some(FrameArray::create(place("npy"), [source.bands.len(), rows, columns])?),
             false => None,
         };
-        let recorder = match job.rrd && !job.original {
+        let recorder = match settings.rrd && !settings.original {
             true => {
                 let save = Some(place("rrd"));
                 let target = Target { save, pace: Pace::Batch, ..Target::default() };
-                let heard = sound_path.file_name().map(|name| job.folder.join(name));
+                let heard = sound_path.file_name().map(|name| folder.join(name));
                 Some(Recorder::new(&target, &session::about(sonifier, &header, heard))?)
             }
             false => None,
@@ -94,7 +94,7 @@ impl<'a> Outputs<'a> {
         Ok(Self {
             source,
             request,
-            scored: !job.unscored,
+            scored: !settings.unscored,
             staging,
             sound,
             table,
@@ -102,7 +102,7 @@ impl<'a> Outputs<'a> {
             geopackage,
             header,
             original,
-            panner: job.stereo.then(Panner::default),
+            panner: settings.stereo.then(Panner::default),
             array,
             recorder,
             names,

@@ -8,20 +8,19 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Job;
+use super::Settings;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::profile::{Polarity, Profile};
-use crate::sensor::{self, Detail, Object, Options, RawFormat, Route, Turn};
-use crate::sink::{Format, Header};
-use crate::spectrum::Preset;
-use crate::voice::{Listener, Span, Voice};
+use crate::profile::Profile;
+use crate::sensor;
+use crate::sink::Header;
+use crate::voice::Voice;
 
 /// Version of the record's layout.
 const FORMAT: u32 = 1;
@@ -81,58 +80,6 @@ pub struct Input {
     pub bytes: u64,
     /// SHA-256 of their list: name, bytes and nanoseconds since 1970.
     pub digest: String,
-}
-
-/// How scenes are to be heard, as the user said.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// See [`Voice::model`], and likewise below.
-    pub model: Option<PathBuf>,
-    /// See [`Voice::sensor`].
-    pub sensor: Option<String>,
-    /// See [`Voice::preset`].
-    pub preset: Preset,
-    /// See [`Voice::values`].
-    pub values: Option<usize>,
-    /// See [`Voice::span`].
-    pub span: Option<Span>,
-    /// See [`Voice::polarity`].
-    pub polarity: Option<Polarity>,
-    /// See [`Voice::listener`].
-    pub listener: Listener,
-    /// See [`Voice::seed`].
-    pub seed: u64,
-    /// See [`Options::object`].
-    pub object: Object,
-    /// See [`Options::turn`].
-    pub turn: Turn,
-    /// See [`Options::raw`].
-    pub raw: Option<RawFormat>,
-    /// See [`Options::detail`].
-    pub detail: Detail,
-    /// See [`Options::route`].
-    pub route: Route,
-    /// See [`Options::clouds`].
-    pub clouds: bool,
-    /// See [`Job::frames`].
-    pub frames: Option<usize>,
-    /// See [`Job::format`].
-    pub format: Format,
-    /// See [`Job::original`].
-    pub original: bool,
-    /// See [`Job::stereo`].
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub stereo: bool,
-    /// See [`Job::rrd`].
-    pub rrd: bool,
-    /// See [`Job::npy`].
-    pub npy: bool,
-    /// See [`Job::gpkg`].
-    pub gpkg: bool,
-    /// See [`Job::unscored`].
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unscored: bool,
 }
 
 /// A sound, and what it was made with.
@@ -254,81 +201,6 @@ impl Input {
             digest.update(format!("{}\n{} {changed}\n", file.display(), found.len()));
         }
         Self { files: files.len(), bytes, digest: hexadecimal(digest) }
-    }
-}
-
-impl Settings {
-    /// Those of `job`.
-    pub fn of(job: &Job) -> Self {
-        let Voice { model, sensor, preset, values, span, polarity, listener, seed, reading } =
-            job.voice.clone();
-        // What chips, seed and frames are follows from the rest, and nobody
-        // hears what a source is told.
-        let Options {
-            object,
-            turn,
-            raw,
-            detail,
-            route,
-            clouds,
-            chip: _,
-            seed: _,
-            frames: _,
-            stop: _,
-            tell: _,
-        } = reading;
-        let Job { format, original, stereo, rrd, npy, gpkg, unscored, frames, .. } = *job;
-        Self {
-            model,
-            sensor,
-            preset,
-            values,
-            span,
-            polarity,
-            listener,
-            seed,
-            object,
-            turn,
-            raw,
-            detail,
-            route,
-            clouds,
-            frames,
-            format,
-            original,
-            stereo,
-            rrd,
-            npy,
-            gpkg,
-            unscored,
-        }
-    }
-
-    /// A job with these settings that converts nothing yet; `reading` says how
-    /// sources are stopped, and whom they tell.
-    pub fn job(self, folder: PathBuf, reading: Options) -> Job {
-        let Self { object, turn, raw, detail, route, clouds, .. } = self;
-        let reading = Options { object, turn, raw, detail, route, clouds, ..reading };
-        let Self { model, sensor, preset, values, span, polarity, listener, seed, .. } = self;
-        let voice =
-            Voice { model, sensor, preset, values, span, polarity, listener, seed, reading };
-        let Self { format, original, stereo, rrd, npy, gpkg, unscored, frames, .. } = self;
-        let (units, force, planned) = (vec![], false, false);
-        Job {
-            units,
-            folder,
-            voice,
-            format,
-            original,
-            stereo,
-            rrd,
-            npy,
-            gpkg,
-            unscored,
-            frames,
-            force,
-            planned,
-        }
     }
 }
 

@@ -92,8 +92,7 @@ fn without_scores_all_else_is_the_same() {
     };
     let catalogue = folder.path().join("catalogue.parquet");
     let collect = || {
-        let mut call = program();
-        assert!(call.arg("collect").arg(&out).arg("-o").arg(&catalogue).status().unwrap().success());
+        program().arg("collect").arg(&out).arg("-o").arg(&catalogue).assert().success();
         score(&catalogue)
     };
     assert!(run(&["convert", "--rrd"], &scenes, &out).status.success());
