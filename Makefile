@@ -53,13 +53,22 @@ soak:
 	@bash setup.sh test
 	WYSIWYH_SOAK_S='$(SECONDS)' cargo test --locked $(FEATURES) --test soak -- --nocapture --test-threads=1
 
+# Python with TensorFlow, which only these need.
+BENCH = $(HOME)/.cache/wysiwyh/bench
+define peers
+	[ -x '$(BENCH)/bin/python' ] || python3 -m venv '$(BENCH)'
+	'$(BENCH)/bin/pip' install --quiet numpy scipy rasterio tensorflow-cpu
+endef
+
 # As tests, so that the dependencies are not built a second time.
 bench:
 	@bash setup.sh test
+	$(peers)
 	@if [ -d '$(ORACLES)' ]; then export WYSIWYH_ORACLES='$(ORACLES)'; fi; \
 	cargo test --locked $(FEATURES) --bench synth --bench latency
 	cargo build --locked $(FEATURES)
-	'$(ORACLES)/bin/python' benches/archive.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' $(SCENE)
+	'$(BENCH)/bin/python' benches/archive.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' \
+		scene product chips overviews $(if $(SCENE),--scene '$(SCENE)')
 	'$(ORACLES)/bin/python' benches/live.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' 160x120
 	'$(ORACLES)/bin/python' benches/live.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' 640x512
 
@@ -78,14 +87,11 @@ models:
 	$(TRAIN) $(patsubst %,simulated:%,$(shell seq 30)) --sensor simulated-lwir \
 		-o '$(MODELS)/simulated-lwir.safetensors'
 
-# TensorFlow is for the network of the original alone.
-BENCH = $(HOME)/.cache/wysiwyh/bench
 bench-code:
 	@bash setup.sh demo
 	@: "$${WYSIWYH_DATA:?is the folder with hituav/, see datasets/}"
 	cargo build --locked $(FEATURES)
-	[ -x '$(BENCH)/bin/python' ] || python3 -m venv '$(BENCH)'
-	'$(BENCH)/bin/pip' install --quiet numpy tensorflow-cpu
+	$(peers)
 	'$(BENCH)/bin/python' benches/code.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' "$$WYSIWYH_DATA/hituav"
 
 features:

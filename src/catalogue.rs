@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field};
 use crate::convert::Record;
 use crate::convert::record::{ENDING, Outcome};
 use crate::error::Result;
-use crate::map::{self, Footprint};
+use crate::map::{Atlas, Footprint};
 use crate::plan::Manifest;
 use crate::sensor::Scene;
 use crate::synth::SLOT_S;
@@ -94,6 +94,7 @@ impl Catalogue {
                 number("sound_s"),
                 count("slots"),
                 number("loudness_lufs"),
+                number("psnr_db"),
                 number("model_psnr_db"),
                 text("model"),
                 text("model_sha256"),
@@ -101,10 +102,13 @@ impl Catalogue {
                 text("error"),
             ],
         )?;
+        let mut atlas = Atlas::default();
         let entries: Vec<&(PathBuf, Record)> = self.entries.values().collect();
         for rows in entries.chunks(ROWS) {
-            let footprints: Vec<Option<Footprint>> =
-                rows.iter().map(|(_, record)| footprint(record)).collect::<Result<_>>()?;
+            let footprints: Vec<Option<Footprint>> = rows
+                .iter()
+                .map(|(_, record)| footprint(record, &mut atlas))
+                .collect::<Result<_>>()?;
             table.append(columns(rows), &footprints)?;
         }
         table.finish(&[])
@@ -136,6 +140,7 @@ fn columns(rows: &[&(PathBuf, Record)]) -> Vec<ArrayRef> {
         numbers(|outcome| Some(outcome.slots as f64 * SLOT_S)),
         Arc::new(rows.iter().map(|row| slots(row)).collect::<UInt64Array>()),
         numbers(|outcome| outcome.loudness_lufs),
+        numbers(|outcome| outcome.psnr_db),
         numbers(|outcome| outcome.model_psnr_db),
         of_outcome(|outcome| Some(outcome.header.model.clone())),
         of_outcome(|outcome| Some(outcome.header.model_hash.clone())),
@@ -145,14 +150,14 @@ fn columns(rows: &[&(PathBuf, Record)]) -> Vec<ArrayRef> {
 }
 
 /// Where the scene of `record` lies, if that is known.
-fn footprint(record: &Record) -> Result<Option<Footprint>> {
+fn footprint(record: &Record, atlas: &mut Atlas) -> Result<Option<Footprint>> {
     let scene = record.outcome.as_ref().and_then(|outcome| outcome.header.scene.as_ref());
     let Some(scene) = scene.filter(|scene| scene.georeference.is_some()) else {
         return Ok(None);
     };
     // One chip as large as the scene.
     let whole = Scene { chip: scene.rows.max(scene.columns), ..scene.clone() };
-    Ok(map::footprints(&whole, &[[0, 0]])?.pop().flatten())
+    Ok(atlas.footprints(&whole, &[[0, 0]])?.pop().flatten())
 }
 
 /// The records in `folders` and all below them, by path.

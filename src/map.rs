@@ -4,6 +4,8 @@
 //! footprints say which stretch of the sound is which place; a mosaic puts
 //! the decoded chips back onto the map.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use ndarray::{ArrayView4, Axis};
@@ -15,7 +17,9 @@ use crate::sensor::Scene;
 // Coordinates and GeoTIFF are GDAL's business; without it both are refused.
 #[cfg_attr(not(feature = "gdal"), path = "map/absent.rs")]
 mod earth;
+mod outline;
 
+use earth::Way;
 pub use earth::{Geopackage, Mosaic};
 
 /// Corners of an area in order: (longitude, latitude) in degrees.
@@ -27,11 +31,11 @@ type Ring = Vec<(f64, f64)>;
 pub struct Footprint(Vec<Ring>);
 
 impl Footprint {
-    /// The area with these corners, (longitude, latitude) in order round it.
-    /// Corners that span more than half the globe, which no scene does
-    /// otherwise, lie on both sides of the antimeridian.
-    pub fn new(corners: &[(f64, f64)]) -> Self {
-        Self(halves(corners).into_iter().map(closed).collect())
+    /// The area inside `ring`, (longitude, latitude) in order round it, each
+    /// less than half the globe from the next. It may cross the antimeridian,
+    /// and hold a pole.
+    pub fn new(ring: &[(f64, f64)]) -> Self {
+        Self(outline::parts(ring).into_iter().map(outline::closed).collect())
     }
 
     /// Its geometry as ISO well-known binary, little-endian: a polygon, or a
@@ -87,9 +91,75 @@ fn wkb_head(kind: u32) -> impl Iterator<Item = u8> {
 ///
 /// If the scene has no geo-reference, or one that is not understood.
 pub fn footprints(scene: &Scene, positions: &[[u32; 2]]) -> Result<Vec<Option<Footprint>>> {
-    let on_earth = |corners: &[(f64, f64)]| corners.iter().all(|(x, y)| (x + y).is_finite());
-    let footprint = |corners: &[(f64, f64)]| on_earth(corners).then(|| Footprint::new(corners));
-    Ok(corners(scene, positions)?.chunks_exact(4).map(footprint).collect())
+    Atlas::default().footprints(scene, positions)
+}
+
+/// The ways from maps to longitude and latitude. To find one takes far longer
+/// than to go it, so each is found once, for all scenes on one map.
+#[derive(Debug, Default)]
+pub struct Atlas {
+    /// By the map's reference system.
+    ways: HashMap<String, Way>,
+}
+
+impl Atlas {
+    /// See [`footprints`].
+    ///
+    /// # Errors
+    ///
+    /// Likewise.
+    pub fn footprints(
+        &mut self,
+        scene: &Scene,
+        positions: &[[u32; 2]],
+    ) -> Result<Vec<Option<Footprint>>> {
+        let Some(georeference) = &scene.georeference else {
+            return Err(Error::input("scene", "has no geo-reference, so its place is unknown"));
+        };
+        let way = match self.ways.entry(georeference.crs_wkt.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Way::from(&georeference.crs_wkt)?),
+        };
+        let rings = |positions: &[[u32; 2]], edge: usize| -> Result<Vec<Ring>> {
+            let points = positions.iter().flat_map(|&position| around(scene, position, edge));
+            let points = points.map(|(row, column)| georeference.locate(row, column)).collect();
+            let points = way.longitudes_latitudes(points)?;
+            Ok(points.chunks_exact(4 * edge).map(<[_]>::to_vec).collect())
+        };
+        let mut chips = rings(positions, 1)?;
+        let coarse: Vec<usize> =
+            (0..chips.len()).filter(|&chip| outline::is_coarse(&chips[chip])).collect();
+        let again: Vec<[u32; 2]> = coarse.iter().map(|&chip| positions[chip]).collect();
+        for (chip, ring) in coarse.into_iter().zip(rings(&again, EDGE)?) {
+            if on_earth(&ring) {
+                chips[chip] = ring;
+            }
+        }
+        Ok(chips.iter().map(|ring| on_earth(ring).then(|| Footprint::new(ring))).collect())
+    }
+}
+
+/// So many points of an edge are found where its ends alone do not tell how it
+/// runs.
+const EDGE: usize = 32;
+
+/// Row and column of the points round the chip at `position` of `scene`,
+/// `edge` for each of its edges, from the upper left corner on to the lower left.
+fn around(scene: &Scene, position: [u32; 2], edge: usize) -> impl Iterator<Item = (f64, f64)> {
+    let end = |start: u32, size: usize| (start as usize + scene.chip).min(size) as f64;
+    let [top, left] = position.map(f64::from);
+    let (bottom, right) = (end(position[0], scene.rows), end(position[1], scene.columns));
+    let corners = [(top, left), (bottom, left), (bottom, right), (top, right)];
+    (0..4 * edge).map(move |at| {
+        let (from, to) = (corners[at / edge], corners[(at / edge + 1) % 4]);
+        let share = (at % edge) as f64 / edge as f64;
+        (from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1))
+    })
+}
+
+/// Whether all points of `ring` are somewhere.
+fn on_earth(ring: &[(f64, f64)]) -> bool {
+    ring.iter().all(|(x, y)| (x + y).is_finite())
 }
 
 /// Writes a scene as a GeoTIFF of 32-bit floats, one band per band, with the
@@ -122,79 +192,9 @@ pub fn write_mosaic(
     mosaic.finish()
 }
 
-/// Longitude and latitude of the four corners of each chip: upper left, lower
-/// left, lower right, upper right. Those that are nowhere are infinite.
-fn corners(scene: &Scene, positions: &[[u32; 2]]) -> Result<Ring> {
-    let Some(georeference) = &scene.georeference else {
-        return Err(Error::input("scene", "has no geo-reference, so its place is unknown"));
-    };
-    let points = positions
-        .iter()
-        .flat_map(|&[row, column]| {
-            let edge = |start: u32, size: usize| (start as usize + scene.chip).min(size) as f64;
-            let (top, bottom) = (f64::from(row), edge(row, scene.rows));
-            let (left, right) = (f64::from(column), edge(column, scene.columns));
-            [(top, left), (bottom, left), (bottom, right), (top, right)]
-        })
-        .map(|(row, column)| georeference.locate(row, column))
-        .collect();
-    earth::longitudes_latitudes(&georeference.crs_wkt, points)
-}
-
-/// `ring` running counter-clockwise, as GeoParquet can promise of outer
-/// rings, and ending where it begins.
-fn closed(mut ring: Ring) -> Ring {
-    let next = ring.iter().cycle().skip(1);
-    let twice_area: f64 = ring.iter().zip(next).map(|(a, b)| a.0 * b.1 - b.0 * a.1).sum();
-    if twice_area < 0.0 {
-        ring.reverse();
-    }
-    ring.extend(ring.first().copied());
-    ring
-}
-
-/// `corners` as one ring, or as two rings cut at the antimeridian where they
-/// span more than half the globe, which no chip does otherwise.
-fn halves(corners: &[(f64, f64)]) -> Vec<Ring> {
-    let west = corners.iter().map(|corner| corner.0).fold(f64::INFINITY, f64::min);
-    let east = corners.iter().map(|corner| corner.0).fold(f64::NEG_INFINITY, f64::max);
-    if east - west <= 180.0 {
-        return vec![corners.to_vec()];
-    }
-    let turned = |&(x, y): &(f64, f64)| (if x < 0.0 { x + 360.0 } else { x }, y);
-    let unrolled: Ring = corners.iter().map(turned).collect();
-    let beyond = clip(&unrolled, |x| x - 180.0);
-    vec![clip(&unrolled, |x| 180.0 - x), beyond.iter().map(|&(x, y)| (x - 360.0, y)).collect()]
-}
-
-/// The part of `ring` where `inside` is not negative, by the algorithm of
-/// Sutherland and Hodgman (Communications of the ACM 17, 1974).
-fn clip(ring: &[(f64, f64)], inside: impl Fn(f64) -> f64) -> Ring {
-    let mut clipped = Ring::new();
-    for (&a, &b) in ring.iter().zip(ring.iter().cycle().skip(1)) {
-        let (from, to) = (inside(a.0), inside(b.0));
-        if from >= 0.0 {
-            clipped.push(a);
-        }
-        if from * to < 0.0 {
-            let share = from / (from - to);
-            clipped.push((a.0 + share * (b.0 - a.0), a.1 + share * (b.1 - a.1)));
-        }
-    }
-    clipped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rings_run_counter_clockwise_and_close() {
-        let clockwise = vec![(0.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, 0.0)];
-        let ring = closed(clockwise);
-        assert_eq!(ring, [(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.0, 0.0), (1.0, 0.0)]);
-        assert_eq!(closed(ring[..4].to_vec()), ring);
-    }
 
     #[test]
     fn a_chip_across_the_antimeridian_is_cut_in_two() {

@@ -12,8 +12,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::convert::record::Settings;
-use crate::convert::{Job, Unit, id};
+use crate::convert::{Job, Settings, Unit, id};
 use crate::error::{Error, Result};
 use crate::sensor::{Options, is_repeatable};
 use crate::staging::StagedFile;
@@ -136,7 +135,10 @@ impl Manifest {
             return Err(Error::usage("--index", what)
                 .hint(format!("the first one has index 0, the last one {}", count - 1)));
         }
-        Ok(Job { units, planned: true, ..self.settings.job(folder, reading) })
+        let mut settings = self.settings;
+        let Options { stop, tell, .. } = reading;
+        settings.voice.reading = Options { stop, tell, ..settings.voice.reading };
+        Ok(Job { units, folder, settings, force: false, planned: true })
     }
 }
 

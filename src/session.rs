@@ -37,15 +37,23 @@ pub fn about(sonifier: &Sonifier, header: &Header, wav: Option<PathBuf>) -> Sess
     }
 }
 
-/// What `sounds`, sent in the slots from `first` on, are for the recorder; they
-/// are worked on at once, on all cores.
+/// What `sounds`, sent in the slots from `first` on, are for the recorder,
+/// `scored` or not; they are worked on at once, on all cores.
 ///
 /// # Errors
 ///
 /// If one of them is another sonifier's.
-pub fn moments(sonifier: &Sonifier, first: usize, sounds: Vec<Sound>) -> Result<Vec<Moment>> {
-    let sounds = sounds.into_par_iter().enumerate();
-    sounds.map(|(index, sound)| moment(sonifier, (first + index) as u64, sound)).collect()
+pub fn moments(
+    sonifier: &Sonifier,
+    first: usize,
+    sounds: Vec<Sound>,
+    scored: bool,
+) -> Result<Vec<Moment>> {
+    let of = |(index, sound)| match (scored, (first + index) as u64) {
+        (true, slot) => moment(sonifier, slot, sound),
+        (false, slot) => Ok(unscored(slot, sound)),
+    };
+    sounds.into_par_iter().enumerate().map(of).collect()
 }
 
 /// What `sound`, sent in `slot`, is for the recorder, with the picture that
@@ -56,19 +64,26 @@ pub fn moments(sonifier: &Sonifier, first: usize, sounds: Vec<Sound>) -> Result<
 /// If the sound is another sonifier's.
 pub fn moment(sonifier: &Sonifier, slot: u64, sound: Sound) -> Result<Moment> {
     let back = sonifier.reconstruct(&sound.code)?;
-    Ok(Moment {
+    let psnr_db = Some(psnr_db(sound.sent.data.view(), back.view(), sonifier.range()));
+    let reconstruction = Some((back, Origin::FromCode));
+    Ok(Moment { psnr_db, reconstruction, ..unscored(slot, sound) })
+}
+
+/// Likewise without that picture, which takes as long as the code.
+pub fn unscored(slot: u64, sound: Sound) -> Moment {
+    Moment {
         slot,
         time_s: slot as f64 * SLOT_S,
-        psnr_db: Some(psnr_db(sound.sent.data.view(), back.view(), sonifier.range())),
+        psnr_db: None,
         input: sound.sent.data,
         code: sound.code,
         levels_db: sound.levels_db,
-        reconstruction: Some((back, Origin::FromCode)),
+        reconstruction: None,
         loudness_lufs: sound.loudness_lufs,
         band_energy: sound.band_energy,
         latency_s: None,
         sample: None,
         left_out: None,
         extremes: [None; 3],
-    })
+    }
 }

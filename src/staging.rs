@@ -5,6 +5,7 @@
 //! and are moved together. What is dropped before that leaves nothing behind;
 //! what a killed process leaves, the next one that writes there clears away.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -130,9 +131,25 @@ impl StagedFolder {
     ///
     /// If one cannot be moved; those that were moved before are deleted.
     pub fn publish(self, names: &[String]) -> Result<Vec<PathBuf>> {
-        let files: Vec<PathBuf> = names.iter().map(|name| self.folder.path.join(name)).collect();
-        if let Some(first) = files.first().filter(|first| first.is_file()) {
-            fs::remove_file(first).map_err(|e| Error::output(first, e))?;
+        self.replace(&[], names)
+    }
+
+    /// Likewise in place of the files called `before`, of an earlier making,
+    /// which go as soon as what had the first name is gone.
+    ///
+    /// # Errors
+    ///
+    /// Likewise.
+    pub fn replace(self, before: &[String], names: &[String]) -> Result<Vec<PathBuf>> {
+        let place = |name: &String| self.folder.path.join(name);
+        let files: Vec<PathBuf> = names.iter().map(place).collect();
+        // Names that were read from a file must not lead elsewhere.
+        let here = |name: &&String| Path::new(name).file_name() == Some(OsStr::new(*name));
+        let gone = before.iter().filter(here).filter(|name| !names.contains(name)).map(place);
+        // A file that comes alone simply takes the place of the one before.
+        let first = files.first().filter(|_| names.len() > 1).cloned();
+        for file in first.into_iter().chain(gone).filter(|file| file.is_file()) {
+            fs::remove_file(&file).map_err(|e| Error::output(&file, e))?;
         }
         for (moved, (name, file)) in names.iter().zip(&files).rev().enumerate() {
             if let Err(error) = fs::rename(self.place(name), file) {
@@ -247,6 +264,14 @@ mod tests {
         fs::remove_dir_all(folder.path().join("a.wav")).unwrap();
         assert_eq!(staged().publish(&names).unwrap().len(), 2);
         assert_eq!(names_in(folder.path()).len(), 2);
+        // What was made before goes, unless it has a new name, or lies elsewhere.
+        let other = tempfile::NamedTempFile::new().unwrap();
+        let elsewhere = other.path().to_string_lossy().into_owned();
+        fs::write(folder.path().join("a.rrd"), "").unwrap();
+        let before = ["a.npy".to_owned(), "a.rrd".into(), "../x".into(), "..".into(), elsewhere];
+        assert_eq!(staged().replace(&before, &names).unwrap().len(), 2);
+        assert_eq!(names_in(folder.path()).len(), 2);
+        assert!(other.path().exists());
     }
 
     #[test]

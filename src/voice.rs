@@ -32,7 +32,8 @@ const FIRST_VALUES: usize = 32 << 20;
 const WIDER: f64 = 0.25;
 
 /// A user's choice of model and sound; what is `None` follows the source.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Voice {
     /// A model file; comes before `sensor`.
     pub model: Option<PathBuf>,
@@ -159,6 +160,14 @@ impl Voice {
             None => general(&profile, sensor.source(), &range)?,
         };
         Ok(Ready { sensor, sonifier: self.sonifier(model, range)? })
+    }
+
+    /// One sentence where a model of the user's own, `model`, speaks in place
+    /// of the one that ships.
+    pub fn own_model(&self, model: &Model) -> Option<String> {
+        let name = &model.profile().name;
+        let own = Profile::own_model(name).filter(|own| self.model.is_none() && own.is_file())?;
+        Some(format!("Your own model for {name} speaks: {}.", own.display()))
     }
 
     /// How a source is read, its chips and its length left open.

@@ -17,9 +17,10 @@ use super::report::Report;
 #[command(after_help = "\
 Reads:    the .record.json files in the folders and all below them
 Writes:   GeoParquet, a row for each scene, sorted by `id`: id, source, sound (path),
-          start_time, sound_s, slots, loudness_lufs, model_psnr_db (of the model on
-          unseen pictures), model, model_sha256, version, error, geometry (footprint
-          in longitude and latitude), bbox. The same records give the same bytes
+          start_time, sound_s, slots, loudness_lufs, psnr_db (mean of its pictures,
+          from their codes), model_psnr_db (of the model on unseen pictures), model,
+          model_sha256, version, error, geometry (footprint in longitude and
+          latitude), bbox. The same records give the same bytes
 Units:    seconds of sound without the lead-in, LUFS, decibels, degrees
 Example:  wysiwyh collect sounds --manifest archive.jsonl -o catalogue.parquet
 Exit status 0 if all is well, 1 if all scenes failed, 3 if some failed or are

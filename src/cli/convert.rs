@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
-use wysiwyh::convert::record::Settings;
-use wysiwyh::convert::{self, Estimate, Event, Job, Summary, Unit};
+use wysiwyh::convert::{self, Estimate, Event, Job, Settings, Summary, Unit};
 use wysiwyh::plan::{self, Manifest, Part};
 use wysiwyh::sensor::{Detail, Options, Route};
 use wysiwyh::sink::Format;
@@ -111,6 +110,10 @@ pub struct How {
     /// that read no Parquet
     #[arg(long)]
     gpkg: bool,
+    /// Leave out what needs the decoder: psnr_db in tables and records, and the
+    /// pictures that come back in a session; a third of the work
+    #[arg(long)]
+    no_scores: bool,
     /// Stop each scene after so many frames or tiles [default: 200 of
     /// a camera, else all]
     #[arg(long, value_name = "N")]
@@ -153,8 +156,8 @@ fn route() -> impl TypedValueParser<Value = Route> {
 }
 
 impl How {
-    /// A job that converts nothing yet.
-    pub fn job(self, folder: PathBuf) -> Result<Job> {
+    /// All of it.
+    pub fn settings(self) -> Result<Settings> {
         let detail = match (self.gsd, self.duration) {
             (Some(metres), _) => Detail::Pixel(metres),
             (None, Some(seconds)) => Detail::Duration(seconds),
@@ -166,9 +169,7 @@ impl How {
         if self.original {
             voice.values.get_or_insert(original::VALUES);
         }
-        Ok(Job {
-            units: vec![],
-            folder,
+        Ok(Settings {
             voice,
             format: self.format,
             original: self.original,
@@ -176,9 +177,8 @@ impl How {
             rrd: self.rrd,
             npy: self.npy,
             gpkg: self.gpkg,
+            unscored: self.no_scores,
             frames: self.frames,
-            force: false,
-            planned: false,
         })
     }
 }
@@ -257,8 +257,9 @@ impl Arguments {
             self.scenes.push(STDIN.to_owned());
         }
         let sources = plan::sources(&self.scenes)?;
-        let job = self.how.job(self.output)?;
-        Ok(Job { units: Unit::list(&sources, &Settings::of(&job)), ..job })
+        let settings = self.how.settings()?;
+        let units = Unit::list(&sources, &settings);
+        Ok(Job { units, folder: self.output, settings, force: false, planned: false })
     }
 }
 

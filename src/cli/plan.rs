@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use wysiwyh::Result;
-use wysiwyh::convert::record::Settings;
 use wysiwyh::plan::{self, Manifest};
 
 use super::convert::How;
@@ -39,8 +38,7 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
-        let settings = Settings::of(&self.how.job(PathBuf::new())?);
-        let manifest = Manifest::new(&plan::sources(&self.scenes)?, settings)?;
+        let manifest = Manifest::new(&plan::sources(&self.scenes)?, self.how.settings()?)?;
         manifest.write(&self.output)?;
         let (count, path) = (manifest.units.len(), self.output.display());
         report.print(format_args!("{path}: {count} scenes, index 0 to {}", count - 1))?;

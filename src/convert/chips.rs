@@ -64,6 +64,11 @@ impl Chip {
             clouds: frame.cloud_fraction,
         }
     }
+
+    /// How well its code holds the picture, in dB of PSNR, where that is known.
+    pub fn psnr_db(&self) -> Option<f64> {
+        self.psnr_db.map(f64::from)
+    }
 }
 
 impl ChipTable {

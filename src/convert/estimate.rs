@@ -61,21 +61,22 @@ pub fn due(job: &Job) -> Result<Vec<&Unit>> {
 ///
 /// If the scene cannot be opened, or no model speaks for it.
 pub fn estimate(job: &Job, scene: &str) -> Result<Estimate> {
-    let Ready { sensor, mut sonifier } =
-        job.voice.ready(scene, sensor::limit(scene, job.frames))?;
+    let settings = &job.settings;
+    let limit = sensor::limit(scene, settings.frames);
+    let Ready { sensor, mut sonifier } = settings.voice.ready(scene, limit)?;
     let source = sensor.source();
     let slots = source.slots();
     let [rows, columns] = sonifier.model().grid();
     let readings = source.bands.len() * rows * columns;
     let slot_bytes = |slots: usize| {
         // The lead-in and the lead-out last one slot each.
-        let channels = if job.stereo { 2 } else { 1 };
+        let channels = if settings.stereo { 2 } else { 1 };
         let sound = (slots + 2) as u64 * (SLOT * channels * size_of::<i16>()) as u64;
         let frames = (slots * readings * size_of::<f32>()) as u64;
-        sound + if job.npy { frames } else { 0 }
+        sound + if settings.npy { frames } else { 0 }
     };
     let input = Input::of(scene);
-    let seconds = slots.map(|_| work_s(&mut sonifier, source)).transpose()?;
+    let seconds = slots.map(|_| work_s(&mut sonifier, source, !settings.unscored)).transpose()?;
     Ok(Estimate {
         scene: scene.to_owned(),
         remark: source.remark.clone(),
@@ -84,7 +85,10 @@ pub fn estimate(job: &Job, scene: &str) -> Result<Estimate> {
         bytes_read: (input.files > 0).then_some(input.bytes),
         bytes_written: slots.map(slot_bytes),
         // The sound, its table and its record come always.
-        files: 3 + [job.npy, job.rrd, job.gpkg].into_iter().filter(|&made| made).count(),
+        files: 3 + [settings.npy, settings.rrd, settings.gpkg]
+            .into_iter()
+            .filter(|&made| made)
+            .count(),
         hours: seconds.map(|seconds| seconds / 3600.0),
     })
 }
@@ -132,7 +136,7 @@ impl fmt::Display for Estimate {
 
 /// Seconds from the pictures of `source` to its tables. The reader takes one
 /// core, and all of them share the rest of the work.
-fn work_s(sonifier: &mut Sonifier, source: &Source) -> Result<f64> {
+fn work_s(sonifier: &mut Sonifier, source: &Source, scored: bool) -> Result<f64> {
     let (frames, slots) = (source.frames.unwrap_or(0), source.slots().unwrap_or(0));
     let factor = source.scene.as_ref().map_or(1, |scene| scene.factor);
     let pixels = (source.rows * source.columns) as f64 * factor.pow(2) as f64;
@@ -147,7 +151,7 @@ fn work_s(sonifier: &mut Sonifier, source: &Source) -> Result<f64> {
     let started = Instant::now();
     let prepared = prepare(sonifier, &frames)?;
     let sounds = prepared.into_iter().map(|prepared| sonifier.sound(prepared)).collect();
-    session::moments(sonifier, 0, sounds)?;
+    session::moments(sonifier, 0, sounds, scored)?;
     let slot_s = started.elapsed().as_secs_f64() / BATCH as f64;
     let cores = rayon::current_num_threads() as f64;
     Ok((slots as f64 * slot_s + reading_s / cores).max(reading_s))

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
@@ -30,7 +31,7 @@ use crate::synth::SLOT_S;
 use crate::voice::{Ready, Voice};
 
 use self::outputs::Outputs;
-use self::record::{ENDING, Input, Request, Settings};
+use self::record::{ENDING, Input, Request};
 
 pub use self::estimate::{Estimate, due, estimate};
 pub use self::record::Record;
@@ -51,6 +52,20 @@ pub struct Job {
     pub units: Vec<Unit>,
     /// Where the files go; made if it is missing.
     pub folder: PathBuf,
+    /// How they are to be heard.
+    pub settings: Settings,
+    /// Whether to make anew what is there already.
+    pub force: bool,
+    /// Whether somebody waits for a record of every scene, even of a single
+    /// one that failed.
+    pub planned: bool,
+}
+
+/// How scenes are to be heard, as a user says it, a manifest plans it, and a
+/// record tells it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
     /// Which model speaks, and how.
     pub voice: Voice,
     /// The format of the sound.
@@ -68,14 +83,12 @@ pub struct Job {
     pub npy: bool,
     /// Whether to write each table as a GeoPackage, too.
     pub gpkg: bool,
+    /// Whether to leave out what needs the decoder: how well each code holds
+    /// its picture, and that picture in a session.
+    pub unscored: bool,
     /// Stop each scene after so many frames or chips; see [`sensor::limit`]
     /// for what holds without.
     pub frames: Option<usize>,
-    /// Whether to make anew what is there already.
-    pub force: bool,
-    /// Whether somebody waits for a record of every scene, even of a single
-    /// one that failed.
-    pub planned: bool,
 }
 
 /// What happens along the way.
@@ -87,7 +100,7 @@ pub enum Event<'a> {
         scene: &'a str,
         /// Frames or chips to come.
         frames: Option<usize>,
-        /// What is to be said before: see
+        /// What is to be said before: see [`Voice::own_model`],
         /// [`Sonifier::introduction`](crate::sonifier::Sonifier::introduction)
         /// and [`Source::remark`](crate::sensor::Source::remark).
         introduction: Option<String>,
@@ -96,7 +109,8 @@ pub enum Event<'a> {
     Advanced,
     /// A scene is on disk.
     Finished(&'a Converted),
-    /// A scene failed; nothing of it is on disk but a record that says so.
+    /// A scene failed; nothing of it is on disk but a record that says so, and
+    /// what was made of it before.
     Failed(&'a Error),
 }
 
@@ -168,7 +182,8 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
     for task in tasks {
         let source = &task.unit.source;
         // What a pipe shows, it shows once.
-        let opened = sensor::is_repeatable(source).then(|| job.voice.ready(source, None));
+        let voice = &job.settings.voice;
+        let opened = sensor::is_repeatable(source).then(|| voice.ready(source, None));
         match opened.transpose() {
             Ok(_) => checked.push(task),
             Err(error) => fail(task, error, tell)?,
@@ -192,14 +207,13 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
 
 /// The scenes of `job` that are not there already.
 fn tasks(job: &Job) -> Result<Vec<Task<'_>>> {
-    let settings = Settings::of(job);
-    let speakers = record::speakers(&job.voice)?;
+    let speakers = record::speakers(&job.settings.voice)?;
     let task = |unit| {
         let Unit { name, source, .. }: &Unit = unit;
         let request = Request {
             source: source.clone(),
             input: Input::of(source),
-            settings: settings.clone(),
+            settings: job.settings.clone(),
             speakers: speakers.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
@@ -214,17 +228,25 @@ fn tasks(job: &Job) -> Result<Vec<Task<'_>>> {
 }
 
 /// Writes down that a scene failed, where somebody will look for that and
-/// where it is the scene's fault.
+/// where it is the scene's fault. A sound that was made of it before stays, and
+/// so does what its record says of it.
 fn record_failure(job: &Job, Task { unit, request }: Task, error: &Error) -> Result<()> {
     let theirs = matches!(error.fault, Fault::Input | Fault::Unsupported | Fault::Usage);
     if !theirs || !(job.planned || job.units.len() > 1) {
         return Ok(());
     }
-    let record = Record::new(&unit.id, request, Err(error), 0.0);
-    let staging = StagedFolder::open(&job.folder)?;
     let name = format!("{}{ENDING}", unit.name);
+    let new = || Record::new(&unit.id, request, Err(error), 0.0);
+    let (record, remains) = match Record::read(&job.folder.join(&name)) {
+        Ok(before) if before.is_whole(&job.folder) => {
+            (Record { error: Some(error.to_string()), ..before }, vec![])
+        }
+        Ok(before) => (new(), before.names()),
+        Err(_) => (new(), vec![]),
+    };
+    let staging = StagedFolder::open(&job.folder)?;
     record.write(&staging.place(&name)).map_err(|error| staging.named(error))?;
-    staging.publish(&[name]).map(drop)
+    staging.replace(&remains, &[name]).map(drop)
 }
 
 /// Converts one scene: from its first frame to its files in the job's folder.
@@ -235,14 +257,15 @@ fn convert(
     tell: &mut dyn FnMut(Event),
 ) -> Result<Converted> {
     let (started, scene) = (Instant::now(), unit.source.as_str());
-    let Ready { sensor, mut sonifier } =
-        job.voice.ready(scene, sensor::limit(scene, job.frames))?;
+    let Settings { voice, frames, .. } = &job.settings;
+    let Ready { sensor, mut sonifier } = voice.ready(scene, sensor::limit(scene, *frames))?;
     let source = sensor.source().clone();
     let staging = StagedFolder::open(&job.folder)?;
     let named = |error| staging.named(error);
     let mut outputs =
-        Outputs::create(job, request, &unit.name, &staging, &source, &sonifier).map_err(named)?;
-    let introduction = introduction(&sonifier, &source);
+        Outputs::create(&job.folder, request, &unit.name, &staging, &source, &sonifier)
+            .map_err(named)?;
+    let introduction = introduction(voice, &sonifier, &source);
     tell(Event::Started { scene, frames: source.slots(), introduction });
 
     // The next chips are decoded while these sound.
@@ -283,16 +306,18 @@ fn convert(
     let elapsed_s = started.elapsed().as_secs_f64();
     let record = Record::new(&unit.id, request.clone(), Ok(outcome), elapsed_s);
     record.write(&staging.place(&names[0])).map_err(named)?;
-    let mut files = staging.publish(&names)?;
+    let before = Record::read(&job.folder.join(&names[0]));
+    let before = before.map_or(vec![], |record| record.names());
+    let mut files = staging.replace(&before, &names)?;
     // The sound comes first to those who are told.
     files.rotate_left(1);
     Ok(Converted { scene: scene.to_owned(), files, slots, skipped, cut })
 }
 
 /// What is to be said before a scene is heard.
-fn introduction(sonifier: &Sonifier, source: &Source) -> Option<String> {
-    let said: Vec<String> =
-        sonifier.introduction().into_iter().chain(source.remark.clone()).collect();
+fn introduction(voice: &Voice, sonifier: &Sonifier, source: &Source) -> Option<String> {
+    let said = [voice.own_model(sonifier.model()), sonifier.introduction(), source.remark.clone()];
+    let said: Vec<String> = said.into_iter().flatten().collect();
     (!said.is_empty()).then(|| said.join(" "))
 }
 

@@ -1,11 +1,10 @@
 //! The files of one scene.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::Job;
 use super::chips::{Chip, ChipTable};
 use super::record::{Outcome, Output, Request};
 use crate::error::{Error, Result};
@@ -27,6 +26,7 @@ use crate::table::Table;
 pub(super) struct Outputs<'a> {
     source: &'a Source,
     request: &'a Request,
+    scored: bool,
     staging: &'a StagedFolder,
     sound: Box<dyn FileSink>,
     table: ChipTable,
@@ -42,48 +42,51 @@ pub(super) struct Outputs<'a> {
     pub slots: usize,
     /// The sum of their powers.
     power: f64,
+    /// The sum of their scores in dB, and how many have one.
+    psnr_db: (f64, usize),
 }
 
 impl<'a> Outputs<'a> {
     /// Begins the files of `source` in `staging`, under names that begin with
-    /// `stem`.
+    /// `stem`; later they lie in `folder`.
     pub fn create(
-        job: &Job,
+        folder: &Path,
         request: &'a Request,
         stem: &str,
         staging: &'a StagedFolder,
         source: &'a Source,
         sonifier: &Sonifier,
     ) -> Result<Self> {
+        let settings = &request.settings;
         let mut names = vec![];
         let mut place = |extension: &str| {
             names.push(format!("{stem}.{extension}"));
             staging.place(&names[names.len() - 1])
         };
         let mut header = sonifier.header(source, &request.source);
-        header.stereo = job.stereo;
-        let original = match job.original {
-            true => Some(original(&mut header, job.voice.seed)?),
+        header.stereo = settings.stereo;
+        let original = match settings.original {
+            true => Some(original(&mut header, settings.voice.seed)?),
             false => None,
         };
-        let sound_path = place(job.format.extension());
-        let sound = sink::create(&sound_path, job.format, &header)?;
+        let sound_path = place(settings.format.extension());
+        let sound = sink::create(&sound_path, settings.format, &header)?;
         let table_path = place("parquet");
         let table = ChipTable::create(&table_path, source, sonifier)?;
-        let geopackage = match job.gpkg {
+        let geopackage = match settings.gpkg {
             true => Some(Geopackage::create(&place("gpkg"), stem)?),
             false => None,
         };
         let [rows, columns] = sonifier.model().grid();
-        let array = match job.npy {
+        let array = match settings.npy {
             true => Some(FrameArray::create(place("npy"), [source.bands.len(), rows, columns])?),
             false => None,
         };
-        let recorder = match job.rrd && !job.original {
+        let recorder = match settings.rrd && !settings.original {
             true => {
                 let save = Some(place("rrd"));
                 let target = Target { save, pace: Pace::Batch, ..Target::default() };
-                let heard = sound_path.file_name().map(|name| job.folder.join(name));
+                let heard = sound_path.file_name().map(|name| folder.join(name));
                 Some(Recorder::new(&target, &session::about(sonifier, &header, heard))?)
             }
             false => None,
@@ -91,6 +94,7 @@ impl<'a> Outputs<'a> {
         Ok(Self {
             source,
             request,
+            scored: !settings.unscored,
             staging,
             sound,
             table,
@@ -98,12 +102,13 @@ impl<'a> Outputs<'a> {
             geopackage,
             header,
             original,
-            panner: job.stereo.then(Panner::default),
+            panner: settings.stereo.then(Panner::default),
             array,
             recorder,
             names,
             slots: 0,
             power: 0.0,
+            psnr_db: (0.0, 0),
         })
     }
 
@@ -134,11 +139,14 @@ impl<'a> Outputs<'a> {
                 (None, None) => self.sound.write(&sound.samples)?,
             }
         }
-        let moments = session::moments(sonifier, self.slots, sounds)?;
+        let moments = session::moments(sonifier, self.slots, sounds, self.scored)?;
         let chips = frames.par_iter().zip(&moments);
         let chips: Vec<Chip> =
             chips.map(|(frame, heard)| Chip::of(sonifier, frame, heard)).collect();
         for ((frame, moment), chip) in frames.iter().zip(moments).zip(chips) {
+            if let Some(psnr_db) = chip.psnr_db() {
+                self.psnr_db = (self.psnr_db.0 + psnr_db, self.psnr_db.1 + 1);
+            }
             self.table.push(chip)?;
             if let Some(array) = &mut self.array {
                 array.push(moment.input.view())?;
@@ -184,6 +192,7 @@ impl<'a> Outputs<'a> {
             skipped,
             loudness_lufs: (self.power > 0.0)
                 .then(|| 10.0 * (self.power / self.slots as f64).log10()),
+            psnr_db: (self.psnr_db.1 > 0).then(|| self.psnr_db.0 / self.psnr_db.1 as f64),
             model_psnr_db: scores.psnr_sound_db.last_key_value().map(|(_, psnr_db)| *psnr_db),
             outputs: self.names.iter().map(written).collect::<Result<_>>()?,
         })

@@ -8,20 +8,19 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Job;
+use super::Settings;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::profile::{Polarity, Profile};
-use crate::sensor::{self, Detail, Object, Options, RawFormat, Route, Turn};
-use crate::sink::{Format, Header};
-use crate::spectrum::Preset;
-use crate::voice::{Listener, Span, Voice};
+use crate::profile::Profile;
+use crate::sensor;
+use crate::sink::Header;
+use crate::voice::Voice;
 
 /// Version of the record's layout.
 const FORMAT: u32 = 1;
@@ -44,7 +43,8 @@ pub struct Record {
     /// What came of it; `None` where it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// Why it failed.
+    /// Why it failed; beside an outcome, why it could not be made again, as
+    /// somebody asked later in another way or of other files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// How long it took; the one thing that differs from run to run.
@@ -82,55 +82,6 @@ pub struct Input {
     pub digest: String,
 }
 
-/// How scenes are to be heard, as the user said.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// See [`Voice::model`], and likewise below.
-    pub model: Option<PathBuf>,
-    /// See [`Voice::sensor`].
-    pub sensor: Option<String>,
-    /// See [`Voice::preset`].
-    pub preset: Preset,
-    /// See [`Voice::values`].
-    pub values: Option<usize>,
-    /// See [`Voice::span`].
-    pub span: Option<Span>,
-    /// See [`Voice::polarity`].
-    pub polarity: Option<Polarity>,
-    /// See [`Voice::listener`].
-    pub listener: Listener,
-    /// See [`Voice::seed`].
-    pub seed: u64,
-    /// See [`Options::object`].
-    pub object: Object,
-    /// See [`Options::turn`].
-    pub turn: Turn,
-    /// See [`Options::raw`].
-    pub raw: Option<RawFormat>,
-    /// See [`Options::detail`].
-    pub detail: Detail,
-    /// See [`Options::route`].
-    pub route: Route,
-    /// See [`Options::clouds`].
-    pub clouds: bool,
-    /// See [`Job::frames`].
-    pub frames: Option<usize>,
-    /// See [`Job::format`].
-    pub format: Format,
-    /// See [`Job::original`].
-    pub original: bool,
-    /// See [`Job::stereo`].
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub stereo: bool,
-    /// See [`Job::rrd`].
-    pub rrd: bool,
-    /// See [`Job::npy`].
-    pub npy: bool,
-    /// See [`Job::gpkg`].
-    pub gpkg: bool,
-}
-
 /// A sound, and what it was made with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -143,6 +94,10 @@ pub struct Outcome {
     /// Mean power of the slots in LUFS, without gates; none where all is
     /// silent.
     pub loudness_lufs: Option<f64>,
+    /// PSNR in dB of the pictures that the codes still hold: the mean over
+    /// slots with a reading; none where it was left out.
+    #[serde(default)]
+    pub psnr_db: Option<f64>,
     /// PSNR in dB of unseen pictures from the model's sound, where the model
     /// was scored: see [`Scores`](crate::evaluate::Scores).
     pub model_psnr_db: Option<f64>,
@@ -212,12 +167,23 @@ impl Record {
 
     /// Whether the files that `request` asks for lie in `folder`.
     pub(super) fn answers(&self, request: &Request, folder: &Path) -> bool {
+        self.request == *request && self.is_whole(folder)
+    }
+
+    /// Whether it tells of a sound, and all files of that lie in `folder`.
+    pub(super) fn is_whole(&self, folder: &Path) -> bool {
         let there = |output: &Output| {
             let found = fs::metadata(folder.join(&output.name));
             found.is_ok_and(|found| found.is_file() && found.len() == output.bytes)
         };
         let outputs = self.outcome.as_ref().map(|outcome| &outcome.outputs);
-        self.request == *request && outputs.is_some_and(|outputs| outputs.iter().all(there))
+        outputs.is_some_and(|outputs| outputs.iter().all(there))
+    }
+
+    /// The names of its files.
+    pub(super) fn names(&self) -> Vec<String> {
+        let outputs = self.outcome.iter().flat_map(|outcome| &outcome.outputs);
+        outputs.map(|output| output.name.clone()).collect()
     }
 }
 
@@ -235,79 +201,6 @@ impl Input {
             digest.update(format!("{}\n{} {changed}\n", file.display(), found.len()));
         }
         Self { files: files.len(), bytes, digest: hexadecimal(digest) }
-    }
-}
-
-impl Settings {
-    /// Those of `job`.
-    pub fn of(job: &Job) -> Self {
-        let Voice { model, sensor, preset, values, span, polarity, listener, seed, reading } =
-            job.voice.clone();
-        // What chips, seed and frames are follows from the rest, and nobody
-        // hears what a source is told.
-        let Options {
-            object,
-            turn,
-            raw,
-            detail,
-            route,
-            clouds,
-            chip: _,
-            seed: _,
-            frames: _,
-            stop: _,
-            tell: _,
-        } = reading;
-        let Job { format, original, stereo, rrd, npy, gpkg, frames, .. } = *job;
-        Self {
-            model,
-            sensor,
-            preset,
-            values,
-            span,
-            polarity,
-            listener,
-            seed,
-            object,
-            turn,
-            raw,
-            detail,
-            route,
-            clouds,
-            frames,
-            format,
-            original,
-            stereo,
-            rrd,
-            npy,
-            gpkg,
-        }
-    }
-
-    /// A job with these settings that converts nothing yet; `reading` says how
-    /// sources are stopped, and whom they tell.
-    pub fn job(self, folder: PathBuf, reading: Options) -> Job {
-        let Self { object, turn, raw, detail, route, clouds, .. } = self;
-        let reading = Options { object, turn, raw, detail, route, clouds, ..reading };
-        let Self { model, sensor, preset, values, span, polarity, listener, seed, .. } = self;
-        let voice =
-            Voice { model, sensor, preset, values, span, polarity, listener, seed, reading };
-        let Self { format, original, stereo, rrd, npy, gpkg, frames, .. } = self;
-        let (units, force, planned) = (vec![], false, false);
-        Job {
-            units,
-            folder,
-            voice,
-            format,
-            original,
-            stereo,
-            rrd,
-            npy,
-            gpkg,
-            frames,
-            force,
-            planned,
-        }
     }
 }
 

@@ -8,7 +8,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::record::{Settings, hexadecimal};
+use super::Settings;
+use super::record::hexadecimal;
 use crate::sensor;
 
 /// So many digits of the hash stand in an identifier: among a million scenes
@@ -91,32 +92,22 @@ fn plain(name: Option<&OsStr>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sensor::Options;
     use crate::sink::Format;
-    use crate::spectrum::Preset;
+    use crate::voice::Voice;
 
     fn settings(seed: u64) -> Settings {
+        let voice = Voice::of_sensor("hituav-lwir", Options::default());
         Settings {
-            model: None,
-            sensor: None,
-            preset: Preset::Data,
-            values: None,
-            span: None,
-            polarity: None,
-            listener: Default::default(),
-            seed,
-            object: Default::default(),
-            turn: Default::default(),
-            raw: None,
-            detail: Default::default(),
-            route: Default::default(),
-            clouds: false,
-            frames: None,
+            voice: Voice { seed, ..voice },
             format: Format::Wav,
             original: false,
             stereo: false,
             rrd: false,
             npy: false,
             gpkg: false,
+            unscored: false,
+            frames: None,
         }
     }
 

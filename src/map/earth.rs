@@ -20,22 +20,39 @@ use crate::frame::Band;
 use crate::sensor::Scene;
 use crate::sensor::raster::library;
 
-/// Longitude and latitude on WGS 84 of map `points` (x, y) in the reference
-/// system `crs_wkt`. Those of points that are nowhere on the Earth are infinite.
-pub(super) fn longitudes_latitudes(crs_wkt: &str, points: Ring) -> Result<Ring> {
-    let (mut x, mut y): (Vec<f64>, Vec<f64>) = points.into_iter().unzip();
-    library::call(Fault::Input, "geo-reference of the scene", || {
-        let (mut here, mut wgs84) = (SpatialRef::from_wkt(crs_wkt)?, SpatialRef::from_epsg(4326)?);
-        // Rasters store x before y, whatever their reference system says.
-        here.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
-        wgs84.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
-        // It fails where one point is nowhere, and finds the others all the same.
-        let _ = CoordTransform::new(&here, &wgs84)?.transform_coords(&mut x, &mut y, &mut []);
-        library::forgive();
-        Ok(())
-    })?;
-    Ok(x.into_iter().zip(y).collect())
+/// The way from a map to longitude and latitude on WGS 84.
+#[derive(Debug)]
+pub(super) struct Way(CoordTransform);
+
+impl Way {
+    /// The way from the map whose reference system is `crs_wkt`.
+    pub fn from(crs_wkt: &str) -> Result<Self> {
+        library::call(Fault::Input, PLACE, || {
+            let (mut here, mut wgs84) =
+                (SpatialRef::from_wkt(crs_wkt)?, SpatialRef::from_epsg(4326)?);
+            // Rasters store x before y, whatever their reference system says.
+            here.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
+            wgs84.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
+            Ok(Self(CoordTransform::new(&here, &wgs84)?))
+        })
+    }
+
+    /// Longitude and latitude of map `points` (x, y). Those of points that are
+    /// nowhere on the Earth are infinite.
+    pub fn longitudes_latitudes(&self, points: Ring) -> Result<Ring> {
+        let (mut x, mut y): (Vec<f64>, Vec<f64>) = points.into_iter().unzip();
+        library::call(Fault::Input, PLACE, || {
+            // It fails where one point is nowhere, and finds the others all the same.
+            let _ = self.0.transform_coords(&mut x, &mut y, &mut []);
+            library::forgive();
+            Ok(())
+        })?;
+        Ok(x.into_iter().zip(y).collect())
+    }
 }
+
+/// What errors name.
+const PLACE: &str = "geo-reference of the scene";
 
 /// A GeoTIFF in the making: chips are placed in any order, and the file
 /// appears under its name when it is finished. Dropped before that, it leaves

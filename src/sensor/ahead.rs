@@ -8,9 +8,8 @@ use super::{Sensor, Source};
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 
-/// How much is read ahead at most, in bytes, and in frames.
+/// How much is read ahead at most, in bytes.
 const BYTES: usize = 64 << 20;
-const FRAMES: usize = 64;
 
 /// A recording whose next frames are read while the last are worked on. They
 /// come in the same order; about 64 MiB of them wait at most.
@@ -30,7 +29,7 @@ impl Ahead {
         let source = sensor.source().clone();
         let values = source.bands.len() * source.rows.saturating_mul(source.columns);
         let bytes = values.saturating_mul(size_of::<f32>()).max(1);
-        let (ahead, frames) = sync_channel(BYTES.div_ceil(bytes).min(FRAMES));
+        let (ahead, frames) = sync_channel(BYTES.div_ceil(bytes));
         let read = move || {
             for frame in sensor {
                 let ended = frame.is_err();

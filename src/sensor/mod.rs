@@ -115,11 +115,14 @@ pub trait Sensor: Iterator<Item = Result<Frame>> + Send + fmt::Debug {
     }
 }
 
-/// How to open a source.
-#[derive(Clone, Debug, Default)]
+/// How to open a source. What a user says of it can be written down; the rest
+/// follows from that, or is told nobody.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Options {
     /// Tile scenes into square chips of so many pixels; `None`: whole
     /// pictures.
+    #[serde(skip)]
     pub chip: Option<usize>,
     /// How coarse a tiled scene is heard.
     pub detail: Detail,
@@ -129,8 +132,10 @@ pub struct Options {
     /// else they are missing.
     pub clouds: bool,
     /// Seed of the simulated camera.
+    #[serde(skip)]
     pub seed: u64,
     /// Stop after so many frames.
+    #[serde(skip)]
     pub frames: Option<usize>,
     /// What the user knows of the object, in place of what FLIR's files state.
     pub object: Object,
@@ -139,10 +144,23 @@ pub struct Options {
     /// The source is raw pixels that lie so; `-` is standard input.
     pub raw: Option<RawFormat>,
     /// Once true, a source that waits for its writer ends.
+    #[serde(skip)]
     pub stop: Option<&'static AtomicBool>,
     /// Told, in a sentence, what is odd about a source that is read all the
     /// same.
+    #[serde(skip)]
     pub tell: Option<fn(&str)>,
+}
+
+/// Equal where a user says the same: see [`Options`].
+impl PartialEq for Options {
+    fn eq(&self, other: &Self) -> bool {
+        let said = |options: &Self| {
+            let Self { detail, route, clouds, object, turn, raw, .. } = options.clone();
+            (detail, route, clouds, object, turn, raw)
+        };
+        said(self) == said(other)
+    }
 }
 
 /// What a user knows of the object in view; what is `None` is as the file

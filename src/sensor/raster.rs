@@ -50,6 +50,9 @@ pub struct Raster {
     quality: Option<Quality>,
     /// Bytes of a pixel as stored, over all bands of the frame.
     stored_bytes: usize,
+    /// How many pixels of the finest file make one of the grid, each way, as the
+    /// files are read in a coarser resolution.
+    reduced: usize,
     /// How many pixels of the grid make one pixel of the raster, each way.
     factor: usize,
     /// Whether GDAL averages them, else it is done here.
@@ -233,6 +236,7 @@ impl Raster {
             shared_mask: None,
             quality: None,
             stored_bytes,
+            reduced: 1,
             factor: 1,
             averaged_by_gdal: false,
             delivered: false,
@@ -246,10 +250,16 @@ impl Raster {
     ///
     /// Where GDAL knows all that is missing, it averages itself, from the
     /// overviews of the file where it has any, and rounds to the type of
-    /// the stored numbers; else all pixels are read, and averaged here.
+    /// the stored numbers; else all pixels are read, and averaged here. Of a
+    /// product of several files, those with overviews, as JPEG 2000 has them,
+    /// are read from the coarsest that fits, where no mask is finer: their
+    /// pixels there are almost, and not quite, means.
     #[must_use]
     pub fn coarser(mut self, factor: usize) -> Self {
-        self.factor *= factor.max(1);
+        let twos = if self.parts.len() > 1 { factor.max(1).trailing_zeros() } else { 0 };
+        let step = (1..=twos).rev().map(|twos| 1 << twos).find(|&step| self.coarsen(step));
+        self.reduced *= step.unwrap_or(1);
+        self.factor *= factor.max(1) / step.unwrap_or(1);
         let grid = &self.parts[0];
         self.source.rows = grid.rows.div_ceil(self.factor);
         self.source.columns = grid.columns.div_ceil(self.factor);
@@ -264,6 +274,27 @@ impl Raster {
             && self.quality.is_none()
             && self.layers.iter().all(known);
         self
+    }
+
+    /// Takes the files that are finer than `step` pixels of the grid in coarser
+    /// resolutions of their own, so that the grid's pixels become `step` times as
+    /// large; false if they do not have them, or a mask is finer.
+    fn coarsen(&mut self, step: usize) -> bool {
+        let pixel = self.parts[0].pixel() * step as f64;
+        let steps = self.parts.iter().map(|part| (pixel / part.pixel()).round() as usize);
+        let fine: Vec<(usize, usize)> = steps.enumerate().filter(|&(_, step)| step > 1).collect();
+        let shown = |part: usize| self.layers.iter().any(|layer| layer.part == part);
+        let open =
+            |&(part, step): &(usize, usize)| self.parts[part].reduced(step).filter(|_| shown(part));
+        let Some(reduced) = fine.iter().map(open).collect::<Option<Vec<Part>>>() else {
+            return false;
+        };
+        for ((part, _), reduced) in fine.into_iter().zip(reduced) {
+            self.parts[part] = reduced;
+        }
+        let (grid, others) = self.parts.split_at_mut(1);
+        // They are of one projection, as they were.
+        others.iter_mut().all(|part| part.lay_under(&grid[0]).is_ok())
     }
 
     /// Rows of the whole raster.
@@ -348,7 +379,8 @@ impl Raster {
     /// How [`Raster::chips`] tiles it.
     pub fn scene(&self, chip: usize, route: Route) -> Scene {
         let georeference = self.georeference.clone();
-        let (rows, columns, factor) = (self.rows(), self.columns(), self.factor);
+        let (rows, columns) = (self.rows(), self.columns());
+        let factor = self.reduced * self.factor;
         Scene { rows, columns, chip, route, factor, georeference }
     }
 

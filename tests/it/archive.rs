@@ -74,6 +74,77 @@ fn what_is_there_is_made_again_only_where_something_changed() {
     assert!(contents(&out)["scene0.wav"] != first["scene0.wav"]);
 }
 
+/// The record of the scene called `name` in `folder`.
+fn record(folder: &Path, name: &str) -> Value {
+    let text = fs::read(folder.join(format!("{name}.record.json"))).unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
+#[test]
+fn without_scores_all_else_is_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenes = pictures(folder.path(), 2);
+    let out = folder.path().join("out");
+    let score = |file: &Path| {
+        let rows = Table::open(file).unwrap().read(&["psnr_db"]).unwrap().next().unwrap().unwrap();
+        let column = rows.column("psnr_db").unwrap();
+        (column.is_valid(0), column.is_valid(column.len() - 1))
+    };
+    let catalogue = folder.path().join("catalogue.parquet");
+    let collect = || {
+        program().arg("collect").arg(&out).arg("-o").arg(&catalogue).assert().success();
+        score(&catalogue)
+    };
+    assert!(run(&["convert", "--rrd"], &scenes, &out).status.success());
+    let sound = fs::read(out.join("scene0.wav")).unwrap();
+    assert_eq!((score(&out.join("scene0.parquet")), collect()), ((true, true), (true, true)));
+    assert!(record(&out, "scene0")["outcome"]["psnr_db"].as_f64().unwrap() > 15.0);
+
+    let again = || text(&run(&["convert", "--no-scores", "--rrd"], &scenes, &out).stdout);
+    assert!(again().starts_with("2 of 2 scenes converted"));
+    assert!(again().contains("2 already there"));
+    assert!(fs::read(out.join("scene0.wav")).unwrap() == sound);
+    assert_eq!((score(&out.join("scene0.parquet")), collect()), ((false, false), (false, false)));
+    assert!(record(&out, "scene0")["outcome"]["psnr_db"].is_null());
+    assert!(text(&run(&["convert"], &scenes, &out).stdout).starts_with("2 of 2"));
+}
+
+#[test]
+fn a_record_agrees_with_what_lies_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenes = pictures(folder.path(), 2);
+    let out = folder.path().join("out");
+    assert!(run(&["convert", "--npy"], &scenes, &out).status.success());
+    let before = contents(&out);
+    // Other settings leave nothing of the ones before.
+    assert!(run(&["convert", "--format", "flac"], &scenes, &out).status.success());
+    let endings = ["flac", "parquet", "record.json"];
+    let expected = [0, 1].map(|n| endings.map(|ending| format!("scene{n}.{ending}")));
+    assert_eq!(names_in(&out), expected.concat());
+    assert!(run(&["convert", "--npy"], &scenes, &out).status.success());
+    assert!(contents(&out) == before);
+
+    // A scene that broke keeps its sound, and the record says both.
+    let sound = fs::read(&scenes[1]).unwrap();
+    fs::write(&scenes[1], "no picture").unwrap();
+    assert_eq!(run(&["convert", "--npy"], &scenes, &out).status.code(), Some(3));
+    let mut after = contents(&out);
+    let told = record(&out, "scene1");
+    assert!(told["error"].as_str().unwrap().contains("scene1.png"), "{told}");
+    let earlier: Value = serde_json::from_slice(&before["scene1.record.json"]).unwrap();
+    assert_eq!(told["outcome"], earlier["outcome"]);
+    after.insert("scene1.record.json".into(), before["scene1.record.json"].clone());
+    assert!(after == before);
+    // One that broke before it had one has none.
+    fs::remove_file(out.join("scene1.wav")).unwrap();
+    assert_eq!(run(&["convert", "--npy"], &scenes, &out).status.code(), Some(3));
+    assert!(record(&out, "scene1")["outcome"].is_null());
+    assert_eq!(names_in(&out).iter().filter(|name| name.starts_with("scene1")).count(), 1);
+    fs::write(&scenes[1], sound).unwrap();
+    assert!(run(&["convert", "--npy"], &scenes, &out).status.success());
+    assert!(record(&out, "scene1")["error"].is_null());
+}
+
 #[test]
 fn a_model_of_the_users_own_makes_its_own_sounds() {
     let folder = tempfile::tempdir().unwrap();
@@ -83,17 +154,22 @@ fn a_model_of_the_users_own_makes_its_own_sounds() {
     let said = || {
         let mut call = program();
         call.env("XDG_CONFIG_HOME", folder.path()).args(["convert", "--sensor", "hituav-lwir"]);
-        text(&call.arg("-o").arg(&out).args(&scenes).output().unwrap().stdout)
+        let output = call.arg("-o").arg(&out).args(&scenes).output().unwrap();
+        text(&output.stderr) + &text(&output.stdout)
     };
-    assert!(said().starts_with("1 of 1 scenes converted"));
+    let first = said();
+    assert!(first.contains("1 of 1 scenes converted") && !first.contains("Your own"), "{first}");
     assert!(said().contains("1 already there"));
     // The model that ships, under another title and so another hash.
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/sensors/hituav-lwir.safetensors");
     let mut own = fs::read(shipped).unwrap();
     let at = own.windows(12).position(|bytes| bytes == b"drone frames").unwrap();
     own[at..at + 5].copy_from_slice(b"DRONE");
-    fs::write(shelf.join("hituav-lwir.safetensors"), own).unwrap();
-    assert!(said().starts_with("1 of 1 scenes converted"));
+    let place = shelf.join("hituav-lwir.safetensors");
+    fs::write(&place, own).unwrap();
+    let sentence = format!("Your own model for hituav-lwir speaks: {}.", place.display());
+    let second = said();
+    assert!(second.contains("1 of 1 scenes converted") && second.contains(&sentence), "{second}");
     assert!(said().contains("1 already there"));
 }
 

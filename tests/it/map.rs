@@ -1,11 +1,13 @@
 //! Footprints against GDAL's own transformer, and mosaics there and back.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use gdal::spatial_ref::SpatialRef;
 use gdal::vector::Geometry;
 use ndarray::{Array4, Axis, s};
+use serde_json::{Value, json};
 use wysiwyh::map::{Footprint, Mosaic, footprints, write_mosaic};
 use wysiwyh::sensor::raster::Raster;
 use wysiwyh::sensor::{Route, Scene, Sensor};
@@ -77,6 +79,74 @@ fn footprints_lie_where_gdaltransform_puts_them() {
             let off = (corner[0] - place.0).abs().max((corner[1] - place.1).abs());
             assert!(off < 2e-7, "{corner:?} instead of {place:?}");
         }
+    }
+}
+
+/// What [`place_reader.py`](place_reader.py) makes of the footprints of all
+/// chips of `scene`; none, with a line that says so, where its libraries are not
+/// installed.
+fn second_look(crs: &str, scene: &Scene) -> Option<Value> {
+    let python = PathBuf::from(std::env::var_os("WYSIWYH_ORACLES")?).join("bin/python");
+    let there = Command::new(&python).args(["-c", "import rasterio, shapely"]).output();
+    if !there.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped, WYSIWYH_ORACLES lacks rasterio or shapely");
+        return None;
+    }
+    let starts = |size: usize| (0..size as u32).step_by(scene.chip);
+    let positions: Vec<[u32; 2]> = starts(scene.rows)
+        .flat_map(|row| starts(scene.columns).map(move |column| [row, column]))
+        .collect();
+    let places = footprints(scene, &positions).unwrap();
+    let places = places.iter().zip(&positions).map(|(place, position)| {
+        let wkb = place.as_ref().unwrap().wkb();
+        let wkb: String = wkb.iter().map(|byte| format!("{byte:02x}")).collect();
+        json!({ "position": position, "wkb": wkb })
+    });
+    let told = json!({
+        "crs": crs,
+        "transform": scene.georeference.as_ref().unwrap().transform,
+        "rows": scene.rows,
+        "columns": scene.columns,
+        "chip": scene.chip,
+        "footprints": places.collect::<Vec<_>>(),
+    });
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/place_reader.py");
+    let mut child = Command::new(&python)
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(told.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[test]
+fn footprints_hold_their_chips_at_poles_and_at_the_antimeridian() {
+    // The pole within a chip, on the border of two, at the corner of four; the
+    // antimeridian; the whole globe; half of it.
+    let scenes = [
+        ("EPSG:3413", [-250_000.0, 260_000.0], 1000.0, [512, 512], 64),
+        ("EPSG:3031", [-250_000.0, 260_000.0], 1000.0, [512, 512], 64),
+        ("EPSG:3413", [-256_000.0, 250_000.0], 1000.0, [512, 512], 64),
+        ("EPSG:3031", [-250_000.0, 256_000.0], 1000.0, [512, 512], 64),
+        ("EPSG:3413", [-256_000.0, 256_000.0], 1000.0, [512, 512], 64),
+        ("EPSG:3413", [-250_000.0, 260_000.0], 1000.0, [512, 512], 512),
+        ("EPSG:32601", [300_000.0, 7_000_000.0], 1000.0, [512, 128], 64),
+        ("EPSG:4326", [-180.0, 90.0], 0.25, [720, 1440], 64),
+        ("EPSG:4326", [-180.0, 90.0], 0.25, [720, 1440], 1440),
+        ("EPSG:3413", [-4_000_000.0, 4_000_000.0], 25_000.0, [320, 320], 64),
+    ];
+    for (crs, [left, top], pixel, [rows, columns], chip) in scenes {
+        let crs_wkt = SpatialRef::from_definition(crs).unwrap().to_wkt().unwrap();
+        let transform = [left, pixel, 0.0, top, 0.0, -pixel];
+        let georeference = Some(GeoReference { transform, crs_wkt });
+        let scene = Scene { rows, columns, chip, route: Route::Sweep, factor: 1, georeference };
+        let Some(found) = second_look(crs, &scene) else { return };
+        assert!(found["points"].as_u64().unwrap() > 15_000, "{found}");
+        assert_eq!((&found["invalid"], &found["wrong"]), (&json!(0), &json!(0)), "{scene:?}");
     }
 }
 

@@ -5,9 +5,9 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use gdal::DriverManager;
 use gdal::raster::Buffer;
 use gdal::spatial_ref::SpatialRef;
+use gdal::{Dataset, DatasetOptions, DriverManager, GdalOpenFlags};
 use tiff::decoder::{Decoder, DecodingResult};
 use wysiwyh::sensor::raster::Raster;
 use wysiwyh::sensor::{Options, Route, Sensor, open};
@@ -231,6 +231,50 @@ fn a_product_is_a_scene_that_is_heard_and_mapped() {
     let (west, north) = (chips.numbers("bbox.xmin").unwrap(), chips.numbers("bbox.ymax").unwrap());
     let corner = (west.value(0), north.value(0));
     assert!((corner.0 - 17.87).abs() < 0.01 && (corner.1 - 55.007).abs() < 0.01, "{corner:?}");
+}
+
+#[test]
+fn a_coarser_product_is_read_from_overviews() {
+    let Some(data) = data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let product = safe(&data.join("formats"), folder.path(), "2a");
+    let profile = Profile::find("sentinel2-l2a").unwrap();
+    let coarser = |factor: usize| {
+        let raster = Raster::open(&product, Some(&profile)).unwrap().coarser(factor);
+        let scene = raster.scene(64, Route::Winding);
+        assert_eq!((scene.factor, scene.rows), (factor, 60 / factor));
+        raster.read(0, 0, scene.rows, scene.columns).unwrap()
+    };
+    let exact = [2, 3, 6].map(|factor| (factor, coarser(factor)));
+    let images = product.join("GRANULE/L2A_T34UCF_A033753_20230823T095553/IMG_DATA/R10m");
+    for file in fs::read_dir(images).unwrap().map(|file| file.unwrap().path()) {
+        let options = DatasetOptions {
+            open_flags: GdalOpenFlags::GDAL_OF_UPDATE,
+            ..DatasetOptions::default()
+        };
+        let mut file = Dataset::open_ex(file, options).unwrap();
+        file.build_overviews("AVERAGE", &[2], &[]).unwrap();
+        // What is not read from the overviews is other than before.
+        let mut band = file.rasterband(1).unwrap();
+        let mut numbers = band.read_as::<u16>((0, 0), (60, 60), (60, 60), None).unwrap();
+        numbers.data_mut().iter_mut().for_each(|number| *number = number.saturating_add(5000));
+        band.write((0, 0), (60, 60), &mut numbers).unwrap();
+    }
+    for (factor, exact) in exact {
+        let coarse = coarser(factor);
+        assert_eq!(coarse.georeference, exact.georeference);
+        for ((place, &value), exact) in coarse.data.indexed_iter().zip(&exact.data) {
+            let band = &*coarse.bands[place.0].name;
+            let fine = ["B02", "B03", "B04", "B08"].contains(&band);
+            // There lie numbers that mean something else.
+            if fine && (place.1, place.2) == (0, 0) {
+                continue;
+            }
+            let due = exact + if fine && factor == 3 { 0.5 } else { 0.0 };
+            let same = (value - due).abs() < 6e-5 || (value.is_nan() && due.is_nan());
+            assert!(same, "{factor}: {band} at {place:?}: {value}, {due}");
+        }
+    }
 }
 
 #[test]

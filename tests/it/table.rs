@@ -63,7 +63,7 @@ fn a_table_says_what_its_sound_says_and_other_readers_agree() {
     let header = recording.header.unwrap();
     assert_eq!(table.about("header"), Some(&*header.to_json().unwrap()));
     let request: Value = serde_json::from_str(table.about("request").unwrap()).unwrap();
-    assert_eq!(request["settings"]["sensor"], "sentinel2-l2a");
+    assert_eq!(request["settings"]["voice"]["sensor"], "sentinel2-l2a");
     let model = Model::shipped("sentinel2-l2a").unwrap();
     let mut sonifier = Sonifier::new(model, header.mapping.clone(), header.seed).unwrap();
     let codes = codes(&table);

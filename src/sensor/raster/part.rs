@@ -75,12 +75,32 @@ impl Part {
     ///
     /// If it is missing, damaged, or stored in blocks above 1 GiB.
     pub fn open(path: &str) -> Result<Self> {
+        Self::open_with(path, &[])
+    }
+
+    /// The same file with pixels `step` times as large, if it has such an overview
+    /// of all its pixels.
+    pub fn reduced(&self, step: usize) -> Option<Self> {
+        let size = (self.columns.div_ceil(step), self.rows.div_ceil(step));
+        let band = self.dataset.rasterband(1).ok().filter(|_| self.array.is_none())?;
+        let overviews = 0..usize::try_from(band.overview_count().ok()?).ok()?;
+        let fits = |&index: &usize| band.overview(index).is_ok_and(|found| found.size() == size);
+        let level = format!("OVERVIEW_LEVEL={}", overviews.into_iter().find(fits)?);
+        let mut part = Self::open_with(&self.path, &[&level]).ok()?;
+        let scale = step as f64;
+        part.georeference = self.georeference.as_ref().map(|own| own.scaled(scale, scale));
+        Some(part)
+    }
+
+    /// Opens the file at `path` with these options of its driver.
+    fn open_with(path: &str, options: &[&str]) -> Result<Self> {
         let dataset = library::call(Fault::Input, path, || {
             let dataset = Dataset::open_ex(
                 path,
                 DatasetOptions {
                     open_flags: GdalOpenFlags::GDAL_OF_RASTER
                         | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR,
+                    open_options: Some(options),
                     ..DatasetOptions::default()
                 },
             )?;

@@ -1,5 +1,7 @@
 //! Windows of a raster, filled with readings block by block.
 
+use std::ops::Range;
+
 use ndarray::{Array3, ArrayViewMut3, Axis, s};
 
 use super::bands::Shared;
@@ -54,6 +56,19 @@ impl Raster {
         let whole = |limit: usize, block: usize| (limit / block).max(1) * block;
         let column_step = whole((pixels / block_rows).min(columns + block_columns), block_columns);
         (whole(pixels / column_step, block_rows), column_step)
+    }
+
+    /// Has the blocks of these `bands` that row `row` lies in decoded, so that they
+    /// are in GDAL's cache when they are read. A block that is damaged tells when
+    /// it is.
+    pub(super) fn decode(&self, row: usize, bands: Range<usize>) {
+        let row = row * self.factor;
+        let line = Window { row, column: 0, rows: 1, columns: self.parts[0].columns };
+        for layer in &self.layers[bands] {
+            let _ = library::call(Fault::Input, &self.path, || {
+                self.parts[layer.part].stored(layer.index, line)
+            });
+        }
     }
 
     /// Fills `data` (`[plane, row, column]`) with the readings of `window`.
