@@ -162,6 +162,15 @@ impl VoiceArguments {
         Ok(Voice { model, sensor, preset, values, span, polarity, listener, seed, reading })
     }
 
+    /// Whether anything is chosen by which a session that is played again would
+    /// sound otherwise; a model may be given because it lies elsewhere.
+    fn chooses(&self) -> bool {
+        let Self { sensor, values, span, polarity, low, high, axis, hearing, .. } = self;
+        let pitch = low.is_some() || high.is_some() || axis.is_some() || hearing.is_some();
+        let picture = sensor.is_some() || span.is_some() || polarity.is_some();
+        picture || pitch || values.is_some()
+    }
+
     /// The same where somebody listens: fitted to the user's ears.
     fn heard(self, preset: Preset, reading: Options, report: &Report) -> Result<Voice> {
         let asked = self.hearing.is_some() || preset == Preset::Data;

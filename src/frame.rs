@@ -172,6 +172,9 @@ pub struct Frame {
     /// The share of its ground that clouds and their shadows hide, 0..1, where
     /// the source has a mask of them.
     pub cloud_fraction: Option<f32>,
+    /// The code that it was sent as, 0..1, where it is to be heard again just as
+    /// it was: in place of what an encoder would make of it.
+    pub code: Option<Arc<[f32]>>,
 }
 
 /// The part of a letterboxed grid that carries the picture.
@@ -219,6 +222,7 @@ impl Frame {
             position: (0, 0),
             exposure: None,
             cloud_fraction: None,
+            code: None,
         }
     }
 
@@ -253,7 +257,7 @@ impl Frame {
         average(self.data.view(), factor, data.view_mut());
         let scale = factor as f64;
         let georeference = self.georeference.as_ref().map(|own| own.scaled(scale, scale));
-        Frame { data, georeference, bands: self.bands.clone(), ..*self }
+        Frame { data, georeference, bands: self.bands.clone(), code: None, ..*self }
     }
 
     /// The whole picture on a grid of `rows` by `columns`, its aspect kept,
@@ -282,7 +286,8 @@ impl Frame {
             g.window(-(area.row as f64) * row_step, -(area.column as f64) * column_step)
                 .scaled(row_step, column_step)
         });
-        Frame { data, georeference, bands: self.bands.clone(), ..*self }
+        let (bands, code) = (self.bands.clone(), self.code.clone());
+        Frame { data, georeference, bands, code, ..*self }
     }
 }
 

@@ -222,6 +222,23 @@ fn find_model(audio: &Path, header: &Header, given: Option<&Path>) -> Result<Mod
     ))
 }
 
+/// Who made the sound of `header`, which stands in the file at `path`, by the
+/// model that it names or the one that is `given`.
+///
+/// # Errors
+///
+/// If the model is not here, or does not fit what the header says.
+pub(crate) fn sonifier(path: &Path, header: &Header, given: Option<&Path>) -> Result<Sonifier> {
+    let model = seen(path, header, find_model(path, header, given)?)?;
+    let (bands, ranges) = (model.bands().len(), header.range.len());
+    if ranges != bands {
+        let what = format!("{ranges} ranges for the {bands} bands of its model");
+        return Err(Error::input(path, what));
+    }
+    let sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?;
+    Ok(sonifier.with_range(header.range.clone()).with_polarity(header.polarity))
+}
+
 /// `model` as it saw what the sound of `header` tells.
 fn seen(audio: &Path, header: &Header, model: Model) -> Result<Model> {
     let Some(view) = &header.view else { return Ok(model) };

@@ -12,7 +12,8 @@
 //! none, the last one is sent again. At the speaker alone slots may be a little
 //! longer or shorter, to begin just after the camera's pictures. Sources without
 //! a clock (pages, pictures in a folder, tiles) give one slot to each of their
-//! frames.
+//! frames. A session that is played again gives back slot after slot as it was,
+//! those without a picture, too.
 //!
 //! While a source is away (a camera unplugged, or nothing new for two seconds
 //! from anything with a clock), its last picture fades, and slots go by in silence; when it is
@@ -34,7 +35,7 @@ mod learn;
 mod outputs;
 mod pace;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
@@ -44,12 +45,13 @@ use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::profile::{Polarity, Profile};
 use crate::recorder::Target;
-use crate::sensor::Source;
 use crate::sensor::camera::Losses;
+use crate::sensor::{self, Source};
 use crate::sonifier::Sonifier;
 use crate::synth::SLOT_S;
 use crate::voice::{Ready, Voice};
 
+use self::alarm::Alarm;
 use self::capture::{Newest, Taken, capture};
 use self::glance::Glance;
 use self::learn::Learner;
@@ -77,6 +79,9 @@ pub struct Settings {
     pub source: String,
     /// Which model speaks, and how.
     pub voice: Voice,
+    /// Whether a session is heard as it was, see [`Voice::again`]; else its
+    /// pictures are heard anew, as those of any other source.
+    pub again: bool,
     /// Volume of the speaker in dB; `None`: no speaker.
     pub volume_db: Option<f32>,
     /// The speaker by its name; `None`: the system's choice.
@@ -148,13 +153,27 @@ pub fn run(
     stop: &AtomicBool,
     say: &mut dyn FnMut(&str),
 ) -> Result<Summary> {
-    let Ready { sensor, mut sonifier } = settings.voice.ready(&settings.source, None)?;
+    if let Some(path) = &settings.session.save
+        && path.is_file()
+        && let [Ok(one), Ok(other)] = [path, Path::new(&settings.source)].map(Path::canonicalize)
+        && one == other
+    {
+        return Err(Error::usage(path.display(), "is the session that is played")
+            .hint("record into another file"));
+    }
+    let again = match settings.again {
+        true => settings.voice.again(&settings.source)?,
+        false => None,
+    };
+    let anew = again.is_none();
+    let Ready { sensor, mut sonifier } = match again {
+        Some(ready) => ready,
+        None => settings.voice.ready(&settings.source, None)?,
+    };
     let source = sensor.source().clone();
     let profile = sonifier.model().profile();
-    if settings.voice.model.is_none()
-        && let Some(own) = Profile::own_model(&profile.name).filter(|path| path.is_file())
-    {
-        say(&format!("Your own model for {} speaks: {}.", profile.name, own.display()));
+    if anew && let Some(own) = settings.voice.own_model(sonifier.model()) {
+        say(&own);
     }
     let mut learner = settings.learn.map(|slots| Learner::new(profile, slots)).transpose()?;
     let mut outputs = Outputs::open(settings, &source, &sonifier, say)?;
@@ -166,7 +185,8 @@ pub fn run(
     let newest = Arc::new(Newest::new(settings.sent));
     let thread = {
         let newest = newest.clone();
-        std::thread::spawn(move || capture(sensor, &newest))
+        let piped = !sensor::is_repeatable(&settings.source);
+        std::thread::spawn(move || capture(sensor, piped, &newest))
     };
     let played = Player {
         slots: settings.slots,
@@ -245,6 +265,7 @@ impl Player<'_> {
         let mut current: Option<Frame> = None;
         let mut absence: Option<Absence> = None;
         let mut pace = Pace::new(source);
+        let mut looked = Instant::now();
         let most = self.slots;
         let over = |slots: u64| most.is_some_and(|most| slots >= most);
         while !stop.load(Ordering::Relaxed) && !over(self.outputs.summary.slots) {
@@ -256,9 +277,10 @@ impl Player<'_> {
                 self.obey(command, current.as_ref(), absence.is_some(), say);
             }
             // Only a source with a clock may be slower than the slots.
-            let wait = current.is_none() || source.period_s.is_none();
+            let clockless = source.period_s.is_none() || source.is_slotted();
+            let idle = current.is_none() || clockless;
             let mut picture = None;
-            match self.newest.take(wait) {
+            match self.newest.take(idle && !self.is_blind()) {
                 Taken::Frame(frame, arrived) => {
                     current = Some(frame);
                     picture = Some([arrived, Instant::now()]);
@@ -266,13 +288,20 @@ impl Player<'_> {
                         absence.end(say);
                     }
                 }
-                Taken::Nothing if wait => continue,
+                Taken::Nothing if idle => {
+                    self.idle(&mut looked, &mut pace, say)?;
+                    continue;
+                }
                 Taken::Nothing => {}
                 Taken::Away(error) => absence.get_or_insert_with(Absence::begin).tell(&error, say),
                 Taken::End => return Ok(()),
                 Taken::Failure(error) => return Err(error),
             }
-            let Some(frame) = &current else { continue };
+            let Some(frame) = &current else {
+                self.idle(&mut looked, &mut pace, say)?;
+                continue;
+            };
+            looked = Instant::now();
             if absence.is_some() {
                 self.outputs.watch(None, say);
                 self.outputs.rest(self.sonifier, say)?;
@@ -286,6 +315,33 @@ impl Player<'_> {
             for sentence in self.outputs.growth.take().into_iter().chain(learned) {
                 say(&sentence);
             }
+        }
+        Ok(())
+    }
+
+    /// Whether the alarm has long seen nothing, and is to be heard.
+    fn is_blind(&self) -> bool {
+        let Outputs { alarm, speaker, .. } = &*self.outputs;
+        speaker.is_some() && alarm.as_ref().is_some_and(Alarm::is_blind)
+    }
+
+    /// Lets the time of the alarm go on, slot by slot since `looked`, while there
+    /// is nothing to send; its tones, once it is blind, go out over silence.
+    fn idle(
+        &mut self,
+        looked: &mut Instant,
+        pace: &mut Pace,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let slot = Duration::from_secs_f64(SLOT_S);
+        if self.is_blind() {
+            *looked = Instant::now();
+            self.outputs.watch(None, say);
+            self.outputs.rest(self.sonifier, say)?;
+            pace.advance();
+        } else if looked.elapsed() >= slot {
+            *looked += slot;
+            self.outputs.watch(None, say);
         }
         Ok(())
     }

@@ -30,6 +30,8 @@ pub fn about(sonifier: &Sonifier, header: &Header, wav: Option<PathBuf>) -> Sess
         wav,
         lead_in_s: header.lead_in_s,
         start_time: header.start_time.clone(),
+        // One that JSON cannot hold makes no sound, and needs no second hearing.
+        header: header.to_json().unwrap_or_default(),
         bands: sonifier.model().bands().into(),
         range: header.range.clone(),
         frequencies_hz: sonifier.layout().frequencies_hz().to_vec(),

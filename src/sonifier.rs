@@ -236,7 +236,8 @@ impl Sonifier {
     }
 
     /// What [`Self::sound`] needs to know of a frame: the larger part of the
-    /// work, which can be done for many frames at once.
+    /// work, which can be done for many frames at once. A frame that brings its
+    /// code is sent as that.
     ///
     /// # Errors
     ///
@@ -245,7 +246,10 @@ impl Sonifier {
         self.model.accepts(&frame.bands)?;
         let [rows, columns] = self.model.grid();
         let sent = frame.letterbox(rows, columns);
-        let code = self.encode(&sent)?;
+        let code = match &frame.code {
+            Some(code) if code.len() == self.layout.mapping().values => self.again(code),
+            _ => self.encode(&sent)?,
+        };
         Ok(Prepared { band_energy: self.band_energy(&sent), sent, code })
     }
 
@@ -393,16 +397,30 @@ impl Sonifier {
     /// The code of a frame on the model's grid.
     fn encode(&self, sent: &Frame) -> Result<Vec<f32>> {
         let picture = normalise(sent, &self.range);
-        let groups = self.layout.mapping().values;
         let autoencoder = self.model.autoencoder();
         let picture = autoencoder.tensor(std::slice::from_ref(&picture))?;
         let components = autoencoder::read(autoencoder.components(picture))?;
+        Ok(self.code(&components))
+    }
+
+    /// The code of the leading components, as many as the level keeps.
+    fn code(&self, components: &[f32]) -> Vec<f32> {
+        let groups = self.layout.mapping().values;
+        let autoencoder = self.model.autoencoder();
         // Second digits hold what is finer than all levels.
         let level = if self.level < groups { self.level } else { autoencoder.carried(groups) };
-        let kept = components.get(..level).unwrap_or(&components);
+        let kept = components.get(..level).unwrap_or(components);
         let code = autoencoder.code(kept, groups);
         let repeat = code.len() / groups;
-        Ok(code.iter().step_by(repeat).map(|&value| self.polar(value)).collect())
+        code.iter().step_by(repeat).map(|&value| self.polar(value)).collect()
+    }
+
+    /// A code that was sent before: the same one, unless the level is lower.
+    fn again(&self, code: &[f32]) -> Vec<f32> {
+        match self.level == self.layout.mapping().values {
+            true => code.to_vec(),
+            false => self.code(&self.components(code)),
+        }
     }
 
     /// A code value with the polarity applied; its own inverse.

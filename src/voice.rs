@@ -10,9 +10,11 @@ use crate::dataset::{self, GRID};
 use crate::ears::Ears;
 use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};
+use crate::listen;
 use crate::model::{Model, View};
 use crate::profile::{Kind, Match, Polarity, Profile};
-use crate::sensor::{self, Detail, Object, Options, Sensor, Source};
+use crate::recorder::is_session;
+use crate::sensor::{self, Detail, Object, Options, Sensor, Session, Source};
 use crate::sonifier::Sonifier;
 use crate::spectrum::{Axis, Mapping, Preset};
 
@@ -170,6 +172,31 @@ impl Voice {
         Some(format!("Your own model for {name} speaks: {}.", own.display()))
     }
 
+    /// Opens the session at `source` to be heard again as it was, by the codes
+    /// that were sent, the model and the mapping: none where `source` is no
+    /// session, and where another model is given or pictures are to be turned,
+    /// so that their codes are others.
+    ///
+    /// # Errors
+    ///
+    /// If the session cannot be read, or its model is not here.
+    pub fn again(&self, source: &str) -> Result<Option<Ready>> {
+        let (path, Options { raw, turn, .. }) = (Path::new(source), &self.reading);
+        if raw.is_some() || !turn.is_none() || !is_session(path) {
+            return Ok(None);
+        }
+        let session = Session::open(path)?.coded();
+        let header = session.header();
+        if let Some(given) = &self.model
+            && Model::load(given)?.hash() != header.model_hash
+        {
+            return Ok(None);
+        }
+        let sonifier = listen::sonifier(path, header, self.model.as_deref())?;
+        sonifier.model().accepts(&session.source().bands)?;
+        Ok(Some(Ready { sensor: Box::new(session), sonifier }))
+    }
+
     /// How a source is read, its chips and its length left open.
     fn options(&self) -> Options {
         Options { seed: self.seed, ..self.reading.clone() }
@@ -289,7 +316,7 @@ fn general(profile: &Profile, source: &Source, range: &[[f64; 2]]) -> Result<Mod
 }
 
 /// The profile of the shelf that recognises `source`; the simulated camera
-/// has its own.
+/// has its own, and a session names it.
 ///
 /// # Errors
 ///
@@ -305,6 +332,9 @@ pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
     }
     if sensor::camera::is_one(source) {
         return sensor::camera::recognise(source, None);
+    }
+    if is_session(Path::new(source)) {
+        return Profile::find(&Session::open(source)?.header().profile);
     }
     let shelf = Profile::shelf()?;
     if let Some(profile) = shelf.iter().find(|profile| named(&profile.matching, source)) {

@@ -4,6 +4,9 @@
 
 use std::path::PathBuf;
 
+#[cfg(feature = "rerun")]
+#[path = "it/again.rs"]
+mod again;
 #[path = "it/archive.rs"]
 mod archive;
 #[path = "it/cli.rs"]

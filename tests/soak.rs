@@ -435,6 +435,65 @@ fn a_camera_sends_no_wrong_picture() {
     eprintln!("camera: {pictures} pictures in {seconds} s, every pixel right, {losses:?}");
 }
 
+/// What the program `name` prints when it is called so; none where it is missing.
+fn printed(name: &str, arguments: &[&str], path: &Path) -> Option<Vec<u8>> {
+    let output = Command::new(name).args(arguments).arg(path).output().ok()?;
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    Some(output.stdout)
+}
+
+/// Twelve and a half hours of sound, as fast as they can be written, read by
+/// ffmpeg and SoX: how long they are, and what lies around the 4 GiB.
+#[test]
+fn a_sound_of_more_than_four_gibibytes_is_read_by_others() {
+    const SAMPLES: u64 = (1 << 31) + (1 << 20);
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("own");
+    let call = ["convert", "simulated", "--frames", "2", "-o"];
+    let call: Vec<&Path> = call.iter().map(Path::new).chain([out.as_path()]).collect();
+    program(&call).assert().success();
+    let header = sink::read(&out.join("simulated.wav")).unwrap().header.unwrap();
+    let wav = folder.path().join("long.wav");
+    let began = Instant::now();
+    let mut file = sink::create(&wav, sink::Format::Wav, &header).unwrap();
+    // A slope whose period divides no power of two.
+    let value = |n: u64| (n % 30_011) as i16;
+    for start in (0..SAMPLES).step_by(48_000) {
+        let samples: Vec<f32> =
+            (start..SAMPLES.min(start + 48_000)).map(|n| f32::from(value(n)) / 32_768.0).collect();
+        file.write(&samples).unwrap();
+    }
+    file.replace_header(&header).unwrap();
+    file.finish().unwrap();
+    let written_s = began.elapsed().as_secs_f64();
+    let bytes = fs::metadata(&wav).unwrap().len();
+    assert!(bytes > 1 << 32);
+
+    let number = |text: Vec<u8>| String::from_utf8(text).unwrap().trim().parse::<u64>().unwrap();
+    let entries = ["-v", "error", "-of", "csv=p=0", "-show_entries", "stream=duration_ts"];
+    let [ffmpeg, sox] =
+        [printed("ffprobe", &entries, &wav), printed("soxi", &["-s"], &wav)].map(|p| p.map(number));
+    for samples in ffmpeg.iter().chain(&sox) {
+        assert_eq!(*samples, SAMPLES);
+    }
+    // A second before the 4 GiB, in samples, to a second after them.
+    let start = (1u64 << 31) - 48_000;
+    let (from, length) = (format!("{start}s"), "96000s");
+    let raw = ["-t", "raw", "-", "trim", &from, length];
+    let part = Command::new("sox").arg(&wav).args(raw).output();
+    if let Ok(part) = &part {
+        assert!(part.status.success(), "{}", String::from_utf8_lossy(&part.stderr));
+        let expected: Vec<u8> =
+            (start..start + 96_000).flat_map(|n| value(n).to_le_bytes()).collect();
+        assert!(part.stdout == expected, "{} bytes", part.stdout.len());
+    }
+    eprintln!(
+        "4 GiB: {bytes} bytes written in {written_s:.0} s; samples by ffprobe: {ffmpeg:?}, by \
+         soxi: {sox:?}; around the 4 GiB by sox: {}",
+        part.is_ok()
+    );
+}
+
 /// The memory that process `id` holds, in MiB.
 fn resident_mib(id: u32) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;

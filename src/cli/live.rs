@@ -1,13 +1,13 @@
 //! `live`: a source as it is heard.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use wysiwyh::Result;
 use wysiwyh::live::{self, Limit, Sent, Settings, Summary};
-use wysiwyh::recorder::Target;
+use wysiwyh::recorder::{Target, is_session};
 use wysiwyh::sensor::camera::Losses;
 use wysiwyh::sink::device::Way;
 use wysiwyh::spectrum::Preset;
@@ -24,7 +24,8 @@ Reads:    a camera: its number, /dev/videoN, its profile, such as lepton3, or
           gige:ADDRESS, heard until Ctrl-C, and waited for when it is unplugged;
           simulated:SEED; a video, a FLIR SEQ or CSQ or a CPTV recording, at its
           own rate; a folder of pictures, a TIFF of many pages or a large scene
-          in tiles, one sound frame each; with --raw, pixels from a pipe
+          in tiles, one sound frame each; with --raw, pixels from a pipe; a
+          session (.rrd) that was recorded, played again as it was
 Writes:   FILE (.wav or .flac) and RRD on request; both grow in place, and what a
           killed process or a full disk leaves can be read; --rrd, --connect, --serve and --view go
           together
@@ -47,8 +48,10 @@ pub struct Arguments {
     #[command(flatten)]
     reading: ReadingArguments,
     /// `listen`: what people hear apart; `data`: what a receiver reads back
-    #[arg(long, value_parser = preset(), default_value = "listen")]
-    preset: Preset,
+    /// [default: listen; a session is heard as it was, unless this or another
+    /// choice of model or sound says otherwise]
+    #[arg(long, value_parser = preset())]
+    preset: Option<Preset>,
     #[command(flatten)]
     speaker: SpeakerArguments,
     /// Also write the sound to this .wav or .flac file
@@ -140,9 +143,18 @@ impl Arguments {
         if let Some(done) = choose(Way::Output, self.speaker.device.as_deref(), report)? {
             return Ok(done);
         }
+        let source = self.source.unwrap_or_else(|| STDIN.to_owned());
+        let again = self.preset.is_none() && !self.voice.chooses();
+        let (preset, reading) = (self.preset.unwrap_or(Preset::Listen), self.reading.options()?);
+        let voice = match again && reading.raw.is_none() && is_session(Path::new(&source)) {
+            // Its sound was fitted when it was made.
+            true => self.voice.voice(preset, reading)?,
+            false => self.voice.heard(preset, reading, report)?,
+        };
         let settings = Settings {
-            source: self.source.unwrap_or_else(|| STDIN.to_owned()),
-            voice: self.voice.heard(self.preset, self.reading.options()?, report)?,
+            source,
+            voice,
+            again,
             volume_db: self.speaker.volume_db(),
             device: self.speaker.device,
             sound: self.output,

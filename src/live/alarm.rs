@@ -18,7 +18,7 @@ use crate::voice::CELSIUS_ZERO_K;
 /// The alarm ends when the picture was back by this, in kelvins, ...
 const BACK_K: f32 = 1.0;
 
-/// ... for so many slots: a second.
+/// ... for so many slots with a new picture: a second.
 const CALM_SLOTS: u64 = 10;
 
 /// Without a new picture for so many slots the alarm is blind: two seconds, and
@@ -90,12 +90,12 @@ pub(super) struct Alarm {
     patience: u64,
     /// Slots since the last new picture.
     unseen: u64,
-    /// The hottest or coldest place of the last picture that had a reading.
-    last: Option<(f32, &'static str)>,
-    /// While it sounds: for how many slots, and for how many of them it has
-    /// been over.
+    /// While it sounds: for how many slots, and for how many of them pictures
+    /// have shown that it is over.
     sounding: Option<u64>,
     calm: u64,
+    /// For so many slots at most a picture speaks: one, or the source's period.
+    lasting: u64,
 }
 
 impl Alarm {
@@ -114,16 +114,16 @@ impl Alarm {
                 .hint("only radiometric cameras and files measure temperatures; leave it out"));
         };
         let zero = if unit == Unit::Kelvin { CELSIUS_ZERO_K } else { 0.0 };
-        let slow = source.period_s.map_or(0.0, |period_s| BLIND_PICTURES * period_s / SLOT_S);
+        let period = source.period_s.map_or(1.0, |period_s| period_s / SLOT_S);
         Ok(Self {
             above,
             limit: (celsius + zero) as f32,
             unit,
-            patience: BLIND_SLOTS.max(slow as u64),
+            patience: BLIND_SLOTS.max((BLIND_PICTURES * period) as u64),
             unseen: 0,
-            last: None,
             sounding: None,
             calm: 0,
+            lasting: (period.ceil() as u64).max(1),
         })
     }
 
@@ -151,14 +151,17 @@ impl Alarm {
         let seen =
             seen.filter(|glance| glance.unit == self.unit).and_then(|glance| glance.extremes);
         if let Some([highest, lowest]) = seen {
-            self.last = Some(if self.above { highest } else { lowest });
             if self.is_blind() {
                 said.push("The alarm sees again.".to_owned());
             }
+            let spoke = (self.unseen + 1).min(self.lasting);
             self.unseen = 0;
+            said.extend(self.judge(if self.above { highest } else { lowest }, spoke));
         } else {
             self.unseen += 1;
             if self.unseen == self.patience {
+                // Nobody saw what was between the pictures before and after.
+                self.calm = 0;
                 let blind_s = self.unseen as f64 * SLOT_S;
                 said.push(format!(
                     "No picture for {blind_s:.1} s: the alarm is blind, and nothing {} would be \
@@ -167,15 +170,12 @@ impl Alarm {
                 ));
             }
         }
-        if !self.is_blind() {
-            said.extend(self.judge());
-        }
         (!said.is_empty()).then(|| said.join(" "))
     }
 
-    /// Begins or ends the alarm by what was seen last.
-    fn judge(&mut self) -> Option<String> {
-        let (value, place) = self.last?;
+    /// Begins or ends the alarm by the hottest or coldest place of a new picture;
+    /// the one before was heard for `spoke` slots.
+    fn judge(&mut self, (value, place): (f32, &'static str), spoke: u64) -> Option<String> {
         let beyond = if self.above { value - self.limit } else { self.limit - value };
         let told = format!("{}, {place}", quantity(value, self.unit));
         let Some(slots) = self.sounding else {
@@ -184,14 +184,19 @@ impl Alarm {
                 format!("Alarm: {told}, {}.", self.bound())
             });
         };
-        self.calm = if beyond <= -BACK_K { self.calm + 1 } else { 0 };
+        self.calm = match (beyond <= -BACK_K, self.calm) {
+            (false, _) => 0,
+            (true, 0) => 1,
+            (true, calm) => calm + spoke,
+        };
         (self.calm >= CALM_SLOTS).then(|| {
             self.sounding = None;
             format!("The alarm is over after {:.1} s: {told}.", slots as f64 * SLOT_S)
         })
     }
 
-    fn is_blind(&self) -> bool {
+    /// Whether it has long seen nothing.
+    pub fn is_blind(&self) -> bool {
         self.unseen >= self.patience
     }
 
@@ -265,6 +270,38 @@ mod tests {
         let over = see(331.0).unwrap();
         assert_eq!(over, "The alarm is over after 5.0 s: 331.0 K, upper left.");
         assert_eq!(see(331.0), None);
+    }
+
+    #[test]
+    fn pictures_that_are_repeated_end_no_alarm() {
+        let limit = Limit { above: true, celsius: 60.0 };
+        let picture = |celsius: f32| seen(Unit::Celsius, celsius, 10.0);
+        let mut alarm = Alarm::new(limit, &source(Unit::Celsius)).unwrap();
+        assert!(alarm.see(Some(&picture(70.0))).is_some());
+        assert_eq!(alarm.see(Some(&picture(20.0))), None);
+        // It is calm in that picture alone, however long it is heard: a second,
+        // and until the alarm is blind.
+        for slot in 0..19 {
+            assert_eq!(alarm.see(None), None, "slot {slot}");
+        }
+        assert!(alarm.see(None).unwrap().contains("the alarm is blind"));
+        // What was calm before that does not count; each new picture counts once,
+        // or as long as pictures of 9 Hz are heard.
+        let said: Vec<String> = (0..10).filter_map(|_| alarm.see(Some(&picture(20.0)))).collect();
+        assert_eq!(
+            said,
+            ["The alarm sees again.", "The alarm is over after 3.1 s: 20.0 degC, upper left."]
+        );
+        // A camera of one picture a second needs two.
+        let slow = Source { period_s: Some(1.0), ..source(Unit::Celsius) };
+        let mut alarm = Alarm::new(limit, &slow).unwrap();
+        assert!(alarm.see(Some(&picture(70.0))).is_some());
+        for celsius in [20.0, 20.0] {
+            assert!(alarm.sounding.is_some());
+            assert!((0..9).all(|_| alarm.see(None).is_none()));
+            alarm.see(Some(&picture(celsius)));
+        }
+        assert_eq!(alarm.sounding, None);
     }
 
     #[test]

@@ -1,24 +1,36 @@
 //! The capture thread: a sensor at its own pace, and its newest frame.
 
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::REST;
-use crate::error::{Error, Fault};
+use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::sensor::camera::{Losses, PATIENCE_S};
-use crate::sensor::{Sensor, check_clock};
+use crate::sensor::{Ahead, Sensor, check_clock};
+use crate::synth::SLOT_S;
 
 /// A source with a clock has stalled after so many of its periods, or after
 /// [`PATIENCE_S`] where that is longer.
 const STALLED: f64 = 2.5;
 
-/// Reads the sensor at its own pace, until it ends or nobody listens.
-pub(super) fn capture(sensor: Box<dyn Sensor>, newest: &Newest) {
+/// So much may lie in a pipe and in its writer's buffers before anybody listens:
+/// values of 4 bytes that were one byte in a pipe of 64 KiB, twice over; and so
+/// many pictures where they are large.
+const BACKLOG_BYTES: usize = 512 << 10;
+const BACKLOG: usize = 4;
+
+/// Reads the sensor at its own pace, until it ends or nobody listens; `piped`
+/// tells that somebody writes it into a pipe.
+pub(super) fn capture(sensor: Box<dyn Sensor>, piped: bool, newest: &Newest) {
     let _ended = Ending(newest);
-    match sensor.losses() {
-        Some(_) => watch(sensor, newest),
-        None => replay(sensor, newest),
+    match (sensor.losses(), sensor.source().period_s) {
+        (Some(_), _) => watch(sensor, newest),
+        (None, _) if sensor.source().is_slotted() => again(sensor, newest),
+        (None, Some(period_s)) if piped => follow(sensor, period_s, newest),
+        (None, _) => replay(sensor, newest),
     }
 }
 
@@ -38,12 +50,125 @@ fn watch(mut camera: Box<dyn Sensor>, newest: &Newest) {
     }
 }
 
-/// Reads what was recorded, or comes through a pipe, each frame at its time.
+/// Reads a session: slot after slot, also those in which the camera was away.
+fn again(session: Box<dyn Sensor>, newest: &Newest) {
+    let session = match Ahead::start(session) {
+        Ok(session) => session,
+        Err(error) => return newest.end(Some(error)),
+    };
+    let (mut before_s, mut next) = (None, None);
+    for frame in session {
+        let checked = frame.and_then(|frame| {
+            check_clock(before_s.unwrap_or(frame.time_s), frame.time_s).map(|()| frame)
+        });
+        let frame = match checked {
+            Ok(frame) => frame,
+            Err(error) => return newest.end(Some(error)),
+        };
+        before_s = Some(frame.time_s);
+        let slot = (frame.time_s / SLOT_S).round() as u64;
+        for _ in next.unwrap_or(slot)..slot {
+            let error = Error::new(Fault::Away, "the session", "has no picture here");
+            if !newest.hand_over(Err(error)) {
+                return;
+            }
+        }
+        next = Some(slot.saturating_add(1));
+        if !newest.hand_over(Ok(frame)) {
+            return;
+        }
+    }
+}
+
+/// Reads a pipe, of which nobody knows whether a camera writes it or somebody who
+/// has all pictures ready. One that had to be waited for is heard at once. One
+/// that was ready is heard when it is its time since then; so is one that is late
+/// for that, at once, and the newest wins: what piled up while nobody wrote, or
+/// read, does not stay.
+fn follow(pipe: Box<dyn Sensor>, period_s: f64, newest: &Newest) {
+    newest.await_for(PATIENCE_S.max(STALLED * period_s));
+    let period = Duration::try_from_secs_f64(period_s).unwrap_or(Duration::MAX);
+    let (sender, frames) = sync_channel(0);
+    let reader = std::thread::spawn(move || {
+        for frame in pipe {
+            if sender.send(frame).is_err() {
+                return;
+            }
+        }
+    });
+    let mut ready = backlog(&frames, period / 2, newest);
+    let mut next = || {
+        if let Some(frame) = ready.pop_front() {
+            return Some((frame, false));
+        }
+        match frames.recv_timeout(period / 2) {
+            Err(RecvTimeoutError::Timeout) => frames.recv().ok().map(|frame| (frame, true)),
+            found => found.ok().map(|frame| (frame, false)),
+        }
+    };
+    // When the source's time was 0, as early as any picture has said.
+    let mut zero = None;
+    let mut end = Instant::now();
+    while let Some((frame, waited)) = next() {
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => return newest.end(Some(error)),
+        };
+        let now = Instant::now();
+        let since = Duration::try_from_secs_f64(frame.time_s).unwrap_or_default();
+        let said = now.checked_sub(since).unwrap_or(now);
+        let zero = zero.get_or_insert(said);
+        if waited {
+            *zero = said.min(*zero);
+        }
+        let due = zero.checked_add(since).unwrap_or(now);
+        if !newest.sleep_until(due) {
+            return;
+        }
+        newest.replace(frame, Instant::now());
+        end = due.checked_add(period).unwrap_or(due);
+    }
+    // The last frame has its time, too.
+    newest.sleep_until(end);
+    if reader.join().is_err() {
+        newest.end(Some(failed()));
+    }
+}
+
+/// What lies in a pipe at first. If more has to be waited for, for as long as
+/// `wait`, somebody writes as time goes by, and all but the newest is old.
+fn backlog(
+    frames: &Receiver<Result<Frame>>,
+    wait: Duration,
+    newest: &Newest,
+) -> VecDeque<Result<Frame>> {
+    let (mut ready, mut bytes) = (VecDeque::new(), 0);
+    while ready.len() < BACKLOG || bytes < BACKLOG_BYTES {
+        match frames.recv_timeout(wait) {
+            Ok(frame) => {
+                bytes += frame.as_ref().map_or(0, |frame| frame.data.len() * size_of::<f32>());
+                ready.push_back(frame);
+            }
+            Err(RecvTimeoutError::Timeout) if ready.is_empty() && !newest.lock().closed => {}
+            Err(RecvTimeoutError::Timeout) => {
+                let old = ready.len().saturating_sub(1);
+                ready.drain(..old);
+                newest.lock().dropped += old as u64;
+                break;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    ready
+}
+
+/// Reads what was recorded, each frame at its time.
 fn replay(sensor: Box<dyn Sensor>, newest: &Newest) {
     let (period_s, tiled) = (sensor.source().period_s, sensor.source().scene.is_some());
     let patience_s = period_s.map(|period_s| PATIENCE_S.max(STALLED * period_s));
-    newest.lock().patience =
-        patience_s.and_then(|patience_s| Duration::try_from_secs_f64(patience_s).ok());
+    if let Some(patience_s) = patience_s {
+        newest.await_for(patience_s);
+    }
     let mut start = None;
     let mut before_s = None;
     let mut end = Instant::now();
@@ -55,7 +180,7 @@ fn replay(sensor: Box<dyn Sensor>, newest: &Newest) {
         let Some(period_s) = period_s else {
             // Tiles without any reading are left out.
             let empty = tiled && frame.data.iter().all(|value| value.is_nan());
-            if !empty && !newest.hand_over(frame) {
+            if !empty && !newest.hand_over(Ok(frame)) {
                 return;
             }
             continue;
@@ -76,7 +201,6 @@ fn replay(sensor: Box<dyn Sensor>, newest: &Newest) {
         if !newest.sleep_until(due) {
             return;
         }
-        // A pipe may be late.
         newest.replace(frame, Instant::now());
         end = due + Duration::try_from_secs_f64(period_s).unwrap_or_default();
     }
@@ -91,9 +215,12 @@ struct Ending<'a>(&'a Newest);
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        let failed = || Error::new(Fault::Input, "source", "its reader failed");
         self.0.end(std::thread::panicking().then(failed));
     }
+}
+
+fn failed() -> Error {
+    Error::new(Fault::Input, "source", "its reader failed")
 }
 
 /// Which of the pictures that come within one slot are heard.
@@ -174,6 +301,11 @@ impl Newest {
         Self { sent, ..Self::default() }
     }
 
+    /// A source that sends nothing for so many seconds will count as away.
+    fn await_for(&self, patience_s: f64) {
+        self.lock().patience = Duration::try_from_secs_f64(patience_s).ok();
+    }
+
     /// No code that holds the lock can panic halfway through a change.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -210,13 +342,17 @@ impl Newest {
         !state.closed
     }
 
-    /// Waits until the frame before was taken; false if nobody listens.
-    fn hand_over(&self, frame: Frame) -> bool {
+    /// Waits until what was handed over before was taken: a frame, or that there
+    /// is none; false if nobody listens.
+    fn hand_over(&self, slot: Result<Frame>) -> bool {
         let mut state = self.lock();
-        while state.frame.is_some() && !state.closed {
+        while (state.frame.is_some() || state.away.is_some()) && !state.closed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.frame = Some((frame, Instant::now()));
+        match slot {
+            Ok(frame) => state.frame = Some((frame, Instant::now())),
+            Err(error) => state.away = Some(error),
+        }
         self.changed.notify_all();
         !state.closed
     }
@@ -270,6 +406,7 @@ impl Newest {
                 return Taken::Failure(error);
             }
             if let Some(error) = state.away.take() {
+                self.changed.notify_all();
                 return Taken::Away(error);
             }
             if state.ended {

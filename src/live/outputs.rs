@@ -213,6 +213,9 @@ impl Outputs {
                 ),
             });
         }
+        for path in self.recorder.iter().flat_map(Recorder::begun) {
+            say(&format!("The session goes on in {}.", path.display()));
+        }
         for lost in self.recorder.iter_mut().flat_map(Recorder::lost) {
             match lost {
                 Lost::Viewer(error) => {
@@ -288,7 +291,7 @@ impl Outputs {
             moment.sample = Some(played.sample as u64);
             moment.left_out = Some(left_out);
             moment.extremes = seen.as_ref().map_or([None; 3], Glance::values);
-            if self.summary.slots == 0 && self.keeps_session {
+            if self.summary.slots == self.summary.silent && self.keeps_session {
                 let bytes = recorder.slot_bytes(&moment) as f64 * HOUR_S / SLOT_S;
                 self.growth = Some(format!(
                     "By its first picture, the session takes about {:.0} MB an hour.",

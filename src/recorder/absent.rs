@@ -8,7 +8,7 @@ use super::{Pace, Session};
 use crate::error::{Error, Fault, Result};
 
 /// Identifies a recording.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RecordingId;
 
 pub(super) fn recording_id() -> RecordingId {

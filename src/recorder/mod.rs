@@ -44,7 +44,8 @@ use crate::picture::{png, preview};
 use outlet::{Destination, Outlet};
 use queue::{Entry, Pictures, Slot};
 
-pub use replay::{Replay, Replayed, SCORES};
+pub use replay::{Recorded, Replay, Replayed, SCORES, Slots};
+pub(crate) use viewer::MAGIC;
 pub use viewer::{is_session, view};
 
 /// So many slots are on a spectrogram.
@@ -61,6 +62,9 @@ const VALUES_LEFT: f64 = 0.7;
 /// What a slot takes in a file beside its pictures and values: times, scores, a
 /// share of the spectrogram and what the format itself needs, in bytes.
 const SLOT_BYTES: usize = 1000;
+
+/// Slots of a live file: two hours, after which its index takes some 20 MB.
+const LONGEST: u64 = 72_000;
 
 /// Whether the caller has time to wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,6 +99,9 @@ pub struct Target {
     pub pace: Pace,
     /// How long [`Recorder::finish`] waits for a target that takes nothing.
     pub patience: Duration,
+    /// A live session goes on in a file of its own after so many slots: Rerun
+    /// keeps an index of a file in memory until the file ends.
+    pub longest: u64,
 }
 
 impl Target {
@@ -114,6 +121,7 @@ impl Default for Target {
             spawn: false,
             pace: Pace::Live,
             patience: Duration::from_secs(20),
+            longest: LONGEST,
         }
     }
 }
@@ -139,6 +147,9 @@ pub struct Session {
     pub lead_in_s: f64,
     /// When the session began, RFC 3339.
     pub start_time: Option<String>,
+    /// What a sound file of it says about itself, as JSON, so that it can be
+    /// heard again; empty where there is no sound.
+    pub header: String,
     /// The bands of the frames.
     pub bands: Arc<[Band]>,
     /// Per band: the physical values that mean 0 and 1.
@@ -236,7 +247,7 @@ impl Recorder {
         let outlets = destinations
             .into_iter()
             .flatten()
-            .map(|destination| Outlet::open(destination, target.pace, &recording, &about))
+            .map(|destination| Outlet::open(destination, target, &recording, &about))
             .collect::<Result<Vec<_>>>()?;
         Ok(Self { about, outlets, patience: target.patience })
     }
@@ -302,6 +313,12 @@ impl Recorder {
             false => outlet.check().err().map(Lost::File),
         };
         self.outlets.extract_if(.., gone).filter_map(lost).collect()
+    }
+
+    /// The files in which the session has gone on since this was asked last: after
+    /// `session.rrd` come `session-2.rrd` and so on, each a session by itself.
+    pub fn begun(&self) -> Vec<PathBuf> {
+        self.outlets.iter().flat_map(Outlet::begun).collect()
     }
 
     /// Writes what is still queued, closes every target and tells what was

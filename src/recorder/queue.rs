@@ -1,6 +1,7 @@
 //! The bounded queue between the sound and one target.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,8 @@ struct State {
     failure: Option<String>,
     /// The consumer is gone.
     ended: bool,
+    /// Files in which the session goes on, as long as nobody was told.
+    begun: Vec<PathBuf>,
 }
 
 impl Queue {
@@ -156,6 +159,16 @@ impl Queue {
     pub fn end(&self) {
         self.lock().ended = true;
         self.changed.notify_all();
+    }
+
+    /// The session goes on in the file at `path`.
+    pub fn begin(&self, path: PathBuf) {
+        self.lock().begun.push(path);
+    }
+
+    /// What [`Self::begin`] told since this was asked last.
+    pub fn begun(&self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.lock().begun)
     }
 
     /// Why entries are not wanted any more.

@@ -1,4 +1,5 @@
-//! A session read back: scores, codes and marks.
+//! A session read back: scores, codes and marks, or slot after slot with its
+//! pictures.
 
 #[cfg_attr(not(feature = "rerun"), path = "replay/absent.rs")]
 mod rrd;
@@ -9,9 +10,26 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field};
+use ndarray::Array3;
 
 use crate::error::{Error, Result};
 use crate::table;
+
+pub use rrd::Slots;
+
+/// A slot as it was recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// Its number.
+    pub slot: u64,
+    /// Seconds since the end of the lead-in.
+    pub time_s: f64,
+    /// The code, 0..1.
+    pub code: Vec<f32>,
+    /// The frame as sent, `[band, row, column]` in physical units; none where the
+    /// recorder dropped it.
+    pub input: Option<Array3<f32>>,
+}
 
 /// The scores of a slot that has them, by the names of their curves, in the
 /// order of the table.
@@ -42,7 +60,8 @@ pub struct Replayed {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Replay {
     /// What it says of itself: `command_line`, `version`, `seed`, `model`,
-    /// `model_hash`, `profile`, `source`, `wav`, `lead_in_s`.
+    /// `model_hash`, `profile`, `source`, `wav`, `lead_in_s`; `header`, what a sound
+    /// file of it says about itself, and `bands`, both as JSON.
     pub about: BTreeMap<String, String>,
     /// The slots, by their numbers.
     pub moments: BTreeMap<u64, Replayed>,

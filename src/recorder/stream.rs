@@ -113,6 +113,8 @@ impl Stream {
         let (about, history) = (about.clone(), VecDeque::with_capacity(SPECTROGRAM_SLOTS));
         let stream = Self { rec, about, file, history, layout: None, in_flight: 0, pace };
         stream.introduce().map_err(|e| broken(&e))?;
+        // So that it stands ahead of the slots, wherever the session is cut off.
+        stream.rec.flush_async().map_err(|e| broken(&e))?;
         Ok(stream)
     }
 
@@ -121,7 +123,11 @@ impl Stream {
         let (rec, about) = (&self.rec, &*self.about);
         let text = |text: &dyn fmt::Display| [components::Text::from(text.to_string())];
         let wav = about.wav.as_ref().map_or(String::new(), |path| path.display().to_string());
-        let properties: [(&str, &dyn fmt::Display); 9] = [
+        let bands = match about.header.is_empty() {
+            true => String::new(),
+            false => serde_json::to_string(&about.bands).unwrap_or_default(),
+        };
+        let properties: [(&str, &dyn fmt::Display); 11] = [
             ("command_line", &about.command_line),
             ("version", &env!("CARGO_PKG_VERSION")),
             ("seed", &about.seed),
@@ -131,6 +137,8 @@ impl Stream {
             ("source", &about.source),
             ("wav", &wav),
             ("lead_in_s", &about.lead_in_s),
+            ("header", &about.header),
+            ("bands", &bands),
         ];
         let values = properties.into_iter().fold(AnyValues::default(), |values, (name, value)| {
             values.with_component::<components::Text>(name, text(value))

@@ -12,7 +12,7 @@ const VERSION: &str = "0.36.3";
 /// Viewers of this minor version read it.
 const MINOR: &str = "0.36.";
 /// How every Rerun recording begins.
-const MAGIC: [u8; 4] = *b"RRF2";
+pub(crate) const MAGIC: [u8; 4] = *b"RRF2";
 
 /// Whether the file at `path` begins like a session.
 pub fn is_session(path: &Path) -> bool {

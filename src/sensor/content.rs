@@ -7,6 +7,7 @@ use std::path::Path;
 use super::cptv;
 use super::jpeg::Thermal;
 use crate::error::{Error, Result};
+use crate::recorder::MAGIC as RRD;
 
 /// What a file is, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,7 @@ pub(super) enum Content {
     Tiff,
     Video,
     Sound,
+    Session,
     Other,
 }
 
@@ -89,6 +91,8 @@ impl Content {
             || transport
         {
             Self::Video
+        } else if is(&[&RRD]) {
+            Self::Session
         } else if is(&[b"fLaC"]) || (is(&[b"RIFF", b"RF64"]) && at(8, 4) == b"WAVE") {
             Self::Sound
         } else {

@@ -3,7 +3,7 @@
 //! [`open`] looks at what a source *is*, not at what it is called, and hands
 //! it to the reader of its family: the simulated camera, a folder of
 //! pictures, the pages of a TIFF file, a video, FLIR's files of temperatures,
-//! CPTV files, raw pixels, or a raster through GDAL; or it is an attached
+//! CPTV files, sessions, raw pixels, or a raster through GDAL; or it is an attached
 //! camera.
 
 mod ahead;
@@ -26,6 +26,7 @@ pub mod raster;
 mod raw;
 mod rig;
 mod route;
+mod session;
 mod simulated;
 mod source;
 mod stack;
@@ -66,6 +67,7 @@ pub use probe::{answer, probe_with};
 pub use raw::{Raw, RawFormat};
 pub use rig::Rig;
 pub use route::{Route, Walk};
+pub use session::Session;
 pub use simulated::Simulated;
 pub use source::{Scene, Source};
 pub use stack::Stack;
@@ -224,6 +226,7 @@ pub fn is_lasting(source: &str) -> bool {
 /// - a JPEG file with FLIR's temperatures inside, or a file FFF, SEQ or CSQ:
 ///   frames in degrees Celsius;
 /// - a CPTV file: its frames;
+/// - a session of the recorder: the pictures that were sent;
 /// - a TIFF file of several pages: one frame per page;
 /// - a video file: its frames, through the program `ffmpeg`;
 /// - anything, where the options say how raw pixels lie in it: those;
@@ -344,6 +347,7 @@ fn open_path(
         Content::Flir => Ok(Box::new(Flir::open(path, profile, options.object)?)),
         Content::Picture => Ok(Box::new(Folder::of_one(path, profile)?)),
         Content::Tiff => tiff(path, profile, options),
+        Content::Session => Ok(Box::new(Session::open(path)?)),
         Content::Video => Ok(Box::new(Video::open(path, profile)?)),
         Content::Sound => Err(Error::input(path, "is a sound, not a picture")
             .hint("`wysiwyh listen` turns its own sounds back into pictures")),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Route;
+use super::{Route, session};
 use crate::frame::{Band, Frame, GeoReference};
 use crate::synth::SLOT_S;
 
@@ -45,15 +45,27 @@ impl Source {
         self.frames.map(|frames| (frames as f64 * each).ceil() as usize)
     }
 
+    /// Whether each of its frames is one slot of sound again, as it was when it
+    /// was recorded; slots between them had no picture.
+    pub fn is_slotted(&self) -> bool {
+        self.driver.as_deref() == Some(session::DRIVER)
+    }
+
     /// A source of frames like `frame`, without a clock and without end.
     pub fn like(frame: &Frame, description: impl Into<String>) -> Self {
+        let (bands, rows, columns) = (frame.bands.clone(), frame.rows(), frame.columns());
+        Self { bands, rows, columns, ..Self::of(description) }
+    }
+
+    /// A source of which nothing is known but what it is.
+    pub(super) fn of(description: impl Into<String>) -> Self {
         Self {
             description: description.into(),
             driver: None,
             model: None,
-            bands: frame.bands.clone(),
-            rows: frame.rows(),
-            columns: frame.columns(),
+            bands: [].into(),
+            rows: 0,
+            columns: 0,
             frames: None,
             period_s: None,
             scene: None,

@@ -89,6 +89,7 @@ impl Iterator for Turned {
             Some(_) => Err(Turn::refused(&self.source.description)),
             None => {
                 frame.data = self.turn.apply(frame.data);
+                frame.code = None;
                 Ok(frame)
             }
         }))

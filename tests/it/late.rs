@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use wysiwyh::sink;
 use wysiwyh::synth::{CYCLE, JOIN, SAMPLE_RATE, SLOT};
@@ -16,6 +17,9 @@ fn live(command: &mut Command, wav: &Path) -> Talk {
     command.args(["--span", "0..255", "--volume", "-3", "-o"]).arg(wav);
     Talk::start(command)
 }
+
+/// Between two of them. A camera keeps time.
+const PERIOD: Duration = Duration::from_nanos(33_333_333);
 
 /// So many pictures of a bright or of a dark scene.
 fn scene(bright: bool, count: usize) -> Vec<u8> {
@@ -91,7 +95,10 @@ fn a_source_that_stalls_fades_and_says_so_and_fades_in_again() {
     let length = || std::fs::metadata(&wav).map_or(0, |file| file.len());
     let until = length() + 2 * SAMPLE_RATE as u64;
     wait_for("silence", || length() > until);
-    talk.write(&scene(true, 30));
+    for _ in 0..30 {
+        talk.write(&scene(true, 1));
+        std::thread::sleep(PERIOD);
+    }
     wait_for("its return", || talk.said().contains("The camera is back after "));
     talk.close();
     let (code, said) = talk.end();

@@ -179,6 +179,35 @@ fn every_value_of_every_slot_comes_back() {
 }
 
 #[test]
+fn long_sessions_go_on_in_files_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    // This one is somebody else's.
+    std::fs::write(place("a-3.rrd"), "mine").unwrap();
+    let target = Target { longest: 8, ..save(&place("a.rrd"), Pace::Live) };
+    let recorder = Recorder::new(&target, &session()).unwrap();
+    (0..20).for_each(|slot| recorder.log(moment(slot)));
+    recorder.mark(20, 2.0, "the end");
+    let mut begun = vec![];
+    super::speaker::wait_for("two more files", || {
+        begun.extend(recorder.begun());
+        begun.len() == 2
+    });
+    assert_eq!(begun, [place("a-2.rrd"), place("a-4.rrd")]);
+    recorder.finish().unwrap();
+    for (name, slots) in [("a.rrd", 0..8), ("a-2.rrd", 8..16), ("a-4.rrd", 16..20)] {
+        let engine = recording(&place(name));
+        let expected = slots.clone().map(|slot| (slot as i64, moment(slot).code)).collect();
+        assert_eq!(codes(&engine), expected, "{name}");
+        assert_eq!(marks(&engine).len(), usize::from(name == "a-4.rrd"));
+        let replay = wysiwyh::recorder::Replay::read(&place(name)).unwrap();
+        assert_eq!((replay.dropped, replay.about["seed"].as_str()), (Some(0), "7"));
+        accepted_by_the_viewer(&place(name), &["/input/picture"]);
+    }
+    assert_eq!(std::fs::read(place("a-3.rrd")).unwrap(), b"mine");
+}
+
+#[test]
 fn pictures_carry_values_and_colours() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.rrd");

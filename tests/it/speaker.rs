@@ -374,6 +374,7 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
             seed: 0,
             reading: Options::default(),
         },
+        again: true,
         volume_db: None,
         device: None,
         sound: Some(wav.clone()),

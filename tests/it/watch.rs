@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use wysiwyh::model::Model;
 use wysiwyh::random::Random;
@@ -73,33 +74,106 @@ fn an_alarm_is_heard_and_told_and_leaves_the_file_alone() {
 #[test]
 fn an_alarm_tells_where_it_is_hot_when_it_is_over_and_when_it_is_blind() {
     let folder = tempfile::tempdir().unwrap();
-    let [wav, profile] = ["sound.wav", "my-thermal.toml"].map(|name| folder.path().join(name));
-    let text = "name = \"my-thermal\"\ntitle = \"\"\nsource = \"frames\"\ntested = \"never\"\n\
-                range = [10.0, 45.0]\n[[bands]]\nname = \"LWIR\"\nwavelength_um = 11.0\n\
-                fwhm_um = 6.0\nunit = \"celsius\"\nscale = 0.01\noffset = -273.15\n";
-    fs::write(&profile, text).unwrap();
-    // Hundredths of a kelvin: 20 degC, and three pixels by three in a corner.
-    let picture = |celsius: f64| -> Vec<u8> {
-        let corner = |at: usize| at % 9 < 3 && at / 9 < 3;
-        let kelvin = |at: usize| if corner(at) { celsius + 273.15 } else { 293.15 };
-        (0..81).flat_map(|at| ((kelvin(at) * 100.0).round() as u16).to_le_bytes()).collect()
-    };
-    let mut command = Command::new(program());
-    command.args(["live", "--raw", "gray16le", "9x9@10", "--sensor"]).arg(&profile);
-    command.args(["--alarm", ">60C", "--no-speaker", "-o"]).arg(&wav);
+    let wav = folder.path().join("sound.wav");
+    let mut command = thermal(folder.path(), 10);
+    command.args(["--no-speaker", "-o"]).arg(&wav);
     let mut talk = Talk::start(&mut command);
-    talk.write(&[picture(20.0), picture(20.0), picture(61.25)].concat());
+    talk.write(&[degrees(20.0), degrees(20.0), degrees(61.25)].concat());
     wait_for("the alarm", || {
         talk.said().contains("Alarm: 61.2 degC, upper left, above 60.0 degC.")
     });
     wait_for("its blindness", || talk.said().contains("No picture for 2.0 s: the alarm is blind"));
-    talk.write(&picture(30.0).repeat(15));
-    wait_for("its end", || talk.said().contains("The alarm is over after "));
+    while !talk.said().contains("The alarm is over after ") {
+        talk.write(&degrees(30.0));
+        std::thread::sleep(Duration::from_millis(100));
+    }
     talk.close();
     let (code, said) = talk.end();
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(said.matches("Alarm: ").count(), 1, "{said}");
     assert!(said.contains("The alarm sees again."), "{said}");
+}
+
+/// `live` of a camera that sends hundredths of a kelvin through a pipe, 9 x 9
+/// pixels and so many pictures a second, with an alarm above 60 degC.
+fn thermal(folder: &Path, rate_hz: u32) -> Command {
+    let profile = folder.join("my-thermal.toml");
+    let text = "name = \"my-thermal\"\ntitle = \"\"\nsource = \"frames\"\ntested = \"never\"\n\
+                range = [10.0, 45.0]\n[[bands]]\nname = \"LWIR\"\nwavelength_um = 11.0\n\
+                fwhm_um = 6.0\nunit = \"celsius\"\nscale = 0.01\noffset = -273.15\n";
+    fs::write(&profile, text).unwrap();
+    let mut command = Command::new(program());
+    command.args(["live", "--raw", "gray16le", &format!("9x9@{rate_hz}"), "--sensor"]);
+    command.arg(&profile).args(["--alarm", ">60C"]);
+    command
+}
+
+/// One of its pictures: 20 degC, and three pixels by three in a corner.
+fn degrees(celsius: f64) -> Vec<u8> {
+    let corner = |at: usize| at % 9 < 3 && at / 9 < 3;
+    let kelvin = |at: usize| if corner(at) { celsius + 273.15 } else { 293.15 };
+    (0..81).flat_map(|at| ((kelvin(at) * 100.0).round() as u16).to_le_bytes()).collect()
+}
+
+#[test]
+fn an_alarm_is_blind_where_a_camera_never_sends_a_picture() {
+    let Some(pulse) = Pulse::start() else { return };
+    let wav = pulse.folder.path().join("sound.wav");
+    let tape = pulse.record();
+    let mut command = thermal(pulse.folder.path(), 10);
+    command.args(["--volume", "0", "-o"]).arg(&wav);
+    let mut played = pulse.command(program());
+    played.args(command.get_args());
+    let mut talk = Talk::start(&mut played);
+    wait_for("its blindness", || talk.said().contains("No picture for 2.0 s: the alarm is blind"));
+    let heard = || {
+        let left: Vec<f32> = tape.channels().iter().map(|frame| frame[0]).collect();
+        let strongest = |hz: f64| left.chunks(3840).map(|part| tone(part, hz)).fold(0.0, f64::max);
+        strongest(330.0) > 1e-3 && strongest(330.0) > 3.0 * strongest(440.0)
+    };
+    wait_for("its tones", heard);
+    while !talk.said().contains("The alarm sees again. Alarm: 70.0 degC") {
+        talk.write(&degrees(70.0));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    talk.close();
+    let (code, said) = talk.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said.matches("the alarm is blind").count(), 1, "{said}");
+    assert!(sink::read(&wav).unwrap().header.is_some());
+}
+
+#[test]
+fn what_piled_up_in_a_pipe_does_not_stay_late() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = thermal(folder.path(), 30);
+    command.args(["--no-speaker", "-o"]).arg(folder.path().join("sound.wav"));
+    let mut talk = Talk::start(&mut command);
+    let period = Duration::from_nanos(33_333_333);
+    // Two seconds of pictures before anybody listens, and three after the writer
+    // was stopped for as long.
+    for (piled, alarms) in [(60, 1), (90, 2)] {
+        talk.write(&degrees(20.0).repeat(piled));
+        wait_for("the program", || talk.said().contains("You will hear"));
+        let mut late = 0;
+        while talk.said().matches("Alarm: 70.0 degC").count() < alarms {
+            talk.write(&degrees(70.0));
+            std::thread::sleep(period);
+            late += 1;
+        }
+        assert!(late < piled / 2, "{late} pictures late, of {piled} that had piled up");
+        while talk.said().matches("The alarm is over").count() < alarms {
+            talk.write(&degrees(20.0));
+            std::thread::sleep(period);
+        }
+        if alarms == 1 {
+            wait_for("the stall", || talk.said().contains("has sent no picture for 2.0 s"));
+            std::thread::sleep(30 * period);
+        }
+    }
+    talk.close();
+    let (code, said) = talk.end();
+    assert_eq!(code, Some(0), "{said}");
 }
 
 #[test]

@@ -161,6 +161,9 @@ fn sentences(path: &Path, replay: &Replay) -> Vec<String> {
             "The sensor is {profile}, the model {model} ({short}), the seed {seed}."
         ));
     }
+    if about("header").is_some() {
+        lines.push(format!("It can be heard again: wysiwyh live {}", path.display()));
+    }
     if let (Some(wav), Some(lead_in)) = (about("wav"), about("lead_in_s")) {
         lines.push(format!("The sound is in {wav}; second 0 here is second {lead_in} there."));
     }
