@@ -43,7 +43,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::frame::Frame;
-use crate::profile::{Polarity, Profile};
+use crate::profile::Polarity;
 use crate::recorder::Target;
 use crate::sensor::camera::Losses;
 use crate::sensor::{self, Source};
