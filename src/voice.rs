@@ -1,6 +1,7 @@
 //! Which model speaks for a source, and how: from a user's settings to a
 //! sensor and a sonifier that fit each other.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -126,10 +127,25 @@ impl Voice {
     /// If the source cannot be opened or recognised, no model takes its bands,
     /// or the mapping or the span does not fit the model.
     pub fn ready(&self, source: &str, frames: Option<usize>) -> Result<Ready> {
+        self.ready_with(&mut Models::default(), source, frames)
+    }
+
+    /// Likewise for one of many sources: what was read for one before is in
+    /// `models`.
+    ///
+    /// # Errors
+    ///
+    /// Likewise.
+    pub fn ready_with(
+        &self,
+        models: &mut Models,
+        source: &str,
+        frames: Option<usize>,
+    ) -> Result<Ready> {
         let (profile, model) = match (&self.sensor, &self.model) {
-            (Some(name), Some(path)) => (Profile::find(name)?, Some(Model::load(path)?)),
+            (Some(name), Some(path)) => (Profile::find(name)?, Some(models.load(path)?)),
             (None, Some(path)) => {
-                let model = Model::load(path)?;
+                let model = models.load(path)?;
                 // A model made for one camera speaks for any that has its bands.
                 let profile = match sensor::camera::is_one(source) {
                     true => sensor::camera::recognise(source, Some(model.profile()))?,
@@ -137,8 +153,8 @@ impl Voice {
                 };
                 (profile, Some(model))
             }
-            (Some(name), None) => with_model(Profile::find(name)?)?,
-            (None, None) => with_model(recognise(source, &self.options())?)?,
+            (Some(name), None) => models.with_profile(Profile::find(name)?)?,
+            (None, None) => models.with_profile(recognise(source, &self.options())?)?,
         };
         let side = model.as_ref().map_or(GRID, |model| model.grid()[0]);
         let chip = (profile.source == Kind::Scene).then_some(side);
@@ -287,10 +303,33 @@ fn first_range(source: &str, sensor: Box<dyn Sensor>) -> Result<Ranged> {
     Ok((Box::new(peeked), range))
 }
 
-/// `profile` with the model that speaks for it, if one does.
-fn with_model(profile: Profile) -> Result<(Profile, Option<Model>)> {
-    let model = Model::of_sensor(&profile.name)?;
-    Ok((profile, model))
+/// Models that were read before: that takes longer than to open a small source.
+#[derive(Debug, Default)]
+pub struct Models {
+    by_path: BTreeMap<PathBuf, Model>,
+    by_profile: BTreeMap<String, Option<Model>>,
+}
+
+impl Models {
+    /// The model in the file at `path`.
+    fn load(&mut self, path: &Path) -> Result<Model> {
+        if let Some(known) = self.by_path.get(path) {
+            return Ok(known.clone());
+        }
+        let model = Model::load(path)?;
+        Ok(self.by_path.entry(path.to_owned()).or_insert(model).clone())
+    }
+
+    /// `profile` with the model that speaks for it, if one does.
+    fn with_profile(&mut self, profile: Profile) -> Result<(Profile, Option<Model>)> {
+        let known = self.by_profile.get(&profile.name).cloned();
+        let model = match known {
+            Some(known) => known,
+            None => Model::of_sensor(&profile.name)?,
+        };
+        self.by_profile.entry(profile.name.clone()).or_insert_with(|| model.clone());
+        Ok((profile, model))
+    }
 }
 
 /// A general model seen through the sensor of `profile`, whose pictures are

@@ -28,7 +28,7 @@ use crate::sink::Format;
 use crate::sonifier::{Prepared, Sonifier};
 use crate::staging::{OutputFolder, StagedFolder};
 use crate::synth::SLOT_S;
-use crate::voice::{Ready, Voice};
+use crate::voice::{Models, Ready, Voice};
 
 use self::outputs::Outputs;
 use self::record::{ENDING, Input, Request};
@@ -178,12 +178,13 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
         failed += 1;
         Ok(())
     };
-    let mut checked = vec![];
+    let (mut checked, mut models) = (vec![], Models::default());
     for task in tasks {
         let source = &task.unit.source;
         // What a pipe shows, it shows once.
         let voice = &job.settings.voice;
-        let opened = sensor::is_repeatable(source).then(|| voice.ready(source, None));
+        let opened =
+            sensor::is_repeatable(source).then(|| voice.ready_with(&mut models, source, None));
         match opened.transpose() {
             Ok(_) => checked.push(task),
             Err(error) => fail(task, error, tell)?,
@@ -193,7 +194,7 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
         let folder = OutputFolder::open(&job.folder)?;
         folder.clear();
         for task in checked {
-            match convert(job, &task, stop, tell) {
+            match convert(job, &task, &mut models, stop, tell) {
                 Ok(done) => {
                     tell(Event::Finished(&done));
                     converted.push(done);
@@ -253,12 +254,14 @@ fn record_failure(job: &Job, Task { unit, request }: Task, error: &Error) -> Res
 fn convert(
     job: &Job,
     Task { unit, request }: &Task,
+    models: &mut Models,
     stop: &AtomicBool,
     tell: &mut dyn FnMut(Event),
 ) -> Result<Converted> {
     let (started, scene) = (Instant::now(), unit.source.as_str());
     let Settings { voice, frames, .. } = &job.settings;
-    let Ready { sensor, mut sonifier } = voice.ready(scene, sensor::limit(scene, *frames))?;
+    let limit = sensor::limit(scene, *frames);
+    let Ready { sensor, mut sonifier } = voice.ready_with(models, scene, limit)?;
     let source = sensor.source().clone();
     let staging = StagedFolder::open(&job.folder)?;
     let named = |error| staging.named(error);
