@@ -58,10 +58,12 @@ pub fn moments(sonifier: &Sonifier, first: usize, sounds: Vec<Sound>) -> Result<
 /// If the sound is another sonifier's.
 pub fn moment(sonifier: &Sonifier, slot: u64, sound: Sound) -> Result<Moment> {
     let back = sonifier.reconstruct(&sound.code)?;
+    // Nothing comes back of a picture that is not there.
+    let there = sound.sent.data.iter().any(|value| value.is_finite());
     Ok(Moment {
         slot,
         time_s: slot as f64 * SLOT_S,
-        psnr_db: Some(psnr_db(sound.sent.data.view(), back.view(), sonifier.range())),
+        psnr_db: there.then(|| psnr_db(sound.sent.data.view(), back.view(), sonifier.range())),
         input: sound.sent.data,
         code: sound.code,
         levels_db: sound.levels_db,
