@@ -143,7 +143,7 @@ fn sessions_that_are_cut_off_are_played_to_there_and_damaged_ones_end_in_an_erro
     refuse(&bytes, "damaged.rrd");
     refuse(&whole[..60], "damaged.rrd");
     let mut random = Random::new(9);
-    for _ in 0..60 {
+    for _ in 0..20 {
         let mut bytes = whole.clone();
         damage(&mut bytes, &mut random);
         fs::write(&damaged, bytes).unwrap();
