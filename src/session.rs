@@ -66,7 +66,9 @@ pub fn moments(
 /// If the sound is another sonifier's.
 pub fn moment(sonifier: &Sonifier, slot: u64, sound: Sound) -> Result<Moment> {
     let back = sonifier.reconstruct(&sound.code)?;
-    let psnr_db = Some(psnr_db(sound.sent.data.view(), back.view(), sonifier.range()));
+    // Nothing comes back of a picture that is not there.
+    let there = sound.sent.data.iter().any(|value| value.is_finite());
+    let psnr_db = there.then(|| psnr_db(sound.sent.data.view(), back.view(), sonifier.range()));
     let reconstruction = Some((back, Origin::FromCode));
     Ok(Moment { psnr_db, reconstruction, ..unscored(slot, sound) })
 }

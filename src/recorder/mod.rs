@@ -63,8 +63,8 @@ const VALUES_LEFT: f64 = 0.7;
 /// share of the spectrogram and what the format itself needs, in bytes.
 const SLOT_BYTES: usize = 1000;
 
-/// Slots of a live file: two hours, after which its index takes some 20 MB.
-const LONGEST: u64 = 72_000;
+/// Slots of a live file: an hour, after which its index takes 23 MB.
+const LONGEST: u64 = 36_000;
 
 /// Whether the caller has time to wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,11 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use wysiwyh::random::Random;
 use wysiwyh::recorder::{Recorder, Replay};
+use wysiwyh::sensor::Session;
 use wysiwyh::sink::{self, Recording};
 use wysiwyh::synth::SAMPLE_RATE;
 
 use super::cli::{program, refused, text};
+use super::damage::damage;
 use super::keys::Talk;
 use super::recorder::{codes, moment, recording, save, session};
 use super::speaker::wait_for;
@@ -139,6 +142,16 @@ fn sessions_that_are_cut_off_are_played_to_there_and_damaged_ones_end_in_an_erro
     bytes[half..half + 5000].fill(0xff);
     refuse(&bytes, "damaged.rrd");
     refuse(&whole[..60], "damaged.rrd");
+    let mut random = Random::new(9);
+    for _ in 0..20 {
+        let mut bytes = whole.clone();
+        damage(&mut bytes, &mut random);
+        fs::write(&damaged, bytes).unwrap();
+        // Any pictures, and any error, will do but a crash.
+        if let Ok(session) = Session::open(&damaged) {
+            session.coded().for_each(drop);
+        }
+    }
     // One that does not say how its sound was made.
     let recorder = Recorder::new(&save(&damaged, Default::default()), &session()).unwrap();
     (0..5).for_each(|slot| recorder.log(moment(slot)));
