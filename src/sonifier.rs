@@ -314,7 +314,8 @@ impl Sonifier {
         if let Some(response) = &self.response {
             response.take_out(&mut spectrum, &mut noise);
         }
-        match self.layout.levels(&spectrum, &noise) {
+        let usual = self.response.as_ref().map(Response::usual_gain);
+        match self.layout.levels(&spectrum, &noise, usual) {
             Some(levels) => self.most_probable(&levels),
             None => Some(self.layout.code(&spectrum)),
         }

@@ -19,6 +19,16 @@ const EXACT: f64 = 1e-4;
 /// A likelihood reaches over so many errors on either side.
 const REACH: f64 = 4.0;
 
+/// The share of the power of the noise by which what is heard has more power
+/// than what was sent. That is all of it for noise that was added, and none
+/// for the errors of a codec, which keeps the power of its bands. A half costs
+/// little either way; see ARCHITECTURE.md.
+const ADDED: f64 = 0.5;
+
+/// The gain of a frame is that of most unless its pilots are off by so many
+/// standard deviations of what noise does to them.
+const UNUSUAL: f64 = 3.0;
+
 /// Powers that were heard through noise; gain taken out.
 #[derive(Clone, Debug)]
 pub struct Levels {
@@ -90,11 +100,13 @@ impl Layout {
     }
 
     /// What `spectrum` says about a code when `noise` is the power of noise in
-    /// each of its bins; `None` under the linear law, which has no anchor to
-    /// find, and for which [`Layout::code`] is all there is.
-    pub fn levels(&self, spectrum: &Spectrum, noise: &[f64]) -> Option<Levels> {
+    /// each of its bins, and `usual` the power gain of most frames that went
+    /// the same way, if there are others; `None` under the linear law, which
+    /// has no anchor to find, and for which [`Layout::code`] is all there is.
+    pub fn levels(&self, spectrum: &Spectrum, noise: &[f64], usual: Option<f64>) -> Option<Levels> {
         let Law::Decibel { range_db } = self.mapping.law else { return None };
-        let gain = from_db(self.gain_db(spectrum));
+        let own = from_db(self.gain_db(spectrum));
+        let gain = usual.filter(|&usual| self.may_be(usual, own, noise)).unwrap_or(own);
         let hear = |cell: &Cell| {
             let bins = cell.bins.len() as f64;
             let noise = cell.bins.iter().filter_map(|&bin| noise.get(bin)).sum::<f64>() / bins;
@@ -107,6 +119,20 @@ impl Layout {
         let loudness_lufs = hearing::lufs(weighted.max(from_db(super::SILENCE_DB)));
         let mean_code = 0.5 + (loudness_lufs - super::MEAN_LUFS) / super::SPAN_LU;
         Some(Levels { heard, mean_code: mean_code.clamp(0.0, 1.0), range_db })
+    }
+
+    /// Whether a frame of the power gain `usual` may have pilots that tell
+    /// `own`, with `noise` in each bin.
+    fn may_be(&self, usual: f64, own: f64, noise: &[f64]) -> bool {
+        let (mut sent, mut variance) = (0.0, 0.0);
+        for (cell, level_db) in self.pilots.iter().zip(self.pilot_levels_db()) {
+            let signal = from_db(level_db);
+            let noise: f64 = cell.bins.iter().filter_map(|&bin| noise.get(bin)).sum();
+            sent += signal;
+            // As for a value: see `Heard::variance`.
+            variance += 2.0 * signal * usual * noise + noise * noise;
+        }
+        (own - usual).abs() * sent <= UNUSUAL * variance.sqrt()
     }
 }
 
@@ -171,7 +197,36 @@ impl Heard {
     /// power `signal`: that of a normal distribution of the same two moments.
     fn log_likelihood(&self, signal: f64) -> f64 {
         let variance = self.variance(signal);
-        let off = self.power - signal - self.bins * self.noise;
+        let off = self.power - signal - ADDED * self.bins * self.noise;
         -0.5 * (off * off / variance + variance.ln())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spectrum::{Mapping, Preset};
+
+    #[test]
+    fn what_noise_does_to_pilots_is_no_gain_and_a_fade_is() {
+        let layout = Layout::new(&Mapping::preset(Preset::Data, [60.0, 5000.0])).unwrap();
+        let code: Vec<f32> = (0..256).map(|k| ((k * 37) % 100) as f32 / 100.0).collect();
+        let sent = layout.spectrum(&code);
+        let exact = layout.levels(&sent, &[0.0; Spectrum::BINS], None).unwrap().mean_code;
+        // The pilots are heard 1 dB too loud, all by chance.
+        let mut louder = sent.clone();
+        layout.pilots().for_each(|bin| louder.amplitudes[bin] *= from_db(1.0).sqrt() as f32);
+        let power = f64::from(sent.amplitudes[layout.pilots().next().unwrap()]).powi(2);
+        let mean_code = |spectrum: &Spectrum, noise: f64, usual: Option<f64>| {
+            let noise = [noise * power; Spectrum::BINS];
+            layout.levels(spectrum, &noise, usual).unwrap().mean_code
+        };
+        let [own, usual] = [None, Some(1.0)].map(|usual| mean_code(&louder, 0.02, usual));
+        assert!((own - usual + 1.0 / 24.0).abs() < 1e-6, "{own} {usual}");
+        // Without noise, pilots are believed; and a fade is one in any noise.
+        assert!((mean_code(&louder, 1e-6, Some(1.0)) - exact + 1.0 / 24.0).abs() < 1e-4);
+        let mut faded = sent;
+        faded.amplitudes.iter_mut().for_each(|amplitude| *amplitude *= 0.25);
+        assert!((mean_code(&faded, 1e-6, Some(1.0)) - exact).abs() < 1e-4);
     }
 }

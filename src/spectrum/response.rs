@@ -6,9 +6,19 @@
 //! the bins of a value, which are sent alike; and as the values of a code are
 //! uniform over time, a value that is always low has been turned down on the
 //! way. How far that is believed depends on how uneven the bins of a value
-//! are: without echoes, a value that is always low was sent low.
+//! are: without echoes, a value that is always low was sent low. And it
+//! depends on how many neighbours are low with it: what pictures have in
+//! common makes whole groups of values low, echoes make single ones.
+//!
+//! The gain of a way is taken to stay, as pilots are heard with errors: only
+//! where those of a frame differ by more than their noise explains is the
+//! frame louder or fainter than others, as in a fade.
+
+use faer::linalg::solvers::Solve;
+use faer::{Mat, Side};
 
 use super::{BIN_HZ, Law, Layout, MEAN_LUFS, Spectrum, centre_hz, from_db, hearing, mean, to_db};
+use crate::autoencoder::haar;
 
 /// A level is taken to be at least this share of the noise in its bins.
 const LEAST: f64 = 0.1;
@@ -26,6 +36,8 @@ const LOUDNESS_DEVIATION_LU: f64 = 1.9;
 pub struct Response {
     /// Power gain by bin.
     gains: Vec<f64>,
+    /// Power gain of most frames by their pilots, once `gains` is taken out.
+    usual: f64,
 }
 
 /// One frame as it was heard.
@@ -46,6 +58,10 @@ impl Layout {
         for frame in &mut heard {
             response.take_out(&mut frame.spectrum, &mut frame.noise);
         }
+        let mut usual: Vec<f64> =
+            heard.iter().map(|frame| from_db(self.gain_db(&frame.spectrum))).collect();
+        usual.sort_by(f64::total_cmp);
+        response.usual = usual.get(usual.len() / 2).copied()?;
         if let Law::Decibel { range_db } = self.mapping.law {
             let ripple_db = self.ripple_db(&heard, roughness, range_db);
             for (cell, ripple_db) in self.values.iter().zip(ripple_db) {
@@ -83,7 +99,7 @@ impl Layout {
             })
             .collect();
         let gain = |bin: usize| from_db(between(&points, hearing::erb_rate(bin as f64 * BIN_HZ)));
-        Some(Response { gains: (0..Spectrum::BINS).map(gain).collect() })
+        Some(Response { gains: (0..Spectrum::BINS).map(gain).collect(), usual: 1.0 })
     }
 
     /// Variance in dB^2 of the gains of neighbouring bins, by how much the
@@ -127,10 +143,35 @@ impl Layout {
             (mean(&loudness) - MEAN_LUFS) * share(roughness / self.pilots.len() as f64, common);
         // The variance of what is uniform.
         let sent = range_db.powi(2) / 12.0 / independent(&shapes);
-        let of_value = |(shape, cell): (&Vec<f64>, &super::Cell)| {
-            gain_db + mean(shape) * share(roughness / cell.bins.len() as f64, sent)
-        };
-        shapes.iter().zip(&self.values).map(of_value).collect()
+        let shape: Vec<f64> = shapes.iter().map(|shape| mean(shape)).collect();
+        self.ripple_of(&shape, roughness, sent).into_iter().map(|db| gain_db + db).collect()
+    }
+
+    /// The most probable ripple in dB behind `shape`, the mean of each value
+    /// over time: the part of it that was not sent. What is sent has the
+    /// variance `sent` in each value, and goes along with its neighbours as the
+    /// rows of the code have it (see [`haar`]); ripple has the variance
+    /// `roughness` in each bin, and nothing in common.
+    fn ripple_of(&self, shape: &[f64], roughness: f64, sent: f64) -> Vec<f64> {
+        let size = shape.len();
+        if roughness <= 0.0 {
+            return vec![0.0; size];
+        }
+        let own = |row: usize| roughness / self.values[row].bins.len() as f64;
+        let (rows, mut weights) = (haar::matrix(size), haar::weights(size));
+        // The mean of all values tells the loudness, not the shape.
+        weights[0] = 0.0;
+        let rows = rows * &weights.insert_axis(ndarray::Axis(1));
+        let together = rows.t().dot(&rows);
+        let covariance = Mat::from_fn(size, size, |row, column| {
+            let ripple = if row == column { own(row) } else { 0.0 };
+            f64::from(together[(row, column)]) * sent + ripple
+        });
+        // Positive definite, as a square and a positive diagonal: it fails on
+        // NaN alone.
+        let Ok(factors) = covariance.llt(Side::Lower) else { return vec![0.0; size] };
+        let solution = factors.solve(&Mat::from_fn(size, 1, |row, _| shape[row]));
+        (0..size).map(|row| own(row) * solution[(row, 0)]).collect()
     }
 }
 
@@ -172,6 +213,11 @@ fn independent(series: &[Vec<f64>]) -> f64 {
 }
 
 impl Response {
+    /// Power gain of most frames, once the response is taken out.
+    pub fn usual_gain(&self) -> f64 {
+        self.usual
+    }
+
     /// Takes the response out of a spectrum and of the power of the `noise` in
     /// each of its bins.
     pub fn take_out(&self, spectrum: &mut Spectrum, noise: &mut [f64]) {
@@ -199,6 +245,19 @@ mod tests {
     use super::*;
     use crate::random::Random;
     use crate::spectrum::{Mapping, Preset};
+
+    #[test]
+    fn what_neighbours_share_was_sent_and_what_one_has_alone_is_ripple() {
+        let layout = Layout::new(&Mapping::preset(Preset::Data, [60.0, 5000.0])).unwrap();
+        let alone: Vec<f64> = (0..256).map(|k| if k % 2 == 0 { 2.0 } else { -2.0 }).collect();
+        let shared: Vec<f64> = (0..256).map(|k| if k < 128 { 2.0 } else { -2.0 }).collect();
+        let [alone, shared] = [alone, shared].map(|shape| {
+            let ripple = layout.ripple_of(&shape, 3.0, 0.3);
+            ripple.iter().zip(&shape).map(|(r, s)| r / s).sum::<f64>() / 256.0
+        });
+        assert!(alone > 0.8 && shared < 0.4, "{alone} {shared}");
+        assert!(layout.ripple_of(&[1.0; 256], 0.0, 0.3).iter().all(|&db| db == 0.0));
+    }
 
     #[test]
     fn a_tilt_is_taken_out() {
@@ -254,7 +313,12 @@ mod tests {
     fn echoes_are_taken_out_where_pictures_change_and_left_where_none_does() {
         let layout = Layout::new(&Mapping::preset(Preset::Data, [60.0, 5000.0])).unwrap();
         let mut random = Random::new(9);
-        let mut code = || -> Vec<f32> { (0..256).map(|_| random.uniform() as f32).collect() };
+        // As pictures make them, whose values go along with their neighbours.
+        let rows = haar::matrix(256) * &haar::weights(256).insert_axis(ndarray::Axis(1));
+        let mut code = || -> Vec<f32> {
+            let components = ndarray::Array1::from_shape_simple_fn(256, || random.normal() as f32);
+            rows.t().dot(&components).mapv(|logit| haar::squash(logit.into()) as f32).to_vec()
+        };
         let changing: Vec<Vec<f32>> = (0..100).map(|_| code()).collect();
         let still = vec![code(); 100];
         let errors = [&changing, &still].map(|codes| {
