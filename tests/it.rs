@@ -19,6 +19,8 @@ mod flir;
 #[cfg(feature = "gige")]
 #[path = "it/gige.rs"]
 mod gige;
+#[path = "it/golden.rs"]
+mod golden;
 #[path = "it/hearing.rs"]
 mod hearing;
 #[path = "it/inspect.rs"]
