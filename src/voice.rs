@@ -9,15 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::{self, GRID};
 use crate::ears::Ears;
 use crate::error::{Error, Result};
-use crate::frame::{Band, Unit};
+use crate::frame::{Band, CELSIUS_ZERO_K, Unit};
 use crate::model::{Model, View};
 use crate::profile::{Kind, Match, Polarity, Profile};
 use crate::sensor::{self, Detail, Object, Options, Sensor, Source};
 use crate::sonifier::Sonifier;
 use crate::spectrum::{Axis, Mapping, Preset};
-
-/// Difference between the kelvin and the degree Celsius (BIPM, SI brochure).
-pub(crate) const CELSIUS_ZERO_K: f64 = 273.15;
 
 /// What a span is learned from: so many pictures of a camera or a pipe, as
 /// somebody is waiting for the sound, and so many of what is recorded.
