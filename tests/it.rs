@@ -8,6 +8,8 @@ use std::path::PathBuf;
 mod archive;
 #[path = "it/cli.rs"]
 mod cli;
+#[path = "it/completions.rs"]
+mod completions;
 #[path = "it/cptv.rs"]
 mod cptv;
 #[path = "it/damage.rs"]
