@@ -31,6 +31,8 @@ mod inspect;
 mod keys;
 #[path = "it/late.rs"]
 mod late;
+#[path = "it/licence.rs"]
+mod licence;
 #[cfg(feature = "gdal")]
 #[path = "it/map.rs"]
 mod map;
