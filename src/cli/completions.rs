@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command, CommandFactory};
 use clap_complete::{Shell, generate};
 use wysiwyh::Result;
 
@@ -28,8 +28,18 @@ pub struct Arguments {
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
         let mut script = Vec::new();
-        generate(self.shell, &mut Cli::command(), "wysiwyh", &mut script);
+        generate(self.shell, &mut shown(), "wysiwyh", &mut script);
         report.print(String::from_utf8_lossy(&script))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The command line without what the program asks of itself alone.
+fn shown() -> Command {
+    let whole = Cli::command();
+    let verbs = whole.get_subcommands().filter(|verb| !verb.is_hide_set());
+    Command::new("wysiwyh")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(whole.get_arguments().cloned())
+        .subcommands(verbs.cloned())
 }

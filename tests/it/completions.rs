@@ -33,6 +33,9 @@ fn bash_completes_verbs_options_and_values() {
         text(&output.stdout).split_whitespace().map(str::to_owned).collect()
     };
     assert_eq!(complete(&["con"]), ["convert"]);
+    // Not `probe`, which is for the program itself.
+    assert_eq!(complete(&["pr"]), ["practice"]);
+    assert_eq!(complete(&["--pl"]), ["--plain"]);
     assert_eq!(complete(&["convert", "--ro"]), ["--rotate", "--route"]);
     assert_eq!(complete(&["live", "--polarity", ""]), ["hot-loud", "cold-loud"]);
     let datasets = complete(&["datasets", ""]);
