@@ -72,8 +72,19 @@ fn expressions_are_read_as_spdx_means_them() {
     }
 }
 
+/// The licences that `deny.toml` allows.
+fn allowed() -> Vec<String> {
+    let text = include_str!("../../deny.toml");
+    let deny: toml::Value = toml::from_str(text).unwrap();
+    let names = deny["licenses"]["allow"].as_array().unwrap();
+    names.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
 #[test]
-fn no_dependency_requires_the_gpl() {
+fn no_dependency_requires_the_gpl_or_what_deny_toml_does_not_allow() {
+    let allowed = allowed();
+    assert!(!allowed.iter().any(|name| asks_for_all_sources(name)), "{allowed:?}");
+    let refused = |name: &str| !allowed.iter().any(|other| other == name);
     let version = Command::new(env!("CARGO")).arg("-vV").output().unwrap();
     let version = String::from_utf8(version.stdout).unwrap();
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
@@ -96,6 +107,7 @@ fn no_dependency_requires_the_gpl() {
         match package["license"].as_str() {
             Some(licence) => {
                 assert!(can_do_without(licence, &asks_for_all_sources), "{name}: {licence}");
+                assert!(can_do_without(licence, &refused), "{name}: {licence} is not allowed");
             }
             // It states none but brings the text, which is that of Apache-2.0.
             None => assert_eq!(name, "cfg_block"),
