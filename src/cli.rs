@@ -2,6 +2,7 @@
 //! says. The work itself is done in the library.
 
 mod collect;
+mod completions;
 mod console;
 mod convert;
 mod datasets;
@@ -102,6 +103,7 @@ pub enum Verb {
     Practice(practice::Arguments),
     View(view::Arguments),
     Demo(demo::Arguments),
+    Completions(completions::Arguments),
     #[cfg(feature = "gdal")]
     Probe(probe::Arguments),
 }

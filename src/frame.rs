@@ -6,6 +6,9 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, Zip, s};
 use serde::{Deserialize, Serialize};
 
+/// What is 0 degrees Celsius, in kelvin (BIPM, SI brochure).
+pub const CELSIUS_ZERO_K: f64 = 273.15;
+
 /// The physical unit of a band's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -204,7 +204,8 @@ fn find_model(audio: &Path, header: &Header, given: Option<&Path>) -> Result<Mod
         }
         other = Some(format!("; {} is {}", path.display(), short(model.hash())));
     }
-    let beside = audio.parent().map(Path::to_owned);
+    // A bare name lies in this folder.
+    let beside = Path::new(".").join(audio).parent().map(Path::to_owned);
     for folder in [beside, user_models(), user_shelf()].into_iter().flatten() {
         if let Some(model) = find_in(&folder, &header.model_hash) {
             return Ok(model);

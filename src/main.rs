@@ -42,5 +42,6 @@ fn run(verb: Verb, report: &Report) -> Result<ExitCode> {
         Verb::Practice(arguments) => arguments.run(report),
         Verb::View(arguments) => arguments.run(report),
         Verb::Demo(arguments) => arguments.run(report),
+        Verb::Completions(arguments) => arguments.run(report),
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::{self, GRID};
 use crate::ears::Ears;
 use crate::error::{Error, Result};
-use crate::frame::{Band, Unit};
+use crate::frame::{Band, CELSIUS_ZERO_K, Unit};
 use crate::listen;
 use crate::model::{Model, View};
 use crate::profile::{Kind, Match, Polarity, Profile};
@@ -18,9 +18,6 @@ use crate::recorder::is_session;
 use crate::sensor::{self, Detail, Object, Options, Sensor, Session, Source};
 use crate::sonifier::Sonifier;
 use crate::spectrum::{Axis, Mapping, Preset};
-
-/// Difference between the kelvin and the degree Celsius (BIPM, SI brochure).
-pub(crate) const CELSIUS_ZERO_K: f64 = 273.15;
 
 /// What a span is learned from: so many pictures of a camera or a pipe, as
 /// somebody is waiting for the sound, and so many of what is recorded.

@@ -11,6 +11,8 @@ mod again;
 mod archive;
 #[path = "it/cli.rs"]
 mod cli;
+#[path = "it/completions.rs"]
+mod completions;
 #[path = "it/cptv.rs"]
 mod cptv;
 #[path = "it/damage.rs"]
@@ -22,6 +24,8 @@ mod flir;
 #[cfg(feature = "gige")]
 #[path = "it/gige.rs"]
 mod gige;
+#[path = "it/golden.rs"]
+mod golden;
 #[path = "it/hearing.rs"]
 mod hearing;
 #[path = "it/inspect.rs"]
@@ -30,6 +34,8 @@ mod inspect;
 mod keys;
 #[path = "it/late.rs"]
 mod late;
+#[path = "it/licence.rs"]
+mod licence;
 #[cfg(feature = "gdal")]
 #[path = "it/map.rs"]
 mod map;

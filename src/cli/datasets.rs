@@ -1,4 +1,5 @@
-//! `datasets`: which public data models are made from, and how to get them.
+//! `datasets`: which public data models are made from or worth training on, and
+//! how to get them.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +11,8 @@ use wysiwyh::dataset::shelf::Listed;
 use super::STOP;
 use super::report::{Report, table};
 
-/// Lists the public data that models are made from, and fetches them.
+/// Lists public data: those that models are made from, and others worth
+/// training on; and fetches them where that can be done.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    the manifests that come with the program, or one in a folder of yours
@@ -87,12 +89,13 @@ fn list(json: bool, report: &Report) -> Result<()> {
     let mut rows = vec![heading.map(String::from).to_vec()];
     rows.extend(manifests.iter().map(|set| {
         let address = set.urls.first().or(set.homepage.as_ref()).cloned().unwrap_or_default();
+        let listed = |figure: String| if set.files > 0 { figure } else { "not listed".into() };
         vec![
             set.name.clone(),
-            set.sensor.clone(),
+            set.sensor.clone().unwrap_or_else(|| "none yet".to_owned()),
             set.licence.clone(),
-            set.files.to_string(),
-            format!("{:.1}", set.bytes as f64 / 1e6),
+            listed(set.files.to_string()),
+            listed(format!("{:.1}", set.bytes as f64 / 1e6)),
             address,
             set.title.clone(),
         ]

@@ -14,11 +14,22 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Fault, Result};
 
-/// Manifest and checksums of those that come with the program.
-const SHELF: [[&str; 2]; 3] = [
+/// Manifest and checksums of those that come with the program, as far as their
+/// files are listed.
+const SHELF: [[&str; 2]; 7] = [
+    [
+        include_str!("../../datasets/eurosat-ms/manifest.toml"),
+        include_str!("../../datasets/eurosat-ms/SHA256SUMS"),
+    ],
+    [include_str!("../../datasets/flir-adas/manifest.toml"), ""],
     [
         include_str!("../../datasets/hituav/manifest.toml"),
         include_str!("../../datasets/hituav/SHA256SUMS"),
+    ],
+    [include_str!("../../datasets/kaist/manifest.toml"), ""],
+    [
+        include_str!("../../datasets/micasense/manifest.toml"),
+        include_str!("../../datasets/micasense/SHA256SUMS"),
     ],
     [
         include_str!("../../datasets/ssl4eos12/manifest.toml"),
@@ -41,7 +52,8 @@ pub struct Manifest {
     pub name: String,
     /// One line for people.
     pub title: String,
-    /// SPDX identifier of the licence of the data.
+    /// SPDX identifier of the licence of the data; `LicenseRef-` and a name
+    /// where they are under terms of their own.
     pub licence: String,
     /// The publication to cite.
     pub cite: Option<String>,
@@ -52,13 +64,17 @@ pub struct Manifest {
     /// Addresses of folders that hold the listed files under their names.
     #[serde(default)]
     pub urls: Vec<String>,
-    /// The profile that reads them.
-    pub sensor: String,
-    /// Name of the list of checksums.
-    pub checksums: String,
+    /// How people get them, in a sentence.
+    pub get: Option<String>,
+    /// The profile that reads them; absent where none ships.
+    pub sensor: Option<String>,
+    /// Name of the list of checksums; absent where no files are listed.
+    pub checksums: Option<String>,
     /// How many files are listed.
+    #[serde(default)]
     pub files: usize,
     /// Their total size.
+    #[serde(default)]
     pub bytes: u64,
     /// What a group is; absent where there is only one.
     pub group: Option<String>,
@@ -103,7 +119,10 @@ impl Listed {
         }
         let text = read(&path)?;
         let manifest: Manifest = parse(&text, &path)?;
-        let sums = read(&Path::new(name).join(&manifest.checksums))?;
+        let sums = match &manifest.checksums {
+            Some(list) => read(&Path::new(name).join(list))?,
+            None => String::new(),
+        };
         Self::parse(&text, &sums, &path)
     }
 
@@ -131,9 +150,9 @@ impl Listed {
     ///
     /// # Errors
     ///
-    /// If there is no address, curl is missing or fails, a file is not the
-    /// listed one, it cannot be written, or `stop` becomes true. What was
-    /// fetched stays, and the next call goes on from there.
+    /// If no files are listed or there is no address, curl is missing or fails,
+    /// a file is not the listed one, it cannot be written, or `stop` becomes
+    /// true. What was fetched stays, and the next call goes on from there.
     pub fn fetch(
         &self,
         address: Option<&str>,
@@ -141,7 +160,12 @@ impl Listed {
         stop: &AtomicBool,
         tell: &mut dyn FnMut(usize),
     ) -> Result<()> {
-        let Manifest { name, homepage, urls, .. } = &self.manifest;
+        let Manifest { name, homepage, urls, get, .. } = &self.manifest;
+        if self.files.is_empty() {
+            let home = homepage.as_deref().unwrap_or("its publication");
+            let how = get.clone().unwrap_or_else(|| format!("get it as {home} tells"));
+            return Err(Error::usage(name, "no files of it are listed: nothing to fetch").hint(how));
+        }
         let address = address.or(urls.first().map(String::as_str)).ok_or_else(|| {
             let home = homepage.as_deref().unwrap_or("its publication");
             Error::usage(name, "no address holds exactly the listed files").hint(format!(
@@ -277,9 +301,19 @@ mod tests {
     #[test]
     fn the_shelf_is_what_it_says() {
         for set in Listed::shelf().unwrap() {
-            let Manifest { name, files, sensor, .. } = &set.manifest;
-            assert_eq!((set.files.len(), *files), (*files, set.files.len()), "{name}");
-            Profile::find(sensor).unwrap();
+            let Manifest { name, files, bytes, sensor, checksums, get, .. } = &set.manifest;
+            assert_eq!(set.files.len(), *files, "{name}");
+            let listed = [*files > 0, *bytes > 0, checksums.is_some()];
+            assert!(listed == [true; 3] || listed == [false; 3] && get.is_some(), "{name}");
+            if let Some(sensor) = sensor {
+                Profile::find(sensor).unwrap();
+            }
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets").join(name);
+            let card = fs::read_to_string(folder.join("card.md")).unwrap();
+            let home = set.manifest.homepage.as_deref().unwrap_or_default();
+            for part in [home, "| Licence |", "| Bands |", "## Groups", "## Where to get it"] {
+                assert!(card.contains(part), "the card of {name} lacks {part}");
+            }
         }
         let folders = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/datasets")).unwrap();
         let folders = folders.filter(|entry| entry.as_ref().unwrap().path().is_dir()).count();
@@ -288,7 +322,7 @@ mod tests {
 
     #[test]
     fn lists_cannot_write_outside_their_folder() {
-        let [manifest, _] = SHELF[0];
+        let [manifest, _] = SHELF[2];
         let sum = "0".repeat(64);
         let parse = |line: String| Listed::parse(manifest, &line, Path::new("x"));
         assert_eq!(parse(format!("{sum} *a/b c.jpg")).unwrap().files[0].0, Path::new("a/b c.jpg"));

@@ -10,10 +10,9 @@ use std::str::FromStr;
 
 use super::glance::{Glance, quantity};
 use crate::error::{Error, Result};
-use crate::frame::{Band, Unit};
+use crate::frame::{Band, CELSIUS_ZERO_K, Unit};
 use crate::sensor::Source;
 use crate::synth::{SAMPLE_RATE, SLOT_S};
-use crate::voice::CELSIUS_ZERO_K;
 
 /// The alarm ends when the picture was back by this, in kelvins, ...
 const BACK_K: f32 = 1.0;

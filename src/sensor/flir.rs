@@ -18,15 +18,12 @@ use self::records::{HEADER, Recording};
 use super::jpeg::{self, Thermal};
 use super::{LIMIT, Object, Sensor, Source, count, reconcile};
 use crate::error::{Error, Result};
-use crate::frame::{Band, Frame, Unit};
+use crate::frame::{Band, CELSIUS_ZERO_K, Frame, Unit};
 use crate::profile::Profile;
 use crate::synth::SLOT_S;
 
 /// What [`Source::driver`] says of files read here.
 const DRIVER: &str = "FLIR";
-
-/// Difference between the kelvin and the degree Celsius (BIPM, SI brochure).
-const CELSIUS_ZERO_K: f32 = 273.15;
 
 /// The temperatures in a file of FLIR's: one picture, or a sequence at the
 /// times of the camera's clock.
@@ -139,7 +136,10 @@ impl Flir {
             .iter()
             .fold((u16::MAX, 0), |(low, high), &count| (count.min(low), count.max(high)));
         let table: Vec<f32> = radiometry.celsius(lowest..=highest).collect();
-        let zero = if self.source.bands[0].unit == Unit::Kelvin { CELSIUS_ZERO_K } else { 0.0 };
+        let zero = match self.source.bands[0].unit {
+            Unit::Kelvin => CELSIUS_ZERO_K as f32,
+            _ => 0.0,
+        };
         let values = counts.iter().map(|&count| table[usize::from(count - lowest)] + zero);
         let data = Array3::from_shape_vec((1, rows, columns), values.collect())
             .map_err(|e| Error::input(&self.path, e))?;
@@ -214,9 +214,9 @@ fn describe(path: &Path, first: &Recording, frames: usize, object: Object) -> St
         given(object.emissivity),
         radiometry.distance_m,
         given(object.distance_m),
-        radiometry.air_k - f64::from(CELSIUS_ZERO_K),
+        radiometry.air_k - CELSIUS_ZERO_K,
         100.0 * radiometry.humidity,
-        radiometry.reflected_k - f64::from(CELSIUS_ZERO_K),
+        radiometry.reflected_k - CELSIUS_ZERO_K,
         given(object.reflected_c),
     )
 }

@@ -6,7 +6,7 @@ use ndarray::{Array2, Array3, Axis};
 
 use super::{Sensor, Source, reconcile};
 use crate::error::Result;
-use crate::frame::{Band, Frame, Unit};
+use crate::frame::{Band, CELSIUS_ZERO_K, Frame, Unit};
 use crate::profile::Profile;
 use crate::random::Random;
 
@@ -26,9 +26,6 @@ const PATTERN_K: (f64, f64) = (0.03, 0.02);
 /// cores, and the largest count.
 const STEP_K: f64 = 0.04;
 const LARGEST_COUNT: f64 = 16_383.0;
-
-/// Degrees between 0 K and 0 degC.
-const ZERO_C_IN_K: f64 = 273.15;
 
 /// A seeded, endless thermal scene: a room with a cold window, hot things,
 /// and people who walk through it.
@@ -116,9 +113,9 @@ impl Iterator for Simulated {
         let mut picture = self.picture(time_s);
         for (value, &deviation) in picture.iter_mut().zip(&self.pattern) {
             let kelvin =
-                f64::from(*value + deviation) + NOISE_K * self.noise.normal() + ZERO_C_IN_K;
+                f64::from(*value + deviation) + NOISE_K * self.noise.normal() + CELSIUS_ZERO_K;
             let count = (kelvin / STEP_K).round().clamp(0.0, LARGEST_COUNT);
-            *value = (count * STEP_K - ZERO_C_IN_K) as f32;
+            *value = (count * STEP_K - CELSIUS_ZERO_K) as f32;
         }
         self.delivered += 1;
         let data: Array3<f32> = picture.insert_axis(Axis(0));
@@ -435,7 +432,7 @@ mod tests {
         let expected = (NOISE_K.powi(2) + STEP_K.powi(2) / 12.0).sqrt() as f32;
         assert!((rms - expected).abs() < 0.002, "{rms} against {expected}");
         for &value in &frame.data {
-            let count = (f64::from(value) + ZERO_C_IN_K) / STEP_K;
+            let count = (f64::from(value) + CELSIUS_ZERO_K) / STEP_K;
             assert!((count - count.round()).abs() < 1e-3, "{value} degC is no whole count");
         }
     }

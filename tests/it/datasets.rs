@@ -142,11 +142,26 @@ fn the_shelf_is_listed_and_says_where_nothing_can_be_fetched() {
     assert!(listed.contains("hituav") && listed.contains("CC-BY-4.0"), "{listed}");
     let output = program().args(["datasets", "list", "--json"]).output().unwrap();
     let sets: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(sets[0]["files"], 720);
+    let files = |name: &str| {
+        let set = sets.as_array().unwrap().iter().find(|set| set["name"] == name);
+        set.unwrap()["files"].as_u64()
+    };
+    assert_eq!((files("hituav"), files("kaist")), (Some(720), Some(0)));
     let out = folder.path().join("out");
     let output = fetch("terramesh".as_ref(), &out, &[]);
     refused(&output, 2, "terramesh");
     assert!(text(&output.stderr).contains("https://github.com/IBM/terramind"));
+    // Those of which no files are listed, whatever the address.
+    for (name, way) in
+        [("flir-adas", "form"), ("kaist", "https://github.com/SoonminHwang/rgbt-ped-detection")]
+    {
+        for more in [&[][..], &["--from", "http://127.0.0.1:9/"]] {
+            let output = fetch(name.as_ref(), &out, more);
+            refused(&output, 2, "nothing to fetch");
+            assert!(text(&output.stderr).contains(way), "{}", text(&output.stderr));
+        }
+        assert!(listed.contains(name), "{listed}");
+    }
     refused(&fetch("of-dreams".as_ref(), &out, &[]), 2, "of-dreams");
     refused(&fetch("terramesh".as_ref(), &out, &["--from", "file:///etc"]), 1, "file:///etc");
     assert!(names_in(&out).is_empty());

@@ -1,9 +1,7 @@
 //! From the counts of a FLIR camera to temperatures, and the air between.
 
+use crate::frame::CELSIUS_ZERO_K;
 use crate::sensor::Object;
-
-/// Difference between the kelvin and the degree Celsius (BIPM, SI brochure).
-const CELSIUS_ZERO_K: f64 = 273.15;
 
 /// What the camera and its user say about a picture.
 ///

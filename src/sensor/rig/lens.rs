@@ -8,7 +8,7 @@ use tiff::decoder::ifd::Value;
 use tiff::tags::Tag;
 
 use crate::error::{Error, Result};
-use crate::frame::{Band, Unit};
+use crate::frame::{Band, CELSIUS_ZERO_K, Unit};
 use crate::sensor::markup::{attribute, content, elements};
 use crate::sensor::stack::{self, Stack};
 
@@ -19,9 +19,6 @@ const ISO_SPEED_RATINGS: Tag = Tag::Unknown(34855);
 const ISO_SPEED: Tag = Tag::Unknown(34867);
 const FOCAL_LENGTH: Tag = Tag::Unknown(37386);
 const FOCAL_PLANE_X_RESOLUTION: Tag = Tag::Unknown(41486);
-
-/// The difference between the kelvin and the degree Celsius.
-const CELSIUS_ZERO_K: f64 = 273.15;
 
 /// Thermal bands begin above this wavelength in micrometres.
 const THERMAL_UM: f32 = 5.0;
