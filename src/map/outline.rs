@@ -85,12 +85,8 @@ fn from_west(mut line: Ring) -> Ring {
     // The last point is the first one again.
     let east = line[at + 1..line.len() - 1].iter().map(|&(x, y)| (x - border - 180.0, y));
     let west = line[..=at].iter().map(|&(x, y)| (x - border + 180.0, y));
-    let beyond = east.skip_while(|&(x, _)| x == -180.0);
-    std::iter::once((-180.0, latitude))
-        .chain(beyond)
-        .chain(west)
-        .chain([(180.0, latitude)])
-        .collect()
+    let within = east.chain(west).skip_while(|&(x, _)| x == -180.0);
+    std::iter::once((-180.0, latitude)).chain(within).chain([(180.0, latitude)]).collect()
 }
 
 /// The parts of `ring` between one antimeridian and the next, each where
