@@ -272,13 +272,13 @@ fn loss_and_gradients(device: &Device) -> (f32, Vec<(String, ndarray::Array2<f32
         })
         .collect();
     let linear = Moments::gather(&pictures, &[1.0, 0.5]).unwrap().solve(16, 0.5).unwrap();
-    let shape = [linear.selected.len(), 16, 24];
+    let shape = [linear.selected.len(), linear.components(), 24];
     let mut autoencoder = Autoencoder::new(linear, 1.0, device);
     let parameter = |name: &str| {
-        let [coefficients, values, width] = shape;
+        let [coefficients, components, width] = shape;
         let (inputs, outputs) = match name.starts_with("encoder") {
-            true => (coefficients, values),
-            false => (values, coefficients),
+            true => (coefficients, components),
+            false => (components, coefficients),
         };
         let rows = if name.contains("first") { inputs } else { width };
         let columns = if name.contains("last") { outputs } else { width };
