@@ -113,7 +113,7 @@ fn frequencies_and_ears_change_the_sound_and_not_the_picture() {
     for name in ["low", "own", "hertz"] {
         let apart = apart(&path("plain").join("back"), &path(name).join("back"));
         // What second digits a file keeps depends on how loud each value is.
-        assert!(apart < 0.5, "{name}: {apart} degrees");
+        assert!(apart < 1.0, "{name}: {apart} degrees");
     }
     let tried = |arguments: &[&str]| {
         program()

@@ -385,14 +385,15 @@ fn copies_in_other_formats_decode_too() {
     let speaker = ["-af", "treble=g=-8:f=3000,bass=g=5:f=200", "-map_metadata", "-1"];
     // A clock that is 208 ppm slow takes all that much longer.
     let clock = ["-af", "asetrate=47990,aresample=48000", "-map_metadata", "-1"];
+    // The second digits, which hold 0.6 K, are lost on most ways.
     let copies: [(&str, &[&str], f32); 7] = [
-        ("through-a-speaker.flac", &speaker, 1.2),
-        ("copy.mp3", &["-b:a", "128k", "-map_metadata", "-1"], 0.3),
-        ("copy.m4a", &["-c:a", "aac", "-b:a", "128k", "-map_metadata", "-1"], 0.4),
-        ("copy.opus", &["-c:a", "libopus", "-b:a", "96k", "-map_metadata", "-1"], 0.7),
-        ("clock.flac", &clock, 0.6),
-        ("late.flac", &["-af", "adelay=337|337,volume=-9dB", "-map_metadata", "-1"], 0.1),
-        ("slow.wav", &["-ar", "44100", "-map_metadata", "-1"], 0.1),
+        ("through-a-speaker.flac", &speaker, 1.6),
+        ("copy.mp3", &["-b:a", "128k", "-map_metadata", "-1"], 0.8),
+        ("copy.m4a", &["-c:a", "aac", "-b:a", "128k", "-map_metadata", "-1"], 0.9),
+        ("copy.opus", &["-c:a", "libopus", "-b:a", "96k", "-map_metadata", "-1"], 1.1),
+        ("clock.flac", &clock, 1.0),
+        ("late.flac", &["-af", "adelay=337|337,volume=-9dB", "-map_metadata", "-1"], 0.4),
+        ("slow.wav", &["-ar", "44100", "-map_metadata", "-1"], 0.4),
     ];
     for (name, options, allowed) in copies {
         let copy = folder.path().join(name);
@@ -523,7 +524,8 @@ fn two_channels_hold_the_picture_as_one_does() {
     let off = one.iter().zip(left.iter().zip(&right));
     assert!(off.into_iter().all(|(m, (l, r))| (l.hypot(*r) - m.abs()).abs() < 1e-4));
     // Copies that have lost what the file said, on two channels and mixed to one.
-    for (copy, channels, most_db) in [("copy.mp3", "2", 0.3), ("mono.wav", "1", 0.1)] {
+    // A codec takes some of the second digits.
+    for (copy, channels, most_db) in [("copy.mp3", "2", 2.5), ("mono.wav", "1", 1.0)] {
         let made = Command::new("ffmpeg")
             .args(["-v", "error", "-i"])
             .arg(sound("two"))
