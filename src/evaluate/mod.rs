@@ -42,8 +42,8 @@ pub struct Scores {
     pub psnr_code_db: f64,
     /// The same from its first digits alone, which is what is heard.
     pub psnr_heard_db: f64,
-    /// The same of the whole code from a 16-bit file, by number of groups of the code: 1, 2,
-    /// 4 .. K.
+    /// The same of the whole code from a 16-bit file, by number of groups of
+    /// the code: 1, 2, 4 .. K.
     pub psnr_sound_db: BTreeMap<usize, f64>,
     /// The same of each frame, at K.
     #[serde(skip)]
