@@ -79,8 +79,9 @@ Every verb explains itself:  wysiwyh VERB --help
 Exit status: 0 ok, 1 failure, 2 wrong usage, 3 part of a batch failed."
 )]
 pub struct Cli {
-    /// Plain lines, nothing redrawn: for screen readers and log files. Also
-    /// with WYSIWYH_PLAIN=1, and by itself where output is not a terminal.
+    /// Plain lines for screen readers: no tables, colours, or anything that
+    /// redraws itself. Also with WYSIWYH_PLAIN=1. Nothing redraws itself where
+    /// standard error is no terminal.
     #[arg(long, global = true)]
     pub plain: bool,
     #[command(subcommand)]

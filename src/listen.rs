@@ -452,47 +452,51 @@ fn on_a_map(header: &Header) -> Option<&Scene> {
 impl fmt::Display for Heard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (header, frames) = (&self.header, self.frames);
-        writeln!(
-            f,
-            "{}: {frames} frames, {:.1} s of sound",
-            header.source,
-            frames as f64 * SLOT_S
-        )?;
-        writeln!(f, "model {} ({})", header.model, short(&header.model_hash))?;
+        let (source, seconds) = (&header.source, frames as f64 * SLOT_S);
+        writeln!(f, "{source}: {frames} frames, {seconds:.1} s of sound.")?;
+        writeln!(f, "The model is {} ({}).", header.model, short(&header.model_hash))?;
         if header.original {
-            writeln!(f, "the original's sound, made for comparison")?;
+            writeln!(f, "It is the original's sound, made for comparison.")?;
         }
         if header.stereo {
-            writeln!(f, "stereo: each frame is heard from a place between left and right")?;
+            writeln!(f, "It is stereo: each frame is heard from a place between left and right.")?;
         }
         if let Some(start) = &header.start_time {
-            writeln!(f, "started {start}")?;
+            writeln!(f, "It started at {start}.")?;
         }
         if let Some(scene) = &header.scene {
             let [rows, columns, chip] = [scene.rows, scene.columns, scene.chip];
-            writeln!(f, "scene of {rows} x {columns} pixels in chips of {chip} x {chip}")?;
+            writeln!(f, "The scene has {rows} x {columns} pixels, in chips of {chip} x {chip}.")?;
         }
         for ((band, statistics), [low, high]) in
             self.bands.iter().zip(&self.statistics).zip(&self.range)
         {
             let Statistics { min, mean, max, .. } = statistics;
             let (name, unit) = (&band.name, band.unit);
-            writeln!(f, "{name}: {min:.3} .. {max:.3} {unit}, mean {mean:.3}; span {low}..{high}")?;
+            write!(f, "{name}: {min:.3} to {max:.3} {unit}, {mean:.3} on average; ")?;
+            writeln!(f, "the span is {low} to {high}.")?;
         }
         if self.estimated {
-            writeln!(f, "these bands were asked for, and are estimated from those that were sent")?;
+            writeln!(
+                f,
+                "These bands were asked for, and are estimated from those that were sent."
+            )?;
         }
         if let Some(sureness) = self.sureness {
-            writeln!(f, "frames found by their sound, sure to {:.0} %", 100.0 * sureness)?;
+            writeln!(
+                f,
+                "The frames were found by their sound, sure to {:.0} %.",
+                100.0 * sureness
+            )?;
         }
         if self.silent > 0 {
-            writeln!(f, "{} frames are silent, and hold no picture", self.silent)?;
+            writeln!(f, "{} frames are silent, and hold no picture.", self.silent)?;
         }
         if header.frames.is_none() {
-            writeln!(f, "the sound was cut short: what there is was decoded")?;
+            writeln!(f, "The sound was cut short: what there is was decoded.")?;
         }
         if frames > PREVIEWS {
-            writeln!(f, "pictures of the first {PREVIEWS} frames only; frames.npy has all")?;
+            writeln!(f, "There are pictures of the first {PREVIEWS} frames; frames.npy has all.")?;
         }
         Ok(())
     }

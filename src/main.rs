@@ -4,14 +4,18 @@ mod cli;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
 use wysiwyh::Result;
 
 use cli::{Cli, Verb, report::Report};
 
 /// 0 ok, 1 failure, 2 usage, 3 part of a batch failed.
 fn main() -> ExitCode {
-    let Cli { plain, verb } = Cli::parse();
+    // Help and errors of the command line are told while it is read.
+    let plain = Report::new(std::env::args_os().any(|argument| argument == "--plain")).is_plain();
+    let colours = if plain { ColorChoice::Never } else { ColorChoice::Auto };
+    let matches = Cli::command().color(colours).get_matches();
+    let Cli { plain, verb } = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     let report = Report::new(plain);
     cli::stop_on_ctrl_c();
     match run(verb, &report) {

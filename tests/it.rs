@@ -46,6 +46,9 @@ mod mutation;
 mod network;
 #[path = "it/original.rs"]
 mod original;
+#[cfg(all(unix, feature = "rerun"))]
+#[path = "it/plain.rs"]
+mod plain;
 #[path = "it/practice.rs"]
 mod practice;
 #[cfg(feature = "gdal")]

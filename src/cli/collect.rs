@@ -48,7 +48,7 @@ impl Arguments {
         if manifest.is_some() {
             said.push_str(&format!(", {} missing", counts.missing));
         }
-        report.print(said)?;
+        report.print(said + ".")?;
         Ok(exit_code(counts.done, counts.failed + counts.missing))
     }
 }

@@ -295,10 +295,10 @@ fn dry_run(job: &Job, json: bool, report: &Report) -> Result<ExitCode> {
         report.json(&document)?;
     } else {
         for estimate in &estimates {
-            report.print(estimate)?;
+            report.print(format_args!("{estimate}."))?;
         }
         report.print(format_args!(
-            "{total}; {already} already there, {failed} could not be opened"
+            "{total}; {already} already there, {failed} could not be opened."
         ))?;
     }
     Ok(exit_code(estimates.len() + already, failed))

@@ -9,7 +9,7 @@ use wysiwyh::Result;
 use wysiwyh::dataset::shelf::Listed;
 
 use super::STOP;
-use super::report::{Report, table};
+use super::report::Report;
 
 /// Lists public data: those that models are made from, and others worth
 /// training on; and fetches them where that can be done.
@@ -100,5 +100,5 @@ fn list(json: bool, report: &Report) -> Result<()> {
             set.title.clone(),
         ]
     }));
-    report.print(table(&rows))
+    report.table(&rows)
 }

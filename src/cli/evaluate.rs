@@ -83,7 +83,9 @@ impl Arguments {
         let unseen = dataset::unseen(&self.data, &model, &self.reading.options()?)?;
         if unseen.skipped > 0 {
             let skipped = unseen.skipped;
-            report.note(format_args!("{skipped} groups skipped: the model was trained on them."));
+            report.note(format_args!(
+                "Groups that are skipped, as the model was trained on them: {skipped}."
+            ));
         }
         let values = self.values.unwrap_or(model.values());
         let scores = evaluate::scores(&model, &unseen.frames, values)?;

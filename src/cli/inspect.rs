@@ -18,7 +18,7 @@ use wysiwyh::synth::SLOT_S;
 use wysiwyh::voice::{self, Ready, Voice};
 use wysiwyh::{Error, Result};
 
-use super::report::{Report, table};
+use super::report::{Report, aligned};
 use super::{ReadingArguments, STDIN, STOP};
 
 /// Scenes with more values than this are read in tiles of no more, so that
@@ -54,7 +54,7 @@ pub struct Arguments {
     /// Sensor profile for what the file does not say [default: recognised]
     #[arg(long, value_name = "NAME")]
     sensor: Option<String>,
-    /// Tell it in plain sentences instead of a table
+    /// Tell it in plain sentences instead of a table; so does --plain
     #[arg(long, conflicts_with = "json")]
     say: bool,
     /// Print JSON
@@ -110,7 +110,9 @@ impl Arguments {
         let sound = known.map(|sensor| hear(&name, sensor, frames, reading));
         match self.json {
             true => report.json(&document(&found, profile.as_ref(), sound.and_then(Result::ok)))?,
-            false if self.say => report.print(sentences(&found, profile.as_ref(), sound))?,
+            false if self.say || report.is_plain() => {
+                report.print(sentences(&found, profile.as_ref(), sound))?
+            }
             false => report.print(text(&found, profile.as_ref(), sound))?,
         }
         Ok(ExitCode::SUCCESS)
@@ -227,13 +229,17 @@ fn document<'a>(
     }
 }
 
+fn frames(count: usize) -> String {
+    match count {
+        1 => "1 frame".to_owned(),
+        count => format!("{count} frames"),
+    }
+}
+
 /// What was looked at, in a line each for source, size, instrument and sensor.
 fn opening(found: &Inspection, profile: Option<&Profile>) -> Vec<String> {
     let (rows, columns) = size(found);
-    let frames = match found.frames {
-        1 => "1 frame".to_owned(),
-        count => format!("{count} frames"),
-    };
+    let frames = frames(found.frames);
     let pace = match found.source.period_s {
         Some(period_s) => format!(", {:.3} frames a second", 1.0 / period_s),
         None => String::new(),
@@ -260,7 +266,7 @@ fn text(found: &Inspection, profile: Option<&Profile>, sound: Option<Result<Hear
         cells.push(sparkline(statistics, histogram));
         cells
     }));
-    lines.push(table(&cells));
+    lines.push(aligned(&cells));
     lines.extend(closing(found, profile, sound));
     lines.join("\n")
 }
@@ -382,8 +388,9 @@ fn describe(sound: &Hearing) -> String {
         None => String::new(),
     };
     let introduction = introduction.as_ref().map(|text| format!("\n{text}")).unwrap_or_default();
+    let frames = frames(*slots);
     format!(
-        "sound: {slots} frames, {seconds:.1} s, {low} to {high} Hz{loudness}, model {model}\
+        "sound: {frames}, {seconds:.1} s, {low} to {high} Hz{loudness}, model {model}.\
          {introduction}"
     )
 }

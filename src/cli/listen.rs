@@ -82,7 +82,7 @@ impl Arguments {
             })?;
         drop(progress);
         report.print(&heard)?;
-        report.print(format_args!("{} files in {}", heard.files.len(), output.display()))?;
+        report.print(format_args!("{}: {} files.", output.display(), heard.files.len()))?;
         Ok(ExitCode::SUCCESS)
     }
 }

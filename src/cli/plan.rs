@@ -41,7 +41,7 @@ impl Arguments {
         let manifest = Manifest::new(&plan::sources(&self.scenes)?, self.how.settings()?)?;
         manifest.write(&self.output)?;
         let (count, path) = (manifest.units.len(), self.output.display());
-        report.print(format_args!("{path}: {count} scenes, index 0 to {}", count - 1))?;
+        report.print(format_args!("{path}: {count} scenes, index 0 to {}.", count - 1))?;
         Ok(ExitCode::SUCCESS)
     }
 }

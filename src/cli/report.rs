@@ -13,17 +13,23 @@ use wysiwyh::{Error, Fault, Result};
 /// How often work on a plain terminal says how far it is.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Speaks in plain lines or with redrawn progress bars.
+/// Speaks in tables and redrawn progress bars, or in plain lines.
 #[derive(Clone, Copy, Debug)]
 pub struct Report {
     plain: bool,
 }
 
 impl Report {
-    /// Plain if asked for, by the environment, or where there is no terminal.
+    /// Plain if asked for, also by the environment.
     pub fn new(plain: bool) -> Self {
         let environment = std::env::var_os("WYSIWYH_PLAIN").is_some_and(|v| !v.is_empty());
-        Self { plain: plain || environment || !io::stderr().is_terminal() }
+        Self { plain: plain || environment }
+    }
+
+    /// Whether what is told is to be read line by line: no columns, nothing
+    /// that has to be seen, nothing that redraws itself.
+    pub fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// A result, on standard output.
@@ -38,6 +44,22 @@ impl Report {
                 Err(Error::output("standard output", error))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Rows of cells, the first being the headings, on standard output:
+    /// columns, aligned, two spaces between them; plainly a line for each row,
+    /// in which every cell comes with its heading.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn table(&self, rows: &[Vec<String>]) -> Result<()> {
+        match (self.plain, rows) {
+            (true, [headings, rows @ ..]) => {
+                rows.iter().try_for_each(|row| self.print(in_words(headings, row)))
+            }
+            _ => self.print(aligned(rows)),
         }
     }
 
@@ -78,7 +100,8 @@ impl Report {
 
     /// Progress on `what`, in steps of which there are `total`, if known.
     pub fn progress(&self, what: &str, total: Option<usize>) -> Progress {
-        let bar = (!self.plain).then(|| {
+        let redrawn = !self.plain && io::stderr().is_terminal();
+        let bar = redrawn.then(|| {
             let (bar, template) = match total {
                 Some(total) => (
                     ProgressBar::new(total as u64),
@@ -161,8 +184,16 @@ impl Drop for Progress {
     }
 }
 
+/// `row` as a line: the first cell, then what each other one is and says.
+fn in_words(headings: &[String], row: &[String]) -> String {
+    let cells = headings.iter().zip(row).skip(1).filter(|(_, cell)| !cell.is_empty());
+    let told: Vec<String> = cells.map(|(heading, cell)| format!("{heading} {cell}")).collect();
+    let first = row.first().map_or("", String::as_str);
+    format!("{first}: {}.", told.join("; "))
+}
+
 /// Rows of cells as text, columns aligned, two spaces between them.
-pub fn table(rows: &[Vec<String>]) -> String {
+pub fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max().unwrap_or(0)

@@ -9,7 +9,10 @@ use wysiwyh::profile::{Kind, Profile, Tested};
 use wysiwyh::sensor::camera::attached;
 use wysiwyh::{Error, Fault, Result};
 
-use super::report::{Report, table};
+use super::report::Report;
+
+/// Characters of a line of a list.
+const WIDTH: usize = 90;
 
 /// Shows which instruments are known: their bands, ranges, and the model that
 /// ships for each; and which cameras are attached.
@@ -102,7 +105,7 @@ fn list(json: bool, report: &Report) -> Result<()> {
     if json {
         return report.json(&entries);
     }
-    let heading = ["name", "bands", "range", "tested", "model", "what"].map(String::from);
+    let heading = ["name", "bands", "range", "tested", "model", "title"].map(String::from);
     let mut rows = vec![heading.to_vec()];
     rows.extend(entries.iter().map(|entry| {
         vec![
@@ -110,14 +113,14 @@ fn list(json: bool, report: &Report) -> Result<()> {
             entry.bands.map_or_else(|| "any".into(), |count| count.to_string()),
             entry.range.map_or_else(
                 || "by its pictures".into(),
-                |[low, high]| format!("{low}..{high} {}", entry.unit),
+                |[low, high]| format!("{low} to {high} {}", entry.unit),
             ),
             word(entry.tested).to_owned(),
             if entry.model { "ships" } else { "general" }.to_owned(),
             entry.title.clone(),
         ]
     }));
-    report.print(table(&rows))
+    report.table(&rows)
 }
 
 fn probe(json: bool, report: &Report) -> Result<()> {
@@ -136,7 +139,7 @@ fn probe(json: bool, report: &Report) -> Result<()> {
         let usb = camera.usb.unwrap_or_else(|| "-".into());
         vec![camera.address, camera.name, usb, camera.profile.unwrap_or_else(none), formats]
     }));
-    report.print(table(&rows))
+    report.table(&rows)
 }
 
 fn word(tested: Tested) -> &'static str {
@@ -156,7 +159,22 @@ fn show(name: &str, report: &Report) -> Result<()> {
     }
     let model = Model::shipped(&profile.name)?;
     let record = toml::to_string(model.record()).map_err(|e| Error::new(Fault::Input, name, e))?;
-    let commented: Vec<String> = record.lines().map(|line| format!("# {line}")).collect();
+    let commented: Vec<String> = record.lines().map(comment).collect();
     let (name, hash) = (model.name(), model.hash());
     report.print(format!("# model {name}, sha256 {hash}\n{}", commented.join("\n")))
+}
+
+/// `line` of TOML as a comment; long lists go on in lines of their own.
+fn comment(line: &str) -> String {
+    let (mut text, mut width) = ("# ".to_owned(), 0);
+    for item in line.split_inclusive(", ") {
+        if width > 0 && width + item.len() > WIDTH {
+            text.truncate(text.trim_end().len());
+            text += "\n#     ";
+            width = 0;
+        }
+        text += item;
+        width += item.len();
+    }
+    text
 }

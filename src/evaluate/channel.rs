@@ -58,6 +58,21 @@ impl Channel {
         }
     }
 
+    /// The same for people, in words.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Wav => "a 16-bit file",
+            Self::Noise => "white noise, 20 dB below the sound",
+            Self::Late => "a receiver that starts 1 ms late",
+            Self::Later => "a receiver that starts 5 ms late",
+            Self::Mp3 => "MP3 at 128 kbit/s",
+            Self::SmallMp3 => "MP3 at 64 kbit/s",
+            Self::Opus => "Opus at 64 kbit/s",
+            Self::SmallOpus => "Opus at 24 kbit/s",
+            Self::Room => "a room, with echoes 10 dB below the sound",
+        }
+    }
+
     /// `samples` (48 kHz, full scale 1.0) after the channel; as many, and in
     /// place. `None` where the channel needs ffmpeg and it is not installed,
     /// or lacks the encoder.

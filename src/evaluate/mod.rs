@@ -117,8 +117,12 @@ impl fmt::Display for Scores {
         for (groups, psnr) in &self.psnr_sound_db {
             writeln!(f, "PSNR from the sound, {groups} groups: {psnr:.2} dB")?;
         }
-        for (channel, Survival { psnr_db, bits }) in &self.channels {
-            writeln!(f, "PSNR after {channel}: {psnr_db:.2} dB, {bits:.0} bits a frame")?;
+        for channel in Channel::ALL {
+            let Some(Survival { psnr_db, bits }) = self.channels.get(channel.name()) else {
+                continue;
+            };
+            let way = channel.told();
+            writeln!(f, "PSNR after {way}: {psnr_db:.2} dB, {bits:.0} bits a frame")?;
         }
         for (band, rmse) in self.rmse.iter().enumerate() {
             writeln!(f, "error of band {}: {rmse:.4} (RMS, physical units)", band + 1)?;

@@ -184,7 +184,7 @@ fn a_plan_can_be_read_where_its_scenes_are_not() {
     let mut call = program();
     call.arg("collect").arg(folder.path()).arg("--manifest").arg(&manifest);
     let output = call.arg("-o").arg(folder.path().join("c.parquet")).output().unwrap();
-    assert!(text(&output.stdout).ends_with("0 scenes done, 0 failed, 1 missing\n"));
+    assert!(text(&output.stdout).ends_with("0 scenes done, 0 failed, 1 missing.\n"));
     // An address that asks is no pattern.
     let address = [PathBuf::from("http://127.0.0.1:9/a.tif?key=1")];
     assert!(run(&["plan"], &address, &manifest).status.success());
@@ -302,12 +302,12 @@ fn a_catalogue_tells_what_is_done_failed_and_missing() {
     };
     // Index 0 is the broken one: manifests are sorted.
     assert_eq!(convert("a", "0"), Some(1));
-    let failed = (1, "0 scenes done, 1 failed, 3 missing".to_owned());
+    let failed = (1, "0 scenes done, 1 failed, 3 missing.".to_owned());
     assert_eq!(collect(&["a"], "c.parquet"), failed);
     for (out, index) in [("a", "1"), ("b", "1"), ("b", "2")] {
         assert_eq!(convert(out, index), Some(0));
     }
-    let some = (3, "2 scenes done, 1 failed, 1 missing".to_owned());
+    let some = (3, "2 scenes done, 1 failed, 1 missing.".to_owned());
     assert_eq!(collect(&["a", "b"], "c.parquet"), some);
     let bytes = fs::read(file("c.parquet")).unwrap();
     assert_eq!(collect(&["b", "a"], "d.parquet"), some);
@@ -333,7 +333,7 @@ fn a_catalogue_tells_what_is_done_failed_and_missing() {
         assert_eq!(convert("b", index), Some(0));
     }
     // The failure is history: there is a sound of it elsewhere.
-    let all = (0, "4 scenes done, 0 failed, 0 missing".to_owned());
+    let all = (0, "4 scenes done, 0 failed, 0 missing.".to_owned());
     assert_eq!(collect(&["a", "b"], "c.parquet"), all);
 }
 
