@@ -25,8 +25,8 @@ pub fn is_session(path: &Path) -> bool {
 
 /// Opens the session at `path` in the Rerun viewer and waits until it is
 /// closed. The viewer is the program named by `RERUN_VIEWER`, else `rerun` on
-/// the `PATH`; it listens on the loopback interface only. `say` is told when it
-/// opens.
+/// the `PATH`, else that in `~/.local/bin`, where pipx and uv put it; it listens
+/// on the loopback interface only. `say` is told when it opens.
 ///
 /// # Errors
 ///
@@ -59,8 +59,8 @@ pub(super) fn find() -> Result<PathBuf> {
     let named = std::env::var_os("RERUN_VIEWER").filter(|name| !name.is_empty());
     let viewer = match named {
         Some(name) => PathBuf::from(name),
-        None => on_path(std::env::var_os("PATH")).ok_or_else(|| {
-            install(Error::new(Fault::Unsupported, "rerun", "the viewer is not on the PATH"))
+        None => installed(std::env::var_os("PATH"), std::env::var_os("HOME")).ok_or_else(|| {
+            install(Error::new(Fault::Unsupported, "rerun", "no viewer is on the PATH"))
         })?,
     };
     let output = Command::new(&viewer).arg("--version").output().map_err(|e| {
@@ -81,14 +81,18 @@ pub(super) fn find() -> Result<PathBuf> {
 
 fn install(error: Error) -> Error {
     error.hint(format!(
-        "install the matching viewer, for example `pipx install rerun-sdk=={VERSION}`, \
-         or name it in RERUN_VIEWER"
+        "install the matching viewer with `pipx install rerun-sdk=={VERSION}` or \
+         `uv tool install rerun-sdk=={VERSION}`, or name it in RERUN_VIEWER"
     ))
 }
 
-fn on_path(path: Option<OsString>) -> Option<PathBuf> {
+/// The viewer in a folder of `path`, else where programs of one user are
+/// installed, which not every shell has on its path.
+fn installed(path: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
     let name = format!("rerun{}", std::env::consts::EXE_SUFFIX);
-    std::env::split_paths(&path?).map(|folder| folder.join(&name)).find(|file| file.is_file())
+    let own = home.map(|home| PathBuf::from(home).join(".local/bin"));
+    let folders = path.iter().flat_map(|path| std::env::split_paths(path)).chain(own);
+    folders.map(|folder| folder.join(&name)).find(|file| file.is_file())
 }
 
 /// The version in text such as `rerun-cli 0.36.3 (map_view) [rustc ..`.
@@ -118,17 +122,23 @@ mod tests {
     }
 
     #[test]
-    fn the_first_folder_of_the_path_wins() {
+    fn the_first_folder_of_the_path_wins_and_the_users_own_comes_last() {
         let folder = tempfile::tempdir().unwrap();
         let (first, second) = (folder.path().join("a"), folder.path().join("b"));
         for part in [&first, &second] {
             std::fs::create_dir(part).unwrap();
         }
         let path = std::env::join_paths([&first, &second]).unwrap();
-        assert_eq!(on_path(Some(path.clone())), None);
-        std::fs::write(second.join("rerun"), "").unwrap();
-        assert_eq!(on_path(Some(path.clone())), Some(second.join("rerun")));
-        std::fs::write(first.join("rerun"), "").unwrap();
-        assert_eq!(on_path(Some(path)), Some(first.join("rerun")));
+        let home = folder.path().as_os_str().to_owned();
+        let own = folder.path().join(".local/bin");
+        std::fs::create_dir_all(&own).unwrap();
+        let found = || installed(Some(path.clone()), Some(home.clone()));
+        assert_eq!(found(), None);
+        for folder in [own, second, first] {
+            std::fs::write(folder.join("rerun"), "").unwrap();
+            assert_eq!(found(), Some(folder.join("rerun")));
+        }
+        assert_eq!(installed(Some(path.clone()), None), found());
+        assert_eq!(installed(None, None), None);
     }
 }
