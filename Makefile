@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Every target sets up what it needs.
 
 SHELL := /bin/bash
-.PHONY: help demo install test lint soak bench bench-code models features clean
+.PHONY: help demo install deb test lint soak bench bench-code models features clean
 
 # Outside the clone, so that a fresh clone does not build the dependencies anew.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/wysiwyh/target
@@ -17,6 +17,7 @@ FEATURES ?= --features "$(GIGE)"
 help:
 	@echo 'make demo     build, hear a simulated thermal camera, and write the session to out/demo'
 	@echo 'make install  put the command wysiwyh into ~/.cargo/bin'
+	@echo 'make deb      make a Debian package of it, in out/'
 	@echo 'make test     everything that must hold: format, lints, documentation, tests'
 	@echo 'make lint     format, lints and documentation alone'
 	@echo 'make soak     long runs: damaged files and kills, SECONDS=300 of each'
@@ -35,6 +36,13 @@ demo:
 install:
 	@bash setup.sh demo
 	cargo install --locked --debug --path . $(FEATURES)
+
+# Built as ever; cargo-deb takes the folder for a release of its own.
+deb:
+	@bash setup.sh deb
+	cargo build --locked $(FEATURES)
+	bash packaging/deb.sh '$(CARGO_TARGET_DIR)/debug/wysiwyh' '$(CARGO_TARGET_DIR)/deb/release' $(FEATURES)
+	CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)/deb' cargo deb --locked --no-build --output out
 
 test: lint
 	@if [ -d '$(ORACLES)' ]; then export WYSIWYH_ORACLES='$(ORACLES)'; fi; \

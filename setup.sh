@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes a machine ready: `setup.sh demo` to build and run, `setup.sh test` for
-# what the tests use on top. What is already there is left alone, so a second
-# run changes nothing and needs no network.
+# what the tests use on top, `setup.sh deb` for what makes a Debian package.
+# What is already there is left alone, so a second run changes nothing and needs
+# no network.
 set -euo pipefail
 cd "$(dirname "$0")"
 export PATH="${HOME:?}/.cargo/bin:$PATH"
@@ -27,11 +28,12 @@ debian() {
         libasound2-dev libasound2-plugins libvulkan1 mesa-vulkan-drivers ffmpeg)
     if [ "$purpose" = test ]; then
         needed+=(gdal-bin sox xauth xvfb python3 python3-venv libaravis-dev
-            libusb-1.0-0-dev aravis-tools)
+            libusb-1.0-0-dev aravis-tools help2man)
         # The tests play into a sound server of their own. A desktop has one
         # already, and PipeWire's does not tolerate another.
         has pipewire-pulse || needed+=(pulseaudio pulseaudio-utils)
     fi
+    [ "$purpose" != deb ] || needed+=(dpkg-dev help2man)
     local package missing=()
     for package in "${needed[@]}"; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
@@ -65,6 +67,8 @@ elsewhere() {
   Fedora: dnf install gcc make curl pkgconf gdal-devel alsa-lib-devel vulkan-loader mesa-vulkan-drivers ffmpeg-free
   Arch:   pacman -S gcc make curl pkgconf gdal alsa-lib vulkan-icd-loader vulkan-swrast ffmpeg
   macOS:  brew install pkgconf gdal ffmpeg"
+    [ "$purpose" != deb ] ||
+        stop "this is neither Debian nor Ubuntu" "make the package on the system that it is for"
     [ "$purpose" != test ] ||
         say "tests that need sox, Xvfb, PulseAudio, gdalinfo or Aravis say so where those are missing"
 }
@@ -105,6 +109,14 @@ rust_for_tests() {
         stop "clippy and rustfmt are missing" "install them beside the Rust toolchain"
 }
 
+packager() {
+    has cargo-deb && return 0
+    say "installing cargo-deb, for this user only"
+    # Beside what is being built here, it would be kept for nothing.
+    env -u CARGO_TARGET_DIR cargo install --locked --quiet cargo-deb@3.8.0 ||
+        stop "cargo-deb could not be installed" "see cargo's own message above"
+}
+
 # --- independent programs that the tests compare with -----------------------
 
 oracles() {
@@ -125,6 +137,7 @@ oracles() {
 if has dpkg-query && has apt-get; then debian; else elsewhere; fi
 gdal
 rust
+[ "$purpose" != deb ] || packager
 if [ "$purpose" = test ]; then
     rust_for_tests
     oracles

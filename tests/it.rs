@@ -47,6 +47,9 @@ mod network;
 #[path = "it/original.rs"]
 mod original;
 #[cfg(all(unix, feature = "rerun"))]
+#[path = "it/package.rs"]
+mod package;
+#[cfg(all(unix, feature = "rerun"))]
 #[path = "it/plain.rs"]
 mod plain;
 #[path = "it/practice.rs"]
