@@ -14,9 +14,10 @@ use std::path::Path;
 use image::RgbImage;
 use ndarray::Array3;
 
+use super::channel::Channel;
 use super::peers::Peer;
 use super::trip::Trip;
-use super::{Comparison, Scores, compare, listening};
+use super::{Comparison, Scores, Survival, compare, listening};
 use crate::dataset::Unseen;
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -129,6 +130,17 @@ impl Report<'_> {
             self.scores.frames,
             self.trips.iter().map(|trip| &trip.group).collect::<BTreeSet<_>>().len(),
         );
+        let Scores { psnr_sound_db, psnr_heard_db, energy_loudness_r, .. } = self.scores;
+        let most: String = psnr_sound_db
+            .last_key_value()
+            .map(|(values, psnr_db)| {
+                format!(
+                    "A 16-bit file of {values} values gives them back at {psnr_db:.2} dB, what an \
+                     ear can hear of it at {psnr_heard_db:.2} dB. Loudness follows band energy at \
+                     a correlation of {energy_loudness_r:.3}."
+                )
+            })
+            .unwrap_or_default();
         let told = self.scores.to_string();
         let rows: Vec<Vec<String>> = told
             .lines()
@@ -138,7 +150,9 @@ impl Report<'_> {
         let table = table("Figures", &["figure", "value"], &rows);
         section(
             "In figures",
-            &format!("<p>{lead}</p>\n<details><summary>All figures</summary>\n{table}</details>\n"),
+            &format!(
+                "<p>{lead}</p>\n<p>{most}</p>\n<details><summary>All figures</summary>\n{table}</details>\n"
+            ),
         )
     }
 
@@ -194,12 +208,11 @@ impl Report<'_> {
     }
 
     fn channels(&self) -> String {
-        let rows: Vec<Vec<String>> = self
-            .scores
-            .channels
-            .iter()
-            .map(|(name, left)| {
-                vec![name.clone(), format!("{:.2}", left.psnr_db), format!("{:.0}", left.bits)]
+        let rows: Vec<Vec<String>> = Channel::ALL
+            .into_iter()
+            .filter_map(|channel| {
+                let Survival { psnr_db, bits } = self.scores.channels.get(channel.name())?;
+                Some(vec![channel.told().into(), format!("{psnr_db:.2}"), format!("{bits:.0}")])
             })
             .collect();
         let headings = ["way of the sound", "PSNR in dB", "bits a picture"];
@@ -242,11 +255,14 @@ impl Report<'_> {
         order.sort_by(|a, b| a.psnr_db.total_cmp(&b.psnr_db));
         let last = order.len().saturating_sub(1);
         let count = EXAMPLES.min(order.len());
+        let places = (0..count).map(|number| number * last / count.saturating_sub(1).max(1));
+        let places: Vec<usize> = places.collect();
+        // One scale for all, so that louder sounds have higher bars.
+        let scale_db = chart::ends(places.iter().flat_map(|at| &order[*at].sound.levels_db));
         let mut figures = String::new();
-        for number in 0..count {
-            let at = number * last / count.saturating_sub(1).max(1);
+        for at in places {
             let title = format!("Picture {} of {}, from worst to best", at + 1, order.len());
-            figures += &self.example(&title, order[at])?;
+            figures += &self.example(&title, order[at], scale_db)?;
         }
         let (model, range) = (self.model, self.model.range());
         let told = format!(
@@ -258,7 +274,8 @@ impl Report<'_> {
         Ok(section("Pictures, sent and decoded", &format!("<p>{told}</p>\n{figures}")))
     }
 
-    fn example(&self, title: &str, trip: &Trip) -> Result<String> {
+    /// A frame; `scale_db` are the ends of the scale of levels.
+    fn example(&self, title: &str, trip: &Trip, scale_db: [f64; 2]) -> Result<String> {
         let Trip { group, sound, back, psnr_db } = trip;
         let bands = self.model.bands();
         let picture = |data: &Array3<f32>, what: &str| {
@@ -267,7 +284,7 @@ impl Report<'_> {
             image(&picture, &alt)
         };
         let [low, high] = self.model.profile().frequencies_hz;
-        let chart = chart::levels(&sound.levels_db, [low, high]);
+        let chart = chart::levels(&sound.levels_db, [low, high], scale_db);
         let sent = picture(&sound.sent.data, "The picture as sent")?;
         let decoded = picture(back, "The picture decoded from the sound")?;
         let wav = base64(&self.heard(trip)?);

@@ -34,6 +34,14 @@ pub(super) fn entity(origin: Origin) -> &'static str {
     }
 }
 
+/// What people call these pictures.
+fn title(origin: Origin) -> &'static str {
+    match origin {
+        Origin::FromCode => "Reconstruction from code",
+        Origin::FromSound => "Reconstruction from sound",
+    }
+}
+
 /// What there is to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Layout {
@@ -125,13 +133,9 @@ impl Layout {
     fn pictures(self, about: &Session) -> ContainerLike {
         let legend = legend(&about.range, &about.bands);
         let input = Spatial2DView::new(format!("Input: {legend}")).with_origin("input");
-        let back = self.origins().map(|origin| {
-            let name = match origin {
-                Origin::FromCode => "Reconstruction from code",
-                Origin::FromSound => "Reconstruction from sound",
-            };
-            Spatial2DView::new(name).with_origin(entity(origin)).into()
-        });
+        let back = self
+            .origins()
+            .map(|origin| Spatial2DView::new(title(origin)).with_origin(entity(origin)).into());
         Horizontal::new([ContainerLike::from(input)].into_iter().chain(back)).into()
     }
 
@@ -142,7 +146,7 @@ impl Layout {
 
     fn tabs(self) -> Vec<ContainerLike> {
         let mut tabs: Vec<ContainerLike> = vec![
-            BarChartView::new("Code").with_origin("code").into(),
+            BarChartView::new("Code: values from 0 to 1").with_origin("code").into(),
             Spatial2DView::new("Spectrogram: last 10 s, high on top, loud is bright")
                 .with_origin("spectrogram")
                 .into(),
@@ -172,12 +176,13 @@ impl Layout {
     }
 
     fn values(self) -> ContainerLike {
-        let view = |name: String, entity: &str| {
-            ContainerLike::from(TensorView::new(name).with_origin(format!("{entity}/values")))
+        let view = |title: &str, entity: &str| {
+            let view = TensorView::new(format!("{title}: numbers"));
+            ContainerLike::from(view.with_origin(format!("{entity}/values")))
         };
-        let back = self.origins().map(|origin| view(entity(origin).into(), entity(origin)));
-        let input = view("input".into(), "input");
-        Horizontal::new([input].into_iter().chain(back)).with_name("Values").into()
+        let back = self.origins().map(|origin| view(title(origin), entity(origin)));
+        let input = view("Input", "input");
+        Horizontal::new([input].into_iter().chain(back)).with_name("Numbers").into()
     }
 
     fn training(self) -> ContainerLike {

@@ -471,15 +471,16 @@ fn as_tensor(data: ArrayView3<f32>, range: &[[f64; 2]]) -> Tensor {
     if low < high { tensor.with_value_range([low, high]) } else { tensor }
 }
 
-/// Widths of bars at `centres`, so that neighbours touch.
+/// Widths of bars at `centres`, ascending, so that each reaches half the way to
+/// its nearer neighbour, and none covers another.
 fn widths(centres: &[f64]) -> Vec<f32> {
-    let last = centres.len() - 1;
-    (0..centres.len())
-        .map(|at| {
-            let (below, above) = (at.saturating_sub(1), (at + 1).min(last));
-            ((centres[above] - centres[below]) / (above - below).max(1) as f64) as f32
-        })
-        .collect()
+    let apart: Vec<f64> = centres.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let width = |at: usize| {
+        let below = at.checked_sub(1).and_then(|below| apart.get(below));
+        let nearest = below.into_iter().chain(apart.get(at)).copied().reduce(f64::min);
+        nearest.unwrap_or(1.0) as f32
+    };
+    (0..centres.len()).map(width).collect()
 }
 
 /// Spectra as a picture: time to the right, newest last, high frequencies on
@@ -538,4 +539,20 @@ fn describe(about: &Session) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_touch_where_they_lie_evenly_and_never_overlap() {
+        // Between 225 and 275 Hz lies a pilot.
+        let centres = [75.0, 125.0, 175.0, 225.0, 300.0, 350.0, 450.0];
+        let widths = widths(&centres);
+        assert_eq!(widths, [50.0, 50.0, 50.0, 50.0, 50.0, 50.0, 100.0]);
+        let ends = |at: usize| [-0.5, 0.5].map(|half| centres[at] + half * f64::from(widths[at]));
+        assert!((1..centres.len()).all(|at| ends(at - 1)[1] <= ends(at)[0]));
+        assert_eq!(super::widths(&[440.0]), [1.0]);
+    }
 }

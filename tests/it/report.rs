@@ -97,7 +97,9 @@ fn a_page_shows_what_was_measured_and_its_sounds_decode() {
     }
     for (channel, left) in scores["channels"].as_object().unwrap() {
         let psnr = left["psnr_db"].as_f64().unwrap();
-        assert!(page.contains(&format!("<th scope=\"row\">{channel}</th><td>{psnr:.2}</td>")));
+        let bits = left["bits"].as_f64().unwrap();
+        let cells = format!("</th><td>{psnr:.2}</td><td>{bits:.0}</td>");
+        assert!(page.contains(&cells), "{channel}: {cells}");
     }
     let pictures = quoted(&page, "data:image/png;base64,");
     assert_eq!(pictures.len(), 12);

@@ -11,7 +11,7 @@ const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 320.0;
 const LEFT: f64 = 52.0;
 const BELOW: f64 = 46.0;
-const MARGIN: f64 = 14.0;
+const MARGIN: f64 = 20.0;
 
 /// Colours that colour-blind people tell apart (Okabe & Ito 2008) and that are
 /// dark enough on white, each with dashes and a mark of its own.
@@ -187,16 +187,22 @@ pub fn bars(title: &str, histogram: &Histogram) -> String {
     drawing(HEIGHT, title, &told, &svg)
 }
 
+/// The lowest and the highest of `levels_db` that is finite.
+pub fn ends<'a>(levels_db: impl IntoIterator<Item = &'a f32>) -> [f64; 2] {
+    let finite = levels_db.into_iter().filter(|level| level.is_finite()).map(|l| f64::from(*l));
+    finite.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], level| {
+        [low.min(level), high.max(level)]
+    })
+}
+
 /// The levels of a sound's values in dB, lowest frequency first; `band_hz` is
-/// where they lie.
-pub fn levels(levels_db: &[f32], [low_hz, high_hz]: [f64; 2]) -> String {
+/// where they lie. Bars are highest at `scale_db[1]`, and small at
+/// `scale_db[0]`.
+pub fn levels(levels_db: &[f32], [low_hz, high_hz]: [f64; 2], scale_db: [f64; 2]) -> String {
     const WIDTH: f64 = 360.0;
     const HEIGHT: f64 = 170.0;
-    let finite = || levels_db.iter().copied().filter(|level| level.is_finite()).map(f64::from);
-    let [low, high] = finite().fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], level| {
-        [low.min(level), high.max(level)]
-    });
-    let (bottom, top) = ((low / 10.0).floor() * 10.0 - 5.0, (high / 10.0).ceil() * 10.0);
+    let [low, high] = ends(levels_db);
+    let (bottom, top) = (scale_db[0] - 2.0, scale_db[1]);
     let width = WIDTH / levels_db.len().max(1) as f64;
     let mut svg = String::new();
     for (bar, level) in levels_db.iter().enumerate().filter(|(_, level)| level.is_finite()) {
