@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Every target sets up what it needs.
 
 SHELL := /bin/bash
-.PHONY: help demo install deb test lint soak bench bench-code models features clean
+.PHONY: help demo install deb test lint soak bench bench-code models screenshots features clean
 
 # Outside the clone, so that a fresh clone does not build the dependencies anew.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/wysiwyh/target
@@ -24,6 +24,7 @@ help:
 	@echo 'make bench    how long things take, beside others that do the same in the same run'
 	@echo 'make models   train the shipped models anew from the data in WYSIWYH_DATA'
 	@echo 'make bench-code  compare the code with PCA, cosines and the network of the original'
+	@echo 'make screenshots  the pictures in docs/ anew, with chromium, pngquant and the viewer'
 	@echo 'make features check that it compiles with each feature left out; builds for an hour'
 	@echo 'make clean    delete what was built, in $(CARGO_TARGET_DIR)'
 	@echo 'The first build takes about 20 minutes on two cores; later ones take seconds.'
@@ -101,6 +102,12 @@ bench-code:
 	cargo build --locked $(FEATURES)
 	$(peers)
 	'$(BENCH)/bin/python' benches/code.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' "$$WYSIWYH_DATA/hituav"
+
+screenshots:
+	@bash setup.sh test
+	@bash setup.sh screenshots
+	cargo build --locked $(FEATURES)
+	bash docs/screenshots.sh '$(CARGO_TARGET_DIR)/debug/wysiwyh' '$(ORACLES)'
 
 features:
 	@bash setup.sh test

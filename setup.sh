@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes a machine ready: `setup.sh demo` to build and run, `setup.sh test` for
-# what the tests use on top, `setup.sh deb` for what makes a Debian package.
-# What is already there is left alone, so a second run changes nothing and needs
-# no network.
+# what the tests use on top, `setup.sh deb` for what makes a Debian package, and
+# `setup.sh screenshots` for pictures of the tests' viewer. What is already there
+# is left alone, so a second run changes nothing and needs no network.
 set -euo pipefail
 cd "$(dirname "$0")"
 export PATH="${HOME:?}/.cargo/bin:$PATH"
@@ -34,6 +34,7 @@ debian() {
         has pipewire-pulse || needed+=(pulseaudio pulseaudio-utils)
     fi
     [ "$purpose" != deb ] || needed+=(dpkg-dev help2man)
+    [ "$purpose" != screenshots ] || needed+=(chromium pngquant)
     local package missing=()
     for package in "${needed[@]}"; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
