@@ -54,6 +54,10 @@ pub struct Arguments {
     preset: Option<Preset>,
     #[command(flatten)]
     speaker: SpeakerArguments,
+    /// Two channels, at the speaker and in the file: each picture is heard from where
+    /// its energy is centred between left and right
+    #[arg(long)]
+    stereo: bool,
     /// Also write the sound to this .wav or .flac file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -157,6 +161,7 @@ impl Arguments {
             again,
             volume_db: self.speaker.volume_db(),
             device: self.speaker.device,
+            stereo: self.stereo,
             sound: self.output,
             session: self.viewers.target(self.rrd),
             sent: self.send,
