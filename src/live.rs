@@ -41,6 +41,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use crate::ears::Sides;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::profile::Polarity;
@@ -86,6 +87,8 @@ pub struct Settings {
     pub volume_db: Option<f32>,
     /// The speaker by its name; `None`: the system's choice.
     pub device: Option<String>,
+    /// What the listener's ears need of the speaker.
+    pub sides: Sides,
     /// Whether each picture is heard from where its energy is centred, on two
     /// channels; so is a session that is heard as it was, if it was.
     pub stereo: bool,

@@ -6,6 +6,7 @@ use super::alarm::Alarm;
 use super::glance::Glance;
 use super::latency::Latency;
 use super::{Heard, Settings, Summary};
+use crate::ears::Sides;
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::recorder::{Lost, Recorder, Target};
@@ -53,8 +54,9 @@ pub(super) struct Outputs {
     /// Makes the sound of the speaker.
     synth: Synth,
     samples: Vec<f32>,
-    /// Puts it in its place.
+    /// Puts it in its place; in the middle, unless `pans` says otherwise.
     panner: Panner,
+    pans: bool,
     /// Whether there was a speaker when that was told last.
     connected: bool,
     file: Option<Box<dyn FileSink>>,
@@ -94,7 +96,11 @@ impl Outputs {
         });
         let format = format.transpose()?;
         let (device, needed) = (settings.device.as_deref(), settings.sound.is_none());
-        let speaker = open_speaker(settings.volume_db, device, needed, say)?;
+        let sides = settings.sides;
+        let speaker = open_speaker(settings.volume_db, device, sides, needed, say)?;
+        if stereo && sides.one_ear && speaker.is_some() {
+            say("You hear with one ear, so the speaker plays the same on both sides.");
+        }
         if speaker.is_none() && settings.sound.is_none() && settings.session.is_none() {
             return Err(Error::usage("--no-speaker", "then nothing would come of it")
                 .hint("write a file: -o sound.wav, or --rrd session.rrd"));
@@ -128,6 +134,7 @@ impl Outputs {
             synth: Synth::new(header.seed),
             samples: Vec::with_capacity(3 * SLOT),
             panner: Panner::default(),
+            pans: stereo && !sides.one_ear,
             connected: true,
             file,
             channels: Channels::new(stereo),
@@ -279,7 +286,7 @@ impl Outputs {
         if let (Some([arrived, chosen]), Some(heard)) = (picture, speaker.heard_at()) {
             played.latency_s = Some(self.latency.add(arrived, chosen, heard));
         }
-        let heard = self.panner.push(&self.samples, place);
+        let heard = self.panner.push(&self.samples, place.filter(|_| self.pans));
         match &self.alarm {
             Some(alarm) => speaker.play(&alarm.over(&heard)),
             None => speaker.play(&heard),
@@ -390,8 +397,9 @@ fn introduce(session: &Target, say: &mut dyn FnMut(&str)) {
     }
 }
 
-/// Opens the speaker called `device`, or the system's choice, at `volume_db`, and
-/// says what it is; where there is none, says so, or fails if it is `needed`.
+/// Opens the speaker called `device`, or the system's choice, at `volume_db` and
+/// for ears that hear as `sides` say, and says what it is; where there is none,
+/// says so, or fails if it is `needed`.
 ///
 /// # Errors
 ///
@@ -399,14 +407,18 @@ fn introduce(session: &Target, say: &mut dyn FnMut(&str)) {
 pub fn open_speaker(
     volume_db: Option<f32>,
     device: Option<&str>,
+    sides: Sides,
     needed: bool,
     say: &mut dyn FnMut(&str),
 ) -> Result<Option<Box<Speaker>>> {
     let Some(volume_db) = volume_db else { return Ok(None) };
-    match Speaker::open(volume_db, device) {
+    match Speaker::open(volume_db, device, sides.gains()) {
         Ok(speaker) => {
             let name = speaker.name();
             say(&format!("It plays to {name} at {volume_db} dB, and begins quietly."));
+            if let Some((side, db)) = sides.louder() {
+                say(&format!("The {side} side is made quieter by {db} dB, as it suits your ears."));
+            }
             Ok(Some(Box::new(speaker)))
         }
         Err(error) if matches!(error.fault, Fault::Device | Fault::Unsupported) && !needed => {

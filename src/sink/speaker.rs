@@ -54,6 +54,8 @@ pub struct Speaker {
     name: String,
     /// The device that was asked for; `None`: the system's choice.
     asked: Option<String>,
+    /// What is left of amplitudes on the left and on the right.
+    balance: [f32; 2],
     shared: Arc<Shared>,
     /// From when on the two ends of the ring count time.
     origin: Instant,
@@ -73,6 +75,8 @@ struct Line {
     ring: Producer<[f32; 2]>,
     /// Samples that were put into the ring.
     written: u64,
+    /// Channels of the device.
+    channels: u16,
     /// Plays until it is dropped.
     _stream: Stream,
 }
@@ -86,17 +90,19 @@ impl fmt::Debug for Speaker {
 impl Speaker {
     /// Opens the output called `device`, see [`device::list`], or the one that
     /// the system has chosen, at `volume_db` within
-    /// [`VOLUMES_DB`](super::guard::VOLUMES_DB).
+    /// [`VOLUMES_DB`](super::guard::VOLUMES_DB). Amplitudes on the left and on
+    /// the right are multiplied by `balance`, ahead of the guard.
     ///
     /// # Errors
     ///
     /// If there is no such device, or it does not play 48 kHz.
-    pub fn open(volume_db: f32, device: Option<&str>) -> Result<Self> {
+    pub fn open(volume_db: f32, device: Option<&str>, balance: [f32; 2]) -> Result<Self> {
         let (shared, now) = (Arc::new(Shared::new(volume_db)), Instant::now());
         let (name, line) = Line::open(device, &shared, now, &PERIODS)?;
         Ok(Self {
             name,
             asked: device.map(str::to_owned),
+            balance,
             shared,
             origin: now,
             line: Some(line),
@@ -110,6 +116,12 @@ impl Speaker {
     /// The device's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether left and right are heard apart; at a device of one channel both
+    /// are.
+    pub fn has_sides(&self) -> bool {
+        self.line.as_ref().is_none_or(|line| line.channels > 1)
     }
 
     /// Asks for another volume in dB; see [`Guard::set_volume`].
@@ -243,7 +255,9 @@ impl Speaker {
     /// Plays `samples`, left and right of each, full scale 1.0. Waits until there
     /// is room for all of them.
     pub fn play(&mut self, samples: &[[f32; 2]]) {
-        let mut rest = samples;
+        let [left, right] = self.balance;
+        let balanced: Vec<_> = samples.iter().map(|[l, r]| [l * left, r * right]).collect();
+        let mut rest = &balanced[..];
         let mut watch = Watch::new(&self.shared);
         while !rest.is_empty() {
             self.reconnect();
@@ -388,7 +402,7 @@ impl Line {
         let capacity_us = 2 * u64::from(period) * 1_000_000 / SAMPLE_RATE as u64;
         shared.capacity_us.store(capacity_us, Relaxed);
         stream.play()?;
-        Ok(Self { ring, written: 0, _stream: stream })
+        Ok(Self { ring, written: 0, channels: config.channels, _stream: stream })
     }
 }
 

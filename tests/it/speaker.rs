@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use ebur128::{EbuR128, Mode};
 use realfft::RealFftPlanner;
+use wysiwyh::ears::Sides;
 use wysiwyh::live::{self, Sent, Settings, Summary};
 use wysiwyh::receiver::Receiver;
 use wysiwyh::recorder::Target;
@@ -424,6 +425,7 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
         again: true,
         volume_db: None,
         device: None,
+        sides: Sides::default(),
         stereo: false,
         sound: Some(wav.clone()),
         session: Target::default(),
