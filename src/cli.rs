@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use wysiwyh::ears::Ears;
+use wysiwyh::ears::{Ears, Sides};
 use wysiwyh::profile::Polarity;
 use wysiwyh::sensor::{Flip, Object, Options, RawFormat, Turn};
 use wysiwyh::sink::device::{self, Way};
@@ -145,8 +145,8 @@ pub struct VoiceArguments {
     #[arg(long, value_name = "AXIS", value_parser = axis())]
     axis: Option<Axis>,
     /// Fit the sound to your ears: settings that `wysiwyh hearing` wrote
-    /// [default: yours, where there are any, for live and demo with the preset
-    /// `listen`; `none` leaves them out]
+    /// [default: yours, where there are any, for live, demo and practice with the
+    /// preset `listen`, and for the sides of every speaker; `none` leaves them out]
     #[arg(long, value_name = "FILE|none")]
     hearing: Option<PathBuf>,
     /// Seed of the sound's phases and of the simulated camera; the same seed
@@ -163,6 +163,15 @@ impl VoiceArguments {
         let ears = file.map(|path| Ears::load(&path)).transpose()?;
         let listener = Listener { low_hz: low, high_hz: high, axis, ears };
         Ok(Voice { model, sensor, preset, values, span, polarity, listener, seed, reading })
+    }
+
+    /// What the listener's ears need of the speaker, whatever sound they hear.
+    fn sides(&self) -> Result<Sides> {
+        match &self.hearing {
+            Some(none) if none.as_os_str() == NO_HEARING => Ok(Sides::default()),
+            Some(file) => Ok(Ears::load(file)?.sides),
+            None => Ears::sides_of_user(),
+        }
     }
 
     /// Whether anything is chosen by which a session that is played again would

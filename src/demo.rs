@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ndarray::Array3;
 
 use crate::convert::Slots;
+use crate::ears::Sides;
 use crate::error::{Error, Fault, Result};
 use crate::evaluate::figures::{correlation, psnr_db};
 use crate::live::open_speaker;
@@ -82,7 +83,8 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
          each sound frame lasts a tenth of a second.");
     let named = |error| staging.named(error);
     let device = settings.device.as_deref();
-    let mut speaker = open_speaker(settings.volume_db, device, false, say)?;
+    let sides = settings.listener.ears.as_ref().map_or_else(Sides::default, |ears| ears.sides);
+    let mut speaker = open_speaker(settings.volume_db, device, sides, false, say)?;
     let wav = staging.place("sound.wav");
     let written = write_sound(&voice, &wav, speaker.as_deref_mut(), stop).map_err(named);
     if let Some(speaker) = speaker {

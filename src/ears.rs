@@ -5,6 +5,9 @@
 //! nothing is calibrated. That is what is wanted here, as the sound comes the
 //! same way. What counts is the shape: how much less is heard of a tone than
 //! of the others, beside what the standard ear hears of them (ISO 226:2023).
+//! Then one sound comes from either side, and the listener says which is louder.
+
+mod sides;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -17,10 +20,15 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Fault, Result};
 use crate::profile;
 use crate::random::Random;
-use crate::sink::{Sink, Speaker};
+use crate::sink::Speaker;
 use crate::spectrum::{MOST_GAIN_DB, Mapping, hearing};
 use crate::staging::StagedFile;
+use crate::stereo::centred;
 use crate::synth::SAMPLE_RATE;
+
+use self::sides::rushing;
+
+pub use self::sides::{Comparison, Louder, MOST_QUIETER_DB, Pair, Sides};
 
 /// Number of tones, equally far apart on the ear's axis.
 const TONES: usize = 10;
@@ -61,6 +69,9 @@ pub struct Ears {
     /// Frequencies in hertz, ascending, and what they are to be raised by, in
     /// dB, 0 to [`MOST_GAIN_DB`].
     pub gains_db: Vec<[f64; 2]>,
+    /// What each ear needs of a speaker.
+    #[serde(default, skip_serializing_if = "Sides::are_alike")]
+    pub sides: Sides,
 }
 
 impl Ears {
@@ -98,7 +109,23 @@ impl Ears {
                 "a band of {low_hz}..{high_hz} Hz is not within 20..20000"
             )));
         }
+        if !ears.sides.is_sensible() {
+            let [left, right] = ears.sides.quieter_db;
+            return Err(damaged(format!(
+                "sides quieter by {left} and {right} dB: one of them is 0 and the other at most \
+                 {MOST_QUIETER_DB}"
+            )));
+        }
         Ok(ears)
+    }
+
+    /// The sides of the user's settings; both alike, where there are none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Ears::load`].
+    pub fn sides_of_user() -> Result<Sides> {
+        Ok(Self::of_user()?.map_or_else(Sides::default, |ears| ears.sides))
     }
 
     /// Writes the settings to `path`, and makes its folder.
@@ -266,7 +293,8 @@ impl Check {
         };
         let gains_db: Vec<[f64; 2]> =
             heard.iter().zip(&over).map(|(tone, over)| [tone.hz, gain(over)]).collect();
-        Ok(Ears { band_hz: [heard[0].hz, heard[heard.len() - 1].hz], gains_db })
+        let band_hz = [heard[0].hz, heard[heard.len() - 1].hz];
+        Ok(Ears { band_hz, gains_db, sides: Sides::default() })
     }
 
     /// The longest row of neighbouring tones that were heard.
@@ -303,8 +331,14 @@ impl Trial {
 pub enum Answer {
     /// Something was heard.
     Yes,
-    /// Nothing was.
+    /// Nothing was, or nothing on one side.
     No,
+    /// The left side was louder.
+    Left,
+    /// The right side was.
+    Right,
+    /// Neither was.
+    Same,
     /// Play it again.
     Again,
     /// Enough.
@@ -319,42 +353,51 @@ impl FromStr for Answer {
         match text.trim().to_ascii_lowercase().as_str() {
             "y" | "yes" => Ok(Self::Yes),
             "n" | "no" => Ok(Self::No),
+            "l" | "left" => Ok(Self::Left),
+            "r" | "right" => Ok(Self::Right),
+            "s" | "same" => Ok(Self::Same),
             "a" | "again" => Ok(Self::Again),
             "q" | "quit" => Ok(Self::Quit),
-            _ => Err("Say y for yes, n for no, a for again, or q to quit.".to_owned()),
+            _ => Err("Say y for yes, n for no, l for left, r for right, s for the same, a for \
+                      again, or q to quit."
+                .to_owned()),
         }
     }
 }
 
-/// Takes a listener through `check`: plays each trial to `speaker`, where
-/// there is one, and waits for one of `answers`. What is to be read goes to
-/// `say`, and never just before or during a tone, as it may be read aloud.
+/// A listener, and what they listen to.
+pub struct Sitting<'a> {
+    /// Plays, where there is one.
+    pub speaker: Option<&'a mut Speaker>,
+    /// What the listener says.
+    pub answers: &'a Receiver<Answer>,
+    /// Ends it once it is true.
+    pub stop: &'a AtomicBool,
+}
+
+impl std::fmt::Debug for Sitting<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sitting").field("speaker", &self.speaker).finish_non_exhaustive()
+    }
+}
+
+/// Takes a listener through `check`: plays each trial and waits for an answer.
+/// What is to be read goes to `say`, and never just before or during a tone, as
+/// it may be read aloud.
 ///
 /// # Errors
 ///
-/// If the listener or `stop` ends it early.
-pub fn ask(
-    check: &mut Check,
-    mut speaker: Option<&mut Speaker>,
-    answers: &Receiver<Answer>,
-    stop: &AtomicBool,
-    say: &mut dyn FnMut(&str),
-) -> Result<()> {
+/// If the listener ends it early, or it is stopped.
+pub fn ask(check: &mut Check, sitting: &mut Sitting<'_>, say: &mut dyn FnMut(&str)) -> Result<()> {
     let mut pause_s = BEFORE_FIRST_S;
     while let Some(trial) = check.trial() {
-        if let Some(speaker) = &mut speaker {
-            speaker.write(&silence(pause_s))?;
-            speaker.write(&trial.samples())?;
-            speaker.write(&silence(AFTER_S))?;
-        }
+        sitting.play(pause_s, &centred(&trial.samples()));
         pause_s = BEFORE_S;
         say(&format!("{} of {}: did you hear it? y or n", check.answered() + 1, Check::TRIALS));
-        match wait(speaker.as_deref_mut(), answers, stop)? {
+        match sitting.answer(&[Answer::Yes, Answer::No], "Say y for yes or n for no.", say) {
             Some(Answer::Again) => {}
             Some(Answer::Quit) | None => {
-                let what = format!("ended after {} of {}", check.answered(), Check::TRIALS);
-                return Err(Error::new(Fault::Interrupted, "hearing", what)
-                    .hint("nothing was stored; your settings are as before"));
+                return Err(ended(format!("after {} of {}", check.answered(), Check::TRIALS)));
             }
             Some(answer) => check.answer(answer == Answer::Yes),
         }
@@ -362,30 +405,82 @@ pub fn ask(
     Ok(())
 }
 
-/// The next answer; `None` where no more will come. The speaker meanwhile plays
-/// silence: after a gap it would begin quietly anew.
-fn wait(
-    mut speaker: Option<&mut Speaker>,
-    answers: &Receiver<Answer>,
-    stop: &AtomicBool,
-) -> Result<Option<Answer>> {
-    while !stop.load(Ordering::Relaxed) {
-        match answers.recv_timeout(LISTEN) {
-            Ok(answer) => return Ok(Some(answer)),
-            Err(RecvTimeoutError::Disconnected) => return Ok(None),
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-        if let Some(speaker) = &mut speaker
-            && speaker.waiting_s() < AFTER_S
-        {
-            speaker.write(&silence(AFTER_S))?;
-        }
+/// Takes a listener through `comparison`, likewise: plays one sound, as `ears` are
+/// to hear it, on either side in turn.
+///
+/// # Errors
+///
+/// As for [`ask`].
+pub fn compare(
+    comparison: &mut Comparison,
+    ears: &Ears,
+    sitting: &mut Sitting<'_>,
+    say: &mut dyn FnMut(&str),
+) -> Result<()> {
+    let sound = rushing(ears)?;
+    while let Some(pair) = comparison.pair() {
+        sitting.play(BEFORE_S, &pair.samples(&sound));
+        say("Which side was louder? l for left, r for right, s for the same, n if you heard one \
+             side alone");
+        let wanted = [Answer::Left, Answer::Right, Answer::Same, Answer::No];
+        comparison.answer(match sitting.answer(&wanted, "Say l, r, s or n.", say) {
+            Some(Answer::Left) => Louder::Left,
+            Some(Answer::Right) => Louder::Right,
+            Some(Answer::Same) => Louder::Same,
+            Some(Answer::No) => Louder::Alone,
+            Some(Answer::Again | Answer::Yes) => continue,
+            Some(Answer::Quit) | None => {
+                return Err(ended("before left and right were compared".to_owned()));
+            }
+        });
     }
-    Ok(None)
+    Ok(())
 }
 
-fn silence(seconds: f64) -> Vec<f32> {
-    vec![0.0; (seconds * SAMPLE_RATE as f64) as usize]
+fn ended(when: String) -> Error {
+    Error::new(Fault::Interrupted, "hearing", format!("ended {when}"))
+        .hint("nothing was stored; your settings are as before")
+}
+
+impl Sitting<'_> {
+    /// Plays `samples`, left and right of each, after a pause.
+    fn play(&mut self, pause_s: f64, samples: &[[f32; 2]]) {
+        if let Some(speaker) = &mut self.speaker {
+            speaker.play(&silence(pause_s));
+            speaker.play(samples);
+            speaker.play(&silence(AFTER_S));
+        }
+    }
+
+    /// The next answer that is `wanted`, or that asks for the sound again or the
+    /// end; others are told `hint`. `None` where no more will come. The speaker
+    /// meanwhile plays silence: after a gap it would begin quietly anew.
+    fn answer(
+        &mut self,
+        wanted: &[Answer],
+        hint: &str,
+        say: &mut dyn FnMut(&str),
+    ) -> Option<Answer> {
+        while !self.stop.load(Ordering::Relaxed) {
+            match self.answers.recv_timeout(LISTEN) {
+                Ok(answer @ (Answer::Again | Answer::Quit)) => return Some(answer),
+                Ok(answer) if wanted.contains(&answer) => return Some(answer),
+                Ok(_) => say(hint),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if let Some(speaker) = &mut self.speaker
+                && speaker.waiting_s() < AFTER_S
+            {
+                speaker.play(&silence(AFTER_S));
+            }
+        }
+        None
+    }
+}
+
+fn silence(seconds: f64) -> Vec<[f32; 2]> {
+    vec![[0.0; 2]; (seconds * SAMPLE_RATE as f64) as usize]
 }
 
 #[cfg(test)]
@@ -470,10 +565,32 @@ mod tests {
     fn settings_come_back_from_their_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/hearing.toml");
-        let ears = Ears { band_hz: [60.0, 4200.0], gains_db: vec![[60.0, 0.0], [4200.0, 7.5]] };
-        ears.save(&path).unwrap();
-        assert_eq!(Ears::load(&path).unwrap(), ears);
-        for damaged in ["", "band_hz = [1, 2]", "band_hz = [500, 60]\ngains_db = []", "x = 1"] {
+        let gains_db = vec![[60.0, 0.0], [4200.0, 7.5]];
+        let both = Ears { band_hz: [60.0, 4200.0], gains_db, sides: Sides::default() };
+        let left = Sides { quieter_db: [4.5, 0.0], one_ear: false };
+        let deaf = Sides { one_ear: true, ..Sides::default() };
+        for sides in [Sides::default(), left, deaf] {
+            let ears = Ears { sides, ..both.clone() };
+            ears.save(&path).unwrap();
+            assert_eq!(Ears::load(&path).unwrap(), ears);
+        }
+        // As versions wrote it that did not compare the ears.
+        let text = "band_hz = [60.0, 4200.0]\ngains_db = [[60.0, 0.0], [4200.0, 7.5]]\n";
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(Ears::load(&path).unwrap(), both);
+        let sides = |db: &str| format!("{text}[sides]\nquieter_db = {db}\n");
+        for damaged in [
+            "",
+            "band_hz = [1, 2]",
+            "band_hz = [500, 60]\ngains_db = []",
+            "x = 1",
+            &sides("[13, 0]"),
+            &sides("[-3, 0]"),
+            &sides("[3, 3]"),
+            &sides("[nan, 0]"),
+            &sides("[3]"),
+            &(sides("[3, 0]") + "ears = 3"),
+        ] {
             std::fs::write(&path, damaged).unwrap();
             assert!(Ears::load(&path).is_err(), "{damaged:?}");
         }

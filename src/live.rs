@@ -41,6 +41,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use crate::ears::Sides;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::profile::Polarity;
@@ -86,6 +87,11 @@ pub struct Settings {
     pub volume_db: Option<f32>,
     /// The speaker by its name; `None`: the system's choice.
     pub device: Option<String>,
+    /// What the listener's ears need of the speaker.
+    pub sides: Sides,
+    /// Whether each picture is heard from where its energy is centred, on two
+    /// channels; so is a session that is heard as it was, if it was.
+    pub stereo: bool,
     /// A WAV or FLAC file that grows with the sound.
     pub sound: Option<PathBuf>,
     /// Where the session goes that grows with it.
@@ -166,8 +172,9 @@ pub fn run(
         false => None,
     };
     let anew = again.is_none();
+    let stereo = settings.stereo || again.as_ref().is_some_and(|(_, header)| header.stereo);
     let Ready { sensor, mut sonifier } = match again {
-        Some(ready) => ready,
+        Some((ready, _)) => ready,
         None => settings.voice.ready(&settings.source, None)?,
     };
     let source = sensor.source().clone();
@@ -176,11 +183,11 @@ pub fn run(
         say(&own);
     }
     let mut learner = settings.learn.map(|slots| Learner::new(profile, slots)).transpose()?;
-    let mut outputs = Outputs::open(settings, &source, &sonifier, say)?;
+    let mut outputs = Outputs::open(settings, &source, &sonifier, stereo, say)?;
     if let Some(sentence) = sonifier.introduction() {
         say(&sentence);
     }
-    say(&expectation(&source, &sonifier, settings.sent));
+    say(&expectation(&source, &sonifier, settings.sent, stereo));
 
     let newest = Arc::new(Newest::new(settings.sent));
     let thread = {
@@ -218,7 +225,7 @@ pub fn run(
 }
 
 /// One sentence on what will be heard.
-fn expectation(source: &Source, sonifier: &Sonifier, sent: Sent) -> String {
+fn expectation(source: &Source, sonifier: &Sonifier, sent: Sent, stereo: bool) -> String {
     let mapping = sonifier.layout().mapping();
     let (loud, unit) = (sonifier.polarity(), sonifier.model().bands().first().map(|b| b.unit));
     let loud = match loud {
@@ -237,9 +244,10 @@ fn expectation(source: &Source, sonifier: &Sonifier, sent: Sent) -> String {
         Sent::Newest => format!(" One picture in {pictures} is heard, the newest."),
         Sent::Mean => format!(" Each is the mean of about {pictures} pictures."),
     };
+    let place = if stereo { " It comes from the side where there is more of that." } else { "" };
     format!(
         "You will hear {}: ten sound frames a second from {} to {} Hz, the louder the more of \
-         the picture is {loud}{range}.{pace} Ctrl-C ends it.",
+         the picture is {loud}{range}.{place}{pace} Ctrl-C ends it.",
         source.description, mapping.low_hz, mapping.high_hz
     )
 }
@@ -289,7 +297,7 @@ impl Player<'_> {
                     }
                 }
                 Taken::Nothing if idle => {
-                    self.idle(&mut looked, &mut pace, say)?;
+                    self.idle(&mut looked, &mut pace, say);
                     continue;
                 }
                 Taken::Nothing => {}
@@ -298,13 +306,13 @@ impl Player<'_> {
                 Taken::Failure(error) => return Err(error),
             }
             let Some(frame) = &current else {
-                self.idle(&mut looked, &mut pace, say)?;
+                self.idle(&mut looked, &mut pace, say);
                 continue;
             };
             looked = Instant::now();
             if absence.is_some() {
                 self.outputs.watch(None, say);
-                self.outputs.rest(self.sonifier, say)?;
+                self.outputs.rest(self.sonifier, say);
             } else {
                 self.send(frame, picture, &mut pace, say)?;
             }
@@ -327,23 +335,17 @@ impl Player<'_> {
 
     /// Lets the time of the alarm go on, slot by slot since `looked`, while there
     /// is nothing to send; its tones, once it is blind, go out over silence.
-    fn idle(
-        &mut self,
-        looked: &mut Instant,
-        pace: &mut Pace,
-        say: &mut dyn FnMut(&str),
-    ) -> Result<()> {
+    fn idle(&mut self, looked: &mut Instant, pace: &mut Pace, say: &mut dyn FnMut(&str)) {
         let slot = Duration::from_secs_f64(SLOT_S);
         if self.is_blind() {
             *looked = Instant::now();
             self.outputs.watch(None, say);
-            self.outputs.rest(self.sonifier, say)?;
+            self.outputs.rest(self.sonifier, say);
             pace.advance();
         } else if looked.elapsed() >= slot {
             *looked += slot;
             self.outputs.watch(None, say);
         }
-        Ok(())
     }
 
     /// Sends one slot of `frame`; where it is a new one, `picture` tells when it
@@ -365,10 +367,12 @@ impl Player<'_> {
             pace.learn(chosen.elapsed(), speaker.underruns());
         }
         let slew = picture.map_or(0, |[arrived, chosen]| pace.slew(chosen - arrived));
-        let played = self.outputs.play(self.sonifier, picture, slew)?;
+        let stereo = self.outputs.is_stereo();
+        let place = stereo.then(|| self.sonifier.place(&sound.sent)).flatten();
+        let played = self.outputs.play(self.sonifier, picture, place, slew);
         let seen = seen.or_else(|| look(self.outputs.is_recorded()));
         let left_out = self.newest.lock().dropped;
-        let slot = Slot { played, fresh: picture.is_some(), seen, left_out };
+        let slot = Slot { played, place, fresh: picture.is_some(), seen, left_out };
         self.outputs.write(self.sonifier, frame, sound, slot, say)
     }
 

@@ -17,7 +17,11 @@
 //! Two things differ. The sines are evaluated at 48 kHz, which is the exact
 //! trigonometric interpolation of each picture's 1000 samples; joins stay hard.
 //! And the level is matched for a fair comparison: one constant gain, at which
-//! a code that is uniform in 0..1 plays at [`MEAN_LUFS`], as ours does.
+//! a code that is uniform in 0..1 plays at [`MEAN_LUFS`], as ours does. Pictures
+//! are not uniform, and ours adds pilots and tells bright from dark by more: of
+//! the 720 pictures of HIT-UAV this sound is 0.7 LU softer than ours, and of
+//! twelve simulated sessions of 30 s by 0.3 LU on average, of each from 0.9 LU
+//! louder to 1.2 LU softer.
 
 use std::f64::consts::TAU;
 use std::fmt;

@@ -457,9 +457,9 @@ impl Sonifier {
     }
 
     /// Where the energy of the bands of `sent` is centred, from left, -1, to
-    /// right, 1; 0 without any.
-    pub fn place(&self, sent: &Frame) -> f32 {
-        let (mut moment, mut energy) = (0.0, 0.0);
+    /// right, 1; 0 without any, and `None` without a reading.
+    pub fn place(&self, sent: &Frame) -> Option<f32> {
+        let (mut moment, mut energy, mut seen) = (0.0, 0.0, false);
         let bands = sent.bands.iter().zip(sent.data.outer_iter()).zip(&self.range);
         for ((band, picture), &[low, high]) in bands {
             for ((_, column), &reading) in picture.indexed_iter().filter(|(_, v)| v.is_finite()) {
@@ -467,9 +467,11 @@ impl Sonifier {
                 let own = f64::from(band.weight()) * f64::from(self.polar(value as f32));
                 moment += own * ((2 * column + 1) as f64 / picture.ncols() as f64 - 1.0);
                 energy += own;
+                seen = true;
             }
         }
-        if energy > 0.0 { (moment / energy) as f32 } else { 0.0 }
+        let centre = if energy > 0.0 { moment / energy } else { 0.0 };
+        seen.then_some(centre as f32)
     }
 }
 

@@ -7,6 +7,7 @@
 //! joins alone, so that nothing clicks and the part of a slot that a receiver
 //! reads stands still. There `sqrt(L^2 + R^2)` is the amplitude of every bin.
 
+use std::borrow::Cow;
 use std::f64::consts::{FRAC_PI_2, PI};
 
 use crate::sensor::Scene;
@@ -21,24 +22,56 @@ pub struct Panner {
 
 impl Panner {
     /// The next slot at `place`, as [`Synth::push`](crate::synth::Synth::push)
-    /// makes it, beginning with its join: left and right in turn. What lies
-    /// beyond -1..1 counts as the nearer end, and NaN as the middle.
-    pub fn push(&mut self, samples: &[f32], place: f32) -> Vec<f32> {
-        let place = if place.is_nan() { 0.0 } else { f64::from(place.clamp(-1.0, 1.0)) };
+    /// makes it, beginning with its join: left and right of every sample. What
+    /// lies beyond -1..1 counts as the nearer end, and NaN as the middle; `None`
+    /// is where the last slot was, and the middle before the first one.
+    pub fn push(&mut self, samples: &[f32], place: Option<f32>) -> Vec<[f32; 2]> {
+        let place = match place {
+            Some(place) if place.is_nan() => 0.0,
+            Some(place) => f64::from(place.clamp(-1.0, 1.0)),
+            None => self.place.unwrap_or_default(),
+        };
         let from = self.place.replace(place).unwrap_or(place);
         let glide = |n: usize| {
-            let passed = ((n as f64 + 0.5) / JOIN as f64).min(1.0);
+            let passed = (n as f64 + 0.5) / JOIN as f64;
             from + (place - from) * (0.5 - 0.5 * (PI * passed).cos())
         };
-        let both = |(n, &sample): (usize, &f32)| shares(glide(n)).map(|share| sample * share);
-        samples.iter().enumerate().flat_map(both).collect()
+        let (join, rest) = samples.split_at(samples.len().min(JOIN));
+        let gliding = join.iter().enumerate().map(|(n, &sample)| put(sample, shares(glide(n))));
+        let still = shares(place);
+        gliding.chain(rest.iter().map(|&sample| put(sample, still))).collect()
+    }
+}
+
+/// The channels of a file: one, or two between which each slot has its place.
+#[derive(Clone, Debug)]
+pub struct Channels(Option<Panner>);
+
+impl Channels {
+    /// Two channels, or one.
+    pub fn new(stereo: bool) -> Self {
+        Self(stereo.then(Panner::default))
     }
 
-    /// The next samples where the last ones were.
-    pub fn hold(&mut self, samples: &[f32]) -> Vec<f32> {
-        let place = self.place.unwrap_or_default();
-        self.push(samples, place as f32)
+    /// The next slot at `place` as a [`Sink`](crate::sink::Sink) takes it; see
+    /// [`Panner::push`].
+    pub fn lay<'a>(&mut self, samples: &'a [f32], place: Option<f32>) -> Cow<'a, [f32]> {
+        match &mut self.0 {
+            Some(panner) => Cow::Owned(panner.push(samples, place).into_flattened()),
+            None => Cow::Borrowed(samples),
+        }
     }
+}
+
+/// `sample` on the left and on the right.
+fn put(sample: f32, shares: [f32; 2]) -> [f32; 2] {
+    shares.map(|share| sample * share)
+}
+
+/// `samples` in the middle: as loud on both channels together as on one.
+pub fn centred(samples: &[f32]) -> Vec<[f32; 2]> {
+    let middle = shares(0.0);
+    samples.iter().map(|&sample| put(sample, middle)).collect()
 }
 
 /// The amplitudes on the left and on the right of what is heard at `place`.
@@ -120,14 +153,14 @@ mod tests {
             let code: Vec<f32> = (0..256).map(|_| random.uniform() as f32).collect();
             let mut samples = vec![];
             synth.push(&layout.spectrum(&code), &mut samples);
-            both.extend(panner.push(&samples, random.between(-1.0, 1.0) as f32));
+            both.extend(panner.push(&samples, Some(random.between(-1.0, 1.0) as f32)));
             mono.extend(samples);
         }
         let mut samples = vec![];
         synth.finish(&mut samples);
-        both.extend(panner.hold(&samples));
+        both.extend(panner.push(&samples, None));
         mono.extend(samples);
-        let side = |n| both.iter().copied().skip(n).step_by(2).collect();
+        let side = |n: usize| both.iter().map(|frame| frame[n]).collect();
         (mono, [side(0), side(1)])
     }
 

@@ -16,6 +16,7 @@ use crate::model::{Model, View};
 use crate::profile::{Kind, Match, Polarity, Profile};
 use crate::recorder::is_session;
 use crate::sensor::{self, Detail, Object, Options, Sensor, Session, Source};
+use crate::sink::Header;
 use crate::sonifier::Sonifier;
 use crate::spectrum::{Axis, Mapping, Preset};
 
@@ -186,28 +187,28 @@ impl Voice {
     }
 
     /// Opens the session at `source` to be heard again as it was, by the codes
-    /// that were sent, the model and the mapping: none where `source` is no
-    /// session, and where another model is given or pictures are to be turned,
-    /// so that their codes are others.
+    /// that were sent, the model and the mapping, and what it says of its sound:
+    /// none where `source` is no session, and where another model is given or
+    /// pictures are to be turned, so that their codes are others.
     ///
     /// # Errors
     ///
     /// If the session cannot be read, or its model is not here.
-    pub fn again(&self, source: &str) -> Result<Option<Ready>> {
+    pub fn again(&self, source: &str) -> Result<Option<(Ready, Header)>> {
         let (path, Options { raw, turn, .. }) = (Path::new(source), &self.reading);
         if raw.is_some() || !turn.is_none() || !is_session(path) {
             return Ok(None);
         }
         let session = Session::open(path)?.coded();
-        let header = session.header();
+        let header = session.header().clone();
         if let Some(given) = &self.model
             && Model::load(given)?.hash() != header.model_hash
         {
             return Ok(None);
         }
-        let sonifier = listen::sonifier(path, header, self.model.as_deref())?;
+        let sonifier = listen::sonifier(path, &header, self.model.as_deref())?;
         sonifier.model().accepts(&session.source().bands)?;
-        Ok(Some(Ready { sensor: Box::new(session), sonifier }))
+        Ok(Some((Ready { sensor: Box::new(session), sonifier }, header)))
     }
 
     /// How a source is read, its chips and its length left open.

@@ -54,6 +54,10 @@ pub struct Arguments {
     preset: Option<Preset>,
     #[command(flatten)]
     speaker: SpeakerArguments,
+    /// Two channels, at the speaker and in the file: each picture is heard from where
+    /// its energy is centred between left and right
+    #[arg(long)]
+    stereo: bool,
     /// Also write the sound to this .wav or .flac file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -146,6 +150,8 @@ impl Arguments {
         let source = self.source.unwrap_or_else(|| STDIN.to_owned());
         let again = self.preset.is_none() && !self.voice.chooses();
         let (preset, reading) = (self.preset.unwrap_or(Preset::Listen), self.reading.options()?);
+        let volume_db = self.speaker.volume_db();
+        let sides = volume_db.map(|_| self.voice.sides()).transpose()?.unwrap_or_default();
         let voice = match again && reading.raw.is_none() && is_session(Path::new(&source)) {
             // Its sound was fitted when it was made.
             true => self.voice.voice(preset, reading)?,
@@ -155,8 +161,10 @@ impl Arguments {
             source,
             voice,
             again,
-            volume_db: self.speaker.volume_db(),
+            volume_db,
             device: self.speaker.device,
+            sides,
+            stereo: self.stereo,
             sound: self.output,
             session: self.viewers.target(self.rrd),
             sent: self.send,

@@ -74,6 +74,8 @@ impl Arguments {
             return Ok(done);
         }
         let seed = self.voice.seed;
+        let volume_db = self.speaker.volume_db();
+        let sides = volume_db.map(|_| self.voice.sides()).transpose()?.unwrap_or_default();
         let voice = self.voice.heard(Preset::Listen, self.reading.options()?, report)?;
         let Ready { sensor, sonifier } =
             voice.ready(&self.source, sensor::limit(&self.source, None))?;
@@ -91,7 +93,7 @@ impl Arguments {
             }
             None => None,
         };
-        let mut speaker = open_speaker(self.speaker.volume_db(), device, file.is_none(), say)?;
+        let mut speaker = open_speaker(volume_db, device, sides, file.is_none(), say)?;
         say(&introduction(self.task, practice.choices()));
         let hint = "Keys: the numbers, s, d, a, l and q.";
         let press = |byte: u8| char::from(byte).to_string().parse::<Answer>().ok();

@@ -18,7 +18,7 @@ use crate::session;
 use crate::sink::{self, FileSink, Header};
 use crate::sonifier::{Sonifier, Sound};
 use crate::staging::StagedFolder;
-use crate::stereo::{Panner, easting};
+use crate::stereo::{Channels, easting};
 use crate::synth::SLOT;
 use crate::table::Table;
 
@@ -34,7 +34,7 @@ pub(super) struct Outputs<'a> {
     geopackage: Option<Geopackage>,
     header: Header,
     original: Option<Original>,
-    panner: Option<Panner>,
+    channels: Channels,
     array: Option<FrameArray>,
     recorder: Option<Recorder>,
     names: Vec<String>,
@@ -102,7 +102,7 @@ impl<'a> Outputs<'a> {
             geopackage,
             header,
             original,
-            panner: settings.stereo.then(Panner::default),
+            channels: Channels::new(settings.stereo),
             array,
             recorder,
             names,
@@ -121,22 +121,21 @@ impl<'a> Outputs<'a> {
     ) -> Result<()> {
         for (frame, sound) in frames.iter().zip(&sounds) {
             self.power += 10f64.powf(sound.loudness_lufs / 10.0);
-            match (&mut self.original, &mut self.panner) {
-                (Some(original), _) => {
+            match &mut self.original {
+                Some(original) => {
                     let mut samples = Vec::with_capacity(SLOT);
                     original.push(&sound.code, &mut samples);
                     self.sound.write(&samples)?;
                 }
-                (None, Some(panner)) => {
-                    let scene = self.source.scene.as_ref();
+                None => {
                     let (row, column) = frame.position;
-                    let place = match scene {
-                        Some(scene) => easting(scene, [row, column]),
+                    let place = match &self.source.scene {
+                        _ if !self.header.stereo => None,
+                        Some(scene) => Some(easting(scene, [row, column])),
                         None => sonifier.place(&sound.sent),
                     };
-                    self.sound.write(&panner.push(&sound.samples, place))?;
+                    self.sound.write(&self.channels.lay(&sound.samples, place))?;
                 }
-                (None, None) => self.sound.write(&sound.samples)?,
             }
         }
         let moments = session::moments(sonifier, self.slots, sounds, self.scored)?;
@@ -166,10 +165,7 @@ impl<'a> Outputs<'a> {
     /// which are not heard.
     pub fn finish(mut self, sonifier: &mut Sonifier, skipped: usize) -> Result<Outcome> {
         if self.original.is_none() {
-            let rest = sonifier.finish();
-            let rest =
-                self.panner.as_mut().map_or_else(|| rest.clone(), |panner| panner.hold(&rest));
-            self.sound.write(&rest)?;
+            self.sound.write(&self.channels.lay(&sonifier.finish(), None))?;
         }
         self.header.frames = Some(self.slots);
         self.sound.replace_header(&self.header)?;

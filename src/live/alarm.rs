@@ -12,6 +12,7 @@ use super::glance::{Glance, quantity};
 use crate::error::{Error, Result};
 use crate::frame::{Band, CELSIUS_ZERO_K, Unit};
 use crate::sensor::Source;
+use crate::stereo::shares;
 use crate::synth::{SAMPLE_RATE, SLOT_S};
 
 /// The alarm ends when the picture was back by this, in kelvins, ...
@@ -199,9 +200,9 @@ impl Alarm {
         self.unseen >= self.patience
     }
 
-    /// `samples`, the next slot on its way to the speaker, with the pulse that
-    /// is due, if one is.
-    pub fn over<'a>(&self, samples: &'a [f32]) -> Cow<'a, [f32]> {
+    /// `samples`, left and right of the next slot on its way to the speaker, with
+    /// the pulse that is due, if one is, in the middle.
+    pub fn over<'a>(&self, samples: &'a [[f32; 2]]) -> Cow<'a, [[f32; 2]]> {
         let at = |pulses: &[f64], slots: u64| pulses[slots as usize % pulses.len()];
         let hz = match self.sounding {
             Some(slots) => at(&ALARM_HZ, slots),
@@ -211,12 +212,13 @@ impl Alarm {
         if hz == 0.0 {
             return Cow::Borrowed(samples);
         }
-        let mut samples = samples.to_vec();
+        let (mut samples, middle) = (samples.to_vec(), shares(0.0));
         for (at, sample) in samples.iter_mut().take(PULSE).enumerate() {
             let edge = at.min(PULSE - at).min(EDGE) as f64 / EDGE as f64;
             let swell = 0.5 - 0.5 * (PI * edge).cos();
             let tone = (TAU * hz * at as f64 / SAMPLE_RATE as f64).sin();
-            *sample += (AMPLITUDE * swell * tone) as f32;
+            let pulse = (AMPLITUDE * swell * tone) as f32;
+            *sample = [0, 1].map(|side| sample[side] + pulse * middle[side]);
         }
         Cow::Owned(samples)
     }
@@ -317,14 +319,20 @@ mod tests {
         let limit = Limit { above: true, celsius: 60.0 };
         let mut alarm = Alarm::new(limit, &source(Unit::Celsius)).unwrap();
         assert_eq!(alarm.see(Some(&seen(Unit::Celsius, 20.0, 10.0))), None);
-        let silence = [0.0; SLOT];
+        let silence = [[0.0; 2]; SLOT];
         for _ in 0..19 {
             assert_eq!(alarm.see(None), None);
-            assert!(alarm.over(&silence).iter().all(|&sample| sample == 0.0));
+            assert!(alarm.over(&silence).iter().all(|&sample| sample == [0.0; 2]));
         }
         let said = alarm.see(None).unwrap();
         assert!(said.contains("for 2.0 s") && said.contains("above 60.0 degC"), "{said}");
-        let peak = |alarm: &Alarm| alarm.over(&silence).iter().fold(0f32, |m, s| m.max(s.abs()));
+        // Both ears together.
+        let peak = |alarm: &Alarm| {
+            alarm
+                .over(&silence)
+                .iter()
+                .fold(0f32, |most, [left, right]| most.max(left.hypot(*right)))
+        };
         assert!((peak(&alarm) - 0.2).abs() < 1e-3);
         // A picture without a reading shows nothing, and says nothing anew.
         let nothing = Glance { unit: Unit::Celsius, extremes: None, centre: None };

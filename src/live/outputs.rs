@@ -1,12 +1,12 @@
 //! Where the sound of a source goes: the speaker, a file and the recorder.
 
-use std::borrow::Cow;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::alarm::Alarm;
 use super::glance::Glance;
 use super::latency::Latency;
 use super::{Heard, Settings, Summary};
+use crate::ears::Sides;
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::recorder::{Lost, Recorder, Target};
@@ -15,6 +15,7 @@ use crate::session;
 use crate::sink::guard::VOLUMES_DB;
 use crate::sink::{self, FileSink, Format, Header, Sink, Speaker};
 use crate::sonifier::{Sonifier, Sound};
+use crate::stereo::{Channels, Panner};
 use crate::synth::{JOIN, SAMPLE_RATE, SLOT, SLOT_S, Synth};
 
 /// Seconds in an hour.
@@ -37,6 +38,8 @@ pub(super) struct Played {
 #[derive(Debug)]
 pub(super) struct Slot {
     pub played: Played,
+    /// Where its picture is heard, see [`Outputs::is_stereo`].
+    pub place: Option<f32>,
     /// Whether its picture is a new one.
     pub fresh: bool,
     /// What is hottest and coldest in it, if that was looked for.
@@ -51,9 +54,13 @@ pub(super) struct Outputs {
     /// Makes the sound of the speaker.
     synth: Synth,
     samples: Vec<f32>,
+    /// Puts it in its place; in the middle, unless `pans` says otherwise.
+    panner: Panner,
+    pans: bool,
     /// Whether there was a speaker when that was told last.
     connected: bool,
     file: Option<Box<dyn FileSink>>,
+    channels: Channels,
     recorder: Option<Recorder>,
     pub alarm: Option<Alarm>,
     header: Header,
@@ -70,15 +77,18 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
+    /// Opens what `settings` ask for; on two channels, if `stereo` is true.
     pub fn open(
         settings: &Settings,
         source: &Source,
         sonifier: &Sonifier,
+        stereo: bool,
         say: &mut dyn FnMut(&str),
     ) -> Result<Self> {
         let alarm = settings.alarm.map(|limit| Alarm::new(limit, source)).transpose()?;
-        let mut header = sonifier.header(source, &settings.source);
-        header.start_time = Some(rfc3339(SystemTime::now()));
+        let start_time = Some(rfc3339(SystemTime::now()));
+        let header = sonifier.header(source, &settings.source);
+        let header = Header { start_time, stereo, ..header };
         let format = settings.sound.as_deref().map(|path| {
             Format::of(path).ok_or_else(|| {
                 Error::usage(path.display(), "its name ends neither in .wav nor in .flac")
@@ -86,7 +96,11 @@ impl Outputs {
         });
         let format = format.transpose()?;
         let (device, needed) = (settings.device.as_deref(), settings.sound.is_none());
-        let speaker = open_speaker(settings.volume_db, device, needed, say)?;
+        let sides = settings.sides;
+        let speaker = open_speaker(settings.volume_db, device, sides, needed, say)?;
+        if stereo && sides.one_ear && speaker.is_some() {
+            say("You hear with one ear, so the speaker plays the same on both sides.");
+        }
         if speaker.is_none() && settings.sound.is_none() && settings.session.is_none() {
             return Err(Error::usage("--no-speaker", "then nothing would come of it")
                 .hint("write a file: -o sound.wav, or --rrd session.rrd"));
@@ -98,7 +112,7 @@ impl Outputs {
             say(&format!(
                 "The sound is written to {}: {:.0} MB an hour{most}.",
                 path.display(),
-                WAV_BYTES as f64 * SAMPLE_RATE as f64 * HOUR_S / 1e6
+                (header.channels() * WAV_BYTES * SAMPLE_RATE) as f64 * HOUR_S / 1e6
             ));
         }
         let mut recorder = None;
@@ -119,8 +133,11 @@ impl Outputs {
             speaker,
             synth: Synth::new(header.seed),
             samples: Vec::with_capacity(3 * SLOT),
+            panner: Panner::default(),
+            pans: stereo && !sides.one_ear,
             connected: true,
             file,
+            channels: Channels::new(stereo),
             recorder,
             alarm,
             header,
@@ -132,6 +149,11 @@ impl Outputs {
             muted: false,
             marks: 0,
         })
+    }
+
+    /// Whether each picture is heard from a place of its own.
+    pub fn is_stereo(&self) -> bool {
+        self.header.stereo
     }
 
     /// Seconds since the end of the lead-in, as files and sessions count them.
@@ -231,28 +253,30 @@ impl Outputs {
         }
     }
 
-    /// Appends `samples` to the file. One that fails, as on a full disk, is
-    /// given up and keeps what it has, as if the process had been killed.
-    fn keep(&mut self, samples: &[f32], say: &mut dyn FnMut(&str)) {
+    /// Appends the slot of `samples` to the file, heard at `place` or where the
+    /// last one was. A file that fails, as on a full disk, is given up and keeps
+    /// what it has, as if the process had been killed.
+    fn keep(&mut self, samples: &[f32], place: Option<f32>, say: &mut dyn FnMut(&str)) {
         let Some(file) = &mut self.file else { return };
-        if let Err(error) = file.write(samples) {
+        if let Err(error) = file.write(&self.channels.lay(samples, place)) {
             self.file = None;
             say(&format!("The sound is written no longer, and everything else goes on: {error}."));
             self.summary.failures.push(error);
         }
     }
 
-    /// Plays one slot of what `sonifier` sounds like now, longer than others by
-    /// `slew` samples, as soon as possible. `picture` tells when its new picture
-    /// arrived and was chosen.
+    /// Plays one slot of what `sonifier` sounds like now at `place` or where the
+    /// last one was, longer than others by `slew` samples, as soon as possible.
+    /// `picture` tells when its new picture arrived and was chosen.
     pub fn play(
         &mut self,
         sonifier: &Sonifier,
         picture: Option<[Instant; 2]>,
+        place: Option<f32>,
         slew: isize,
-    ) -> Result<Played> {
+    ) -> Played {
         let mut played = Played { sample: self.sample(), latency_s: None };
-        let Some(speaker) = &mut self.speaker else { return Ok(played) };
+        let Some(speaker) = &mut self.speaker else { return played };
         played.sample = self.synth.position();
         self.samples.clear();
         self.synth.begin(&sonifier.sounding(), &mut self.samples);
@@ -262,8 +286,12 @@ impl Outputs {
         if let (Some([arrived, chosen]), Some(heard)) = (picture, speaker.heard_at()) {
             played.latency_s = Some(self.latency.add(arrived, chosen, heard));
         }
-        speaker.write(&over(&self.alarm, &self.samples))?;
-        Ok(played)
+        let heard = self.panner.push(&self.samples, place.filter(|_| self.pans));
+        match &self.alarm {
+            Some(alarm) => speaker.play(&alarm.over(&heard)),
+            None => speaker.play(&heard),
+        }
+        played
     }
 
     /// The first sample that the next slot changes in the file.
@@ -283,8 +311,8 @@ impl Outputs {
         slot: Slot,
         say: &mut dyn FnMut(&str),
     ) -> Result<()> {
-        let Slot { played, fresh, seen, left_out } = slot;
-        self.keep(&sound.samples, say);
+        let Slot { played, place, fresh, seen, left_out } = slot;
+        self.keep(&sound.samples, place, say);
         if let Some(recorder) = &self.recorder {
             let mut moment = session::moment(sonifier, self.summary.slots, sound)?;
             moment.latency_s = played.latency_s;
@@ -309,13 +337,12 @@ impl Outputs {
     }
 
     /// Sends one slot of no picture; the recorder is told of pictures alone.
-    pub fn rest(&mut self, sonifier: &mut Sonifier, say: &mut dyn FnMut(&str)) -> Result<()> {
+    pub fn rest(&mut self, sonifier: &mut Sonifier, say: &mut dyn FnMut(&str)) {
         let samples = sonifier.rest();
-        self.play(sonifier, None, 0)?;
-        self.keep(&samples, say);
+        self.play(sonifier, None, None, 0);
+        self.keep(&samples, None, say);
         self.summary.slots += 1;
         self.summary.silent += 1;
-        Ok(())
     }
 
     /// Closes every output whole; the summary tells what failed.
@@ -324,7 +351,7 @@ impl Outputs {
         let mut ends = vec![];
         if let Some(mut file) = self.file.take() {
             self.header.frames = Some(self.summary.slots as usize);
-            ends.push(file.write(&rest));
+            ends.push(file.write(&self.channels.lay(&rest, None)));
             ends.push(file.replace_header(&self.header));
             ends.push(file.finish());
         }
@@ -337,7 +364,7 @@ impl Outputs {
         if let Some(mut speaker) = self.speaker.take() {
             self.samples.clear();
             self.synth.finish(&mut self.samples);
-            ends.push(speaker.write(&self.samples));
+            speaker.play(&self.panner.push(&self.samples, None));
             self.summary.speaker = Some(Heard {
                 underruns: speaker.underruns(),
                 guarded_s: speaker.acted_s(),
@@ -348,11 +375,6 @@ impl Outputs {
         self.summary.failures.extend(ends.into_iter().filter_map(Result::err));
         self.summary
     }
-}
-
-/// `samples` as the speaker gets them.
-fn over<'a>(alarm: &Option<Alarm>, samples: &'a [f32]) -> Cow<'a, [f32]> {
-    alarm.as_ref().map_or(Cow::Borrowed(samples), |alarm| alarm.over(samples))
 }
 
 /// Says where a session can be seen.
@@ -375,8 +397,9 @@ fn introduce(session: &Target, say: &mut dyn FnMut(&str)) {
     }
 }
 
-/// Opens the speaker called `device`, or the system's choice, at `volume_db`, and
-/// says what it is; where there is none, says so, or fails if it is `needed`.
+/// Opens the speaker called `device`, or the system's choice, at `volume_db` and
+/// for ears that hear as `sides` say, and says what it is; where there is none,
+/// says so, or fails if it is `needed`.
 ///
 /// # Errors
 ///
@@ -384,14 +407,18 @@ fn introduce(session: &Target, say: &mut dyn FnMut(&str)) {
 pub fn open_speaker(
     volume_db: Option<f32>,
     device: Option<&str>,
+    sides: Sides,
     needed: bool,
     say: &mut dyn FnMut(&str),
 ) -> Result<Option<Box<Speaker>>> {
     let Some(volume_db) = volume_db else { return Ok(None) };
-    match Speaker::open(volume_db, device) {
+    match Speaker::open(volume_db, device, sides.gains()) {
         Ok(speaker) => {
             let name = speaker.name();
             say(&format!("It plays to {name} at {volume_db} dB, and begins quietly."));
+            if let Some((side, db)) = sides.louder() {
+                say(&format!("The {side} side is made quieter by {db} dB, as it suits your ears."));
+            }
             Ok(Some(Box::new(speaker)))
         }
         Err(error) if matches!(error.fault, Fault::Device | Fault::Unsupported) && !needed => {

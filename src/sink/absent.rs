@@ -16,13 +16,23 @@ impl Speaker {
     /// # Errors
     ///
     /// Always.
-    pub fn open(_volume_db: f32, _device: Option<&str>) -> Result<Self> {
+    pub fn open(_volume_db: f32, _device: Option<&str>, _balance: [f32; 2]) -> Result<Self> {
         Err(Error::new(Fault::Unsupported, "speaker", "this build plays no sound")
             .hint("build with the feature `sound`, or go on without: --no-speaker"))
     }
 
     /// The device's name.
     pub fn name(&self) -> &str {
+        match *self {}
+    }
+
+    /// Whether left and right are heard apart.
+    pub fn has_sides(&self) -> bool {
+        match *self {}
+    }
+
+    /// Plays samples, left and right of each.
+    pub fn play(&mut self, _samples: &[[f32; 2]]) {
         match *self {}
     }
 

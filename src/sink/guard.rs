@@ -6,18 +6,24 @@
 //! leaves the [`Guard`] keeps these promises:
 //!
 //! - **Never too loud.** The K-weighted loudness (ITU-R BS.1770-4) of any
-//!   100 ms is at most [`CAP_LUFS`]. The momentary loudness, over 400 ms, is
-//!   a mean of four such windows and therefore at most that too.
+//!   100 ms, that of both ears together, is at most [`CAP_LUFS`]. The momentary
+//!   loudness, over 400 ms, is a mean of four such windows and therefore at most
+//!   that too.
 //! - **Never startling.** The loudness of any 100 ms is at most [`RISE_DB`]
 //!   above that of the 100 ms before, where those count as at least
 //!   [`FLOOR_LUFS`]: from silence, the first 100 ms end at most at -40 LUFS.
 //!   As a mean of such windows, momentary loudness rises no faster. The fade
-//!   at the start and every change of volume are included.
+//!   at the start and every change of volume are included. The same holds for
+//!   either ear alone, from half of that floor on: sound that leaps from one
+//!   ear to the other rises there, too.
+//! - **The direction stays.** Both ears have one gain, that which the one needs
+//!   that needs the lowest.
 //! - **Starts quietly.** The sound rises by [`FADE_DB`] over one second, at
 //!   the start and after [`Guard::restart`].
 //! - **Volume moves in small steps**, 3 dB in 100 ms. [`Guard::set_muted`]
 //!   fades to silence within 200 ms, and from it like at the start.
-//! - **No true peak** above [`CEILING_DBTP`], by four-fold oversampling.
+//! - **No true peak** above [`CEILING_DBTP`], by four-fold oversampling, on
+//!   either channel or on both in one.
 //!   Nothing that the synth makes comes near it at [`DEFAULT_VOLUME_DB`].
 //! - What is no number is silence.
 //!
@@ -34,7 +40,7 @@
 
 mod spent;
 
-use self::spent::{Spent, affordable};
+use self::spent::{Energies, Spent, affordable, together};
 use super::meter::{Biquad, KWeighting, TruePeak};
 use crate::synth::SAMPLE_RATE;
 
@@ -76,11 +82,8 @@ const LARGEST: f64 = 8.0;
 /// A gain that is lower than this, in dB, is worth telling.
 const TELL_DB: f64 = 0.1;
 
-/// Protects the ear; see the module's page for its promises. Mono, 48 kHz,
-/// full scale 1.0.
-///
-/// Loudness is that of all channels together: whoever plays the sound over
-/// several channels divides their power.
+/// Protects the ears; see the module's page for its promises. Left and right at
+/// 48 kHz, full scale 1.0.
 #[derive(Clone, Debug)]
 pub struct Guard {
     /// The volume asked for, and the one in force, in dB.
@@ -90,15 +93,15 @@ pub struct Guard {
     /// silent.
     fade_db: f64,
     muted: bool,
-    blocker: Biquad,
+    blockers: [Biquad; 2],
     /// The loudness of what comes in, and of what leaves.
-    inlet: KWeighting,
-    outlet: KWeighting,
-    peaks: TruePeak,
+    inlets: [KWeighting; 2],
+    outlets: [KWeighting; 2],
+    peaks: [TruePeak; 2],
     /// Samples that leave, that wait, and that come in.
-    ready: [f32; BLOCK],
+    ready: [[f32; 2]; BLOCK],
     waiting: Block,
-    incoming: [f32; BLOCK],
+    incoming: [[f32; 2]; BLOCK],
     position: usize,
     /// Gain where the waiting block begins.
     gain: f64,
@@ -111,29 +114,34 @@ pub struct Guard {
 /// A block with its volume, before its gain.
 #[derive(Clone, Debug)]
 struct Block {
-    samples: [f64; BLOCK],
-    /// K-weighted energy.
-    energy: f64,
-    /// Highest true peak.
+    samples: [[f64; 2]; BLOCK],
+    /// K-weighted energies.
+    energies: Energies,
+    /// Highest true peak, or more where the channels differ: the root of the sum
+    /// of their squares, so that both in one are not above it either.
     peak: f64,
+}
+
+impl Block {
+    const SILENCE: Self = Self { samples: [[0.0; 2]; BLOCK], energies: [0.0; 3], peak: 0.0 };
 }
 
 impl Guard {
     /// A guard at `volume_db`, which starts quietly.
     pub fn new(volume_db: f32) -> Self {
-        let volume_db = bounded(volume_db);
+        let volume_db = possible(volume_db);
         let mut guard = Self {
             asked_db: volume_db,
             volume_db,
             fade_db: FADE_DB,
             muted: false,
-            blocker: Biquad::high_pass(20.0),
-            inlet: KWeighting::default(),
-            outlet: KWeighting::default(),
-            peaks: TruePeak::new(),
-            ready: [0.0; BLOCK],
-            waiting: Block { samples: [0.0; BLOCK], energy: 0.0, peak: 0.0 },
-            incoming: [0.0; BLOCK],
+            blockers: [Biquad::high_pass(20.0), Biquad::high_pass(20.0)],
+            inlets: Default::default(),
+            outlets: Default::default(),
+            peaks: [TruePeak::new(), TruePeak::new()],
+            ready: [[0.0; 2]; BLOCK],
+            waiting: Block::SILENCE,
+            incoming: [[0.0; 2]; BLOCK],
             position: 0,
             gain: 1.0,
             scale: 0.0,
@@ -148,7 +156,7 @@ impl Guard {
     /// by [`VOLUMES_DB`]; what is no number changes nothing.
     pub fn set_volume(&mut self, volume_db: f32) {
         if !volume_db.is_nan() {
-            self.asked_db = bounded(volume_db);
+            self.asked_db = possible(volume_db);
         }
     }
 
@@ -169,8 +177,8 @@ impl Guard {
     /// The device ran dry: what it plays next comes after silence, and rises
     /// from there.
     pub fn interrupt(&mut self) {
-        self.ready = [0.0; BLOCK];
-        self.outlet = KWeighting::default();
+        self.ready = [[0.0; 2]; BLOCK];
+        self.outlets = Default::default();
         self.spent.forget();
         self.gain = 0.0;
     }
@@ -180,12 +188,11 @@ impl Guard {
         self.acted as f64 * BLOCK_S
     }
 
-    /// Puts guarded sound in the place of `samples`, [`DELAY`] samples later.
-    /// Allocates nothing.
-    pub fn process(&mut self, samples: &mut [f32]) {
+    /// Puts guarded sound in the place of `samples`, left and right of each,
+    /// [`DELAY`] samples later. Allocates nothing.
+    pub fn process(&mut self, samples: &mut [[f32; 2]]) {
         for sample in samples {
-            let input = if sample.is_finite() { *sample } else { 0.0 };
-            self.incoming[self.position] = input;
+            self.incoming[self.position] = sample.map(|x| if x.is_finite() { x } else { 0.0 });
             *sample = self.ready[self.position];
             self.position += 1;
             if self.position == BLOCK {
@@ -198,29 +205,30 @@ impl Guard {
     /// Takes the block that came in, and lets the one that waited go.
     fn advance(&mut self) {
         let next = self.receive();
-        let cap = self.spent.cap(None);
+        let caps = self.spent.caps(None);
         let recovered = self.gain.max(from_db(RETURN_DB)) * from_db(RELEASE_DB);
-        let current = affordable(cap, self.waiting.energy);
+        let current = affordable(caps, self.waiting.energies);
         // The waiting block ends with the gain at which the next one begins,
         // so that this must suit both. What the waiting one will have spent
         // is known well enough.
-        let most = recovered.powi(2) * self.waiting.energy;
-        let following = affordable(self.spent.cap(Some(most.min(cap))), next.energy);
+        let most = |at: usize| (recovered.powi(2) * self.waiting.energies[at]).min(caps[at]);
+        let following = self.spent.caps(Some(std::array::from_fn(most)));
+        let following = affordable(following, next.energies);
         let ceiling = from_db(CEILING_DBTP) / self.waiting.peak.max(next.peak).max(1e-9);
         let mut end = recovered.min(1.0).min(current).min(following).min(ceiling);
         // The gain moves ahead of the K-weighting, which the shares neglect.
-        let mut energy = self.emit(end);
+        let (mut energies, mut outlets) = self.emit(end);
         for _ in 0..8 {
-            if energy.0 <= cap {
+            if energies.iter().zip(&caps).all(|(energy, cap)| energy <= cap) {
                 break;
             }
             end *= 0.8;
-            energy = self.emit(end);
+            (energies, outlets) = self.emit(end);
         }
-        let (energy, outlet) = energy;
-        self.outlet = outlet;
-        self.spent.push(energy);
-        self.acted += u64::from(self.gain.min(end) < from_db(-TELL_DB) && energy > 0.0);
+        self.outlets = outlets;
+        self.spent.push(energies);
+        let sounds = energies.iter().any(|&energy| energy > 0.0);
+        self.acted += u64::from(self.gain.min(end) < from_db(-TELL_DB) && sounds);
         self.gain = end;
         self.waiting = next;
     }
@@ -235,32 +243,39 @@ impl Guard {
             false => (self.fade_db.min(FADE_DB) - FADE_DB * BLOCK_S).max(0.0),
         };
         self.scale = self.target_scale();
-        let mut block = Block { samples: [0.0; BLOCK], energy: 0.0, peak: 0.0 };
+        let (mut block, mut energies, mut square) = (Block::SILENCE, [0.0; 2], 0.0_f64);
         for (i, (&input, sample)) in self.incoming.iter().zip(&mut block.samples).enumerate() {
             let scale = start + (self.scale - start) * (i as f64 / BLOCK as f64);
-            let input = f64::from(input).clamp(-LARGEST, LARGEST);
-            *sample = self.blocker.next(input) * scale;
-            block.energy += self.inlet.next(*sample).powi(2);
-            block.peak = block.peak.max(self.peaks.next(*sample));
+            let mut peak = 0.0;
+            for side in 0..2 {
+                let input = f64::from(input[side]).clamp(-LARGEST, LARGEST);
+                sample[side] = self.blockers[side].next(input) * scale;
+                energies[side] += self.inlets[side].next(sample[side]).powi(2);
+                peak += self.peaks[side].next(sample[side]).powi(2);
+            }
+            square = square.max(peak);
         }
-        self.blocker.settle();
-        self.inlet.settle();
+        self.blockers.iter_mut().for_each(Biquad::settle);
+        self.inlets.iter_mut().for_each(KWeighting::settle);
+        (block.energies, block.peak) = (together(energies), square.sqrt());
         block
     }
 
     /// Writes the waiting block to `ready`, its gain running to `end`; returns
-    /// its K-weighted energy, and the meter after it.
-    fn emit(&mut self, end: f64) -> (f64, KWeighting) {
-        let mut outlet = self.outlet.clone();
-        let (mut energy, ceiling) = (0.0, from_db(CEILING_DBTP));
+    /// its K-weighted energies, and the meters after it.
+    fn emit(&mut self, end: f64) -> (Energies, [KWeighting; 2]) {
+        let (mut outlets, mut energies) = (self.outlets.clone(), [0.0; 2]);
+        let ceiling = from_db(CEILING_DBTP);
         for (i, (&input, ready)) in self.waiting.samples.iter().zip(&mut self.ready).enumerate() {
             let gain = self.gain + (end - self.gain) * (i as f64 / BLOCK as f64);
-            let output = (input * gain).clamp(-ceiling, ceiling);
-            energy += outlet.next(output).powi(2);
-            *ready = output as f32;
+            let output = bounded(input.map(|input| input * gain), ceiling);
+            for side in 0..2 {
+                energies[side] += outlets[side].next(output[side]).powi(2);
+            }
+            *ready = output.map(|output| output as f32);
         }
-        outlet.settle();
-        (energy, outlet)
+        outlets.iter_mut().for_each(KWeighting::settle);
+        (together(energies), outlets)
     }
 
     fn target_scale(&self) -> f64 {
@@ -268,8 +283,16 @@ impl Guard {
     }
 }
 
+/// Left and right as they are, or in the same ratio where the root of the sum of
+/// their squares would be above `ceiling`.
+fn bounded([left, right]: [f64; 2], ceiling: f64) -> [f64; 2] {
+    let square = left * left + right * right;
+    let scale = if square > ceiling * ceiling { ceiling / square.sqrt() } else { 1.0 };
+    [left * scale, right * scale]
+}
+
 /// The volume within its bounds.
-fn bounded(volume_db: f32) -> f64 {
+fn possible(volume_db: f32) -> f64 {
     let [low, high] = VOLUMES_DB;
     // What is no number is the lowest: `max` prefers the other one.
     f64::from(volume_db.max(low).min(high))
@@ -288,11 +311,21 @@ mod tests {
     use crate::random::Random;
     use crate::spectrum::hearing::{K_HIGH_PASS, K_SHELF};
     use crate::spectrum::{Layout, Mapping, Preset};
-    use crate::synth::Synth;
+    use crate::stereo::{Panner, centred};
+    use crate::synth::{SLOT, Synth};
 
     const SECOND: usize = SAMPLE_RATE;
     /// Samples of the windows that the limits are about.
     const WINDOW: usize = SECOND / 10;
+
+    /// One channel of sound, or both in one.
+    fn side(frames: &[[f32; 2]], side: usize) -> Vec<f32> {
+        frames.iter().map(|frame| frame[side]).collect()
+    }
+
+    fn folded(frames: &[[f32; 2]]) -> Vec<f32> {
+        frames.iter().map(|[left, right]| (left + right) * 0.5f32.sqrt()).collect()
+    }
 
     /// K-weighted energies summed up: a window's is a difference of two.
     fn energies(samples: &[f32]) -> Vec<f64> {
@@ -315,56 +348,72 @@ mod tests {
             .collect()
     }
 
-    /// The loudest 100 ms and the steepest rise, at every sample.
-    fn worst(samples: &[f32]) -> (f64, f64) {
-        let mut padded = vec![0.0; 2 * WINDOW];
-        padded.extend_from_slice(samples);
-        let energies = energies(&padded);
+    /// The loudest 100 ms and the steepest rise from `floor_lufs` on, at every
+    /// sample of `energies` that are summed up.
+    fn worst(energies: &[f64], floor_lufs: f64) -> (f64, f64) {
         let lufs = |end: usize| {
             let energy = (energies[end] - energies[end - WINDOW]).max(1e-12);
             -0.691 + 10.0 * (energy / WINDOW as f64).log10()
         };
         (2 * WINDOW..energies.len()).fold((f64::MIN, f64::MIN), |(loudest, steepest), end| {
             let (now, before) = (lufs(end), lufs(end - WINDOW));
-            (loudest.max(now), steepest.max(now - before.max(FLOOR_LUFS)))
+            (loudest.max(now), steepest.max(now - before.max(floor_lufs)))
         })
     }
 
-    /// The highest momentary loudness on another meter, its steepest rise in
-    /// 100 ms, and the highest true peak in dB.
-    fn metered(samples: &[f32]) -> (f64, f64, f64) {
-        let mut meter = EbuR128::new(1, SECOND as u32, Mode::M | Mode::TRUE_PEAK).unwrap();
+    /// The highest momentary loudness of both channels on another meter, and its
+    /// steepest rise in 100 ms.
+    fn metered(frames: &[[f32; 2]]) -> (f64, f64) {
+        let mut meter = EbuR128::new(2, SECOND as u32, Mode::M).unwrap();
         let mut momentary = vec![];
-        for part in samples.chunks(WINDOW / 50) {
-            meter.add_frames_f32(part).unwrap();
+        for part in frames.chunks(WINDOW / 50) {
+            meter.add_frames_f32(part.as_flattened()).unwrap();
             momentary.push(meter.loudness_momentary().unwrap().max(FLOOR_LUFS));
         }
         let loudest = momentary.iter().copied().fold(f64::MIN, f64::max);
-        let steepest = momentary.windows(51).map(|w| w[50] - w[0]).fold(0.0, f64::max);
-        (loudest, steepest, 20.0 * meter.true_peak(0).unwrap().log10())
+        (loudest, momentary.windows(51).map(|w| w[50] - w[0]).fold(0.0, f64::max))
+    }
+
+    /// The highest true peak in dB on that meter.
+    fn peak_dbtp(samples: &[f32]) -> f64 {
+        let mut meter = EbuR128::new(1, SECOND as u32, Mode::TRUE_PEAK).unwrap();
+        meter.add_frames_f32(samples).unwrap();
+        20.0 * meter.true_peak(0).unwrap().log10()
     }
 
     /// What leaves a guard at `volume_db`, in parts of any size.
-    fn guarded(samples: &[f32], volume_db: f32) -> (Vec<f32>, Guard) {
+    fn guarded(frames: &[[f32; 2]], volume_db: f32) -> (Vec<[f32; 2]>, Guard) {
         let mut guard = Guard::new(volume_db);
-        let mut output = samples.to_vec();
-        output.extend([0.0; DELAY]);
+        let mut output = frames.to_vec();
+        output.extend([[0.0; 2]; DELAY]);
         for part in output.chunks_mut(331) {
             guard.process(part);
         }
         (output, guard)
     }
 
-    /// Checks every promise of loudness on `samples`.
-    fn check(name: &str, samples: &[f32]) {
-        assert!(samples.iter().all(|s| s.is_finite()), "{name}");
-        let (loudest, steepest) = worst(samples);
-        assert!(loudest <= CAP_LUFS + 0.001, "{name}: 100 ms at {loudest} LUFS");
-        assert!(steepest <= RISE_DB + 0.001, "{name}: 100 ms rise by {steepest} dB");
-        let (loudest, steepest, peak) = metered(samples);
+    /// Checks every promise of loudness on `frames`.
+    fn check(name: &str, frames: &[[f32; 2]]) {
+        assert!(frames.as_flattened().iter().all(|s| s.is_finite()), "{name}");
+        let silence = [[0.0; 2]; 2 * WINDOW];
+        let padded = [&silence, frames].concat();
+        let [left, right] = [0, 1].map(|n| energies(&side(&padded, n)));
+        let both: Vec<f64> = left.iter().zip(&right).map(|(left, right)| left + right).collect();
+        let ear_lufs = FLOOR_LUFS - 10.0 * 2f64.log10();
+        let heard =
+            [("both", &both, FLOOR_LUFS), ("left", &left, ear_lufs), ("right", &right, ear_lufs)];
+        for (ear, energies, floor_lufs) in heard {
+            let (loudest, steepest) = worst(energies, floor_lufs);
+            assert!(loudest <= CAP_LUFS + 0.001, "{name}, {ear}: 100 ms at {loudest} LUFS");
+            assert!(steepest <= RISE_DB + 0.001, "{name}, {ear}: 100 ms rise by {steepest} dB");
+        }
+        let (loudest, steepest) = metered(frames);
         assert!(loudest <= CAP_LUFS, "{name}: {loudest} LUFS");
         assert!(steepest <= RISE_DB, "{name}: {steepest} LU in 100 ms");
-        assert!(peak <= CEILING_DBTP + 0.3, "{name}: {peak} dBTP");
+        for channel in [side(frames, 0), side(frames, 1), folded(frames)] {
+            let peak = peak_dbtp(&channel);
+            assert!(peak <= CEILING_DBTP + 0.3, "{name}: {peak} dBTP");
+        }
     }
 
     fn noise(seconds: f64) -> Vec<f32> {
@@ -395,16 +444,73 @@ mod tests {
     fn a_stove_after_the_volume_went_up_does_not_hurt() {
         let values = [[0.0; 30], [1.0; 30], [0.0; 30], [1.0; 30]].concat();
         for volume_db in [-20.0, 0.0, 10.0, 20.0] {
-            let (output, guard) = guarded(&scene(&values), volume_db);
+            let (output, guard) = guarded(&centred(&scene(&values)), volume_db);
             check(&format!("at {volume_db} dB"), &output);
             assert!(guard.acted_s() > 0.1);
         }
     }
 
     #[test]
+    fn what_leaps_from_ear_to_ear_startles_neither_and_keeps_its_direction() {
+        let sound = scene(&[0.7; 60]);
+        // To and fro every second, and from one side to the middle.
+        let places = [[-1.0, 1.0], [-0.5, 0.0], [-0.2, 0.2], [0.9, 0.9]];
+        for (volume_db, [one, other]) in
+            [-3.0, 20.0].into_iter().flat_map(|db| places.map(|places| (db, places)))
+        {
+            let name = format!("{one} and {other} at {volume_db} dB");
+            let mut panner = Panner::default();
+            let slots = sound.chunks(SLOT).enumerate();
+            let sent: Vec<[f32; 2]> = slots
+                .flat_map(|(n, slot)| {
+                    panner.push(slot, Some(if n / 10 % 2 == 0 { one } else { other }))
+                })
+                .collect();
+            let (output, guard) = guarded(&sent, volume_db);
+            check(&name, &output);
+            // A leap through and through is held back, and what stays is not.
+            let (leaps, acted_s) = (other - one > 1.0, guard.acted_s());
+            assert!(volume_db > 0.0 || leaps == (acted_s > 0.1), "{name}: {acted_s} s");
+            // What a place sends in half a second comes out in the same shares.
+            for start in (SECOND / 2..5 * SECOND).step_by(SECOND) {
+                let ratio = |frames: &[[f32; 2]], start: usize| {
+                    let square = |n| -> f64 {
+                        let part = side(&frames[start..start + SECOND / 4], n);
+                        part.iter().map(|&s| f64::from(s).powi(2)).sum()
+                    };
+                    (square(0) / (square(0) + square(1))).sqrt()
+                };
+                let apart = ratio(&sent, start) - ratio(&output, start + DELAY);
+                assert!(apart.abs() < 0.01, "{name}: {apart}");
+            }
+        }
+    }
+
+    #[test]
+    fn ears_that_hear_different_sounds_are_protected_together() {
+        let mut random = Random::new(8);
+        let mut on = [false; 2];
+        let frames: Vec<[f32; 2]> = (0..6 * SECOND)
+            .map(|n| {
+                if n % 2400 == 0 {
+                    on = on.map(|on| if random.uniform() < 0.3 { !on } else { on });
+                }
+                on.map(|on| if on { random.between(-1.0, 1.0) as f32 } else { 0.0 })
+            })
+            .collect();
+        for volume_db in [0.0, 20.0] {
+            let (output, _) = guarded(&frames, volume_db);
+            check(&format!("noise on and off at {volume_db} dB"), &output);
+            // Each ear waits for the other one, but is heard.
+            let (loudest, _) = metered(&output);
+            assert!(loudest > -40.0, "{loudest} LUFS");
+        }
+    }
+
+    #[test]
     fn muting_fades_and_coming_back_is_like_the_start() {
         for (volume_db, period) in [(0.0, 3 * SECOND), (20.0, 3 * SECOND), (20.0, SECOND / 5)] {
-            let mut output = noise(12.0);
+            let mut output = centred(&noise(12.0));
             let mut guard = Guard::new(volume_db);
             for (n, part) in output.chunks_mut(480).enumerate() {
                 guard.set_muted((480 * n / period) % 2 == 1);
@@ -413,8 +519,10 @@ mod tests {
             check(&format!("muted at {volume_db} dB, every {period} samples"), &output);
             if period == 3 * SECOND {
                 let fade = period + SECOND / 5 + DELAY + BLOCK;
-                assert!(output[fade..2 * period].iter().all(|&s| s == 0.0), "not silent");
-                let peak = |part: &[f32]| part.iter().fold(0f32, |most, s| most.max(s.abs()));
+                assert!(output[fade..2 * period].iter().all(|&s| s == [0.0; 2]), "not silent");
+                let peak = |part: &[[f32; 2]]| {
+                    part.as_flattened().iter().fold(0f32, |most, s| most.max(s.abs()))
+                };
                 for at in (period - BLOCK..fade - 2 * BLOCK).step_by(BLOCK) {
                     let (now, next) =
                         (peak(&output[at..at + BLOCK]), peak(&output[at + BLOCK..at + 2 * BLOCK]));
@@ -423,12 +531,12 @@ mod tests {
             }
         }
         // A device that comes while it is muted hears nothing.
-        let (mut output, mut guard) = (noise(1.0), Guard::new(0.0));
+        let (mut output, mut guard) = (centred(&noise(1.0)), Guard::new(0.0));
         guard.set_muted(true);
         guard.process(&mut output);
         guard.restart();
         guard.process(&mut output);
-        assert!(output.iter().all(|&s| s.abs() < 1e-6));
+        assert!(output.as_flattened().iter().all(|&s| s.abs() < 1e-6));
     }
 
     #[test]
@@ -458,7 +566,7 @@ mod tests {
         ];
         for (name, sound) in sounds {
             for volume_db in [0.0, 20.0] {
-                let (output, _) = guarded(&sound, volume_db);
+                let (output, _) = guarded(&centred(&sound), volume_db);
                 check(&format!("{name} at {volume_db} dB"), &output);
             }
         }
@@ -467,7 +575,7 @@ mod tests {
     #[test]
     fn jumps_of_the_volume_are_steps() {
         let sound = [scene(&[0.5; 60]), sine(997.0, 2.0)].concat();
-        let (mut guard, mut output) = (Guard::new(-60.0), sound);
+        let (mut guard, mut output) = (Guard::new(-60.0), centred(&sound));
         let last = output.len() / 4800;
         for (n, part) in output.chunks_mut(4800).enumerate() {
             guard.set_volume(if n % 14 < 7 || n > last - 10 { 20.0 } else { -60.0 });
@@ -477,15 +585,16 @@ mod tests {
         // Without an ear to protect, the volume alone: from 40 dB below, in
         // 100 ms 3 dB of volume and 4 dB of fade.
         let (quiet, _) =
-            guarded(&sine(997.0, 1.0).iter().map(|s| s * 1e-3).collect::<Vec<_>>(), 0.0);
+            guarded(&centred(&sine(997.0, 1.0).iter().map(|s| s * 1e-3).collect::<Vec<_>>()), 0.0);
+        let quiet = folded(&quiet);
         let rms = |from: usize| quiet[from..from + 4800].iter().map(|s| s * s).sum::<f32>();
         assert!((10.0 * (rms(28_800) / rms(24_000)).log10() - 4.0).abs() < 0.1);
     }
 
     #[test]
     fn what_is_no_number_is_silence() {
-        let mut sound = noise(2.0);
-        for (n, sample) in sound.iter_mut().enumerate() {
+        let mut sound = centred(&noise(2.0));
+        for (n, sample) in sound.as_flattened_mut().iter_mut().enumerate() {
             match n % 97 {
                 0 => *sample = f32::NAN,
                 1 => *sample = f32::INFINITY,
@@ -515,8 +624,9 @@ mod tests {
                 (0..mapping.values).map(|_| mean + random.between(-0.2, 0.2) as f32).collect();
             synth.push(&layout.spectrum(&code), &mut sound);
         }
-        let (output, guard) = guarded(&sound, DEFAULT_VOLUME_DB);
+        let (output, guard) = guarded(&centred(&sound), DEFAULT_VOLUME_DB);
         assert_eq!(guard.acted_s(), 0.0);
+        let output = folded(&output);
         // After the fade; what is left of the difference is the high-pass.
         let scale = from_db(f64::from(DEFAULT_VOLUME_DB)) as f32;
         let (mut error, mut power) = (0.0, 0.0);
@@ -536,9 +646,9 @@ mod tests {
             for _ in 0..30 {
                 synth.push(&layout.spectrum(&vec![1.0; mapping.values]), &mut sound);
             }
-            let (_, _, peak) = metered(&sound);
+            let peak = peak_dbtp(&sound);
             assert!(peak + f64::from(DEFAULT_VOLUME_DB) < CEILING_DBTP - 1.0, "{peak}");
-            let (_, guard) = guarded(&sound, DEFAULT_VOLUME_DB);
+            let (_, guard) = guarded(&centred(&sound), DEFAULT_VOLUME_DB);
             assert_eq!(guard.acted_s(), 0.0, "{preset:?}");
         }
     }
@@ -547,15 +657,15 @@ mod tests {
     fn after_an_interruption_the_sound_rises_from_silence() {
         let sound = [sine(300.0, 5.0), noise(1.0)].concat();
         for volume_db in [0.0, 20.0] {
-            let (mut guard, mut output) = (Guard::new(volume_db), sound.clone());
+            let (mut guard, mut output) = (Guard::new(volume_db), centred(&sound));
             let (first, second) = output.split_at_mut(2 * SECOND + 100);
             guard.process(first);
             guard.interrupt();
             guard.process(second);
-            let gap = vec![0.0; 12_000];
+            let gap = vec![[0.0; 2]; 12_000];
             check("an interruption", &[&*first, &gap, &*second].concat());
             let last = &second[SECOND..2 * SECOND];
-            assert!(last.iter().any(|s| s.abs() > 0.2), "it comes back");
+            assert!(folded(last).iter().any(|s| s.abs() > 0.2), "it comes back");
         }
     }
 
@@ -563,12 +673,13 @@ mod tests {
     fn it_starts_quietly_and_again_after_a_restart() {
         let sound: Vec<f32> = sine(997.0, 4.0).iter().map(|s| s * 0.1).collect();
         let mut guard = Guard::new(0.0);
-        let mut output = sound;
+        let mut output = centred(&sound);
         let (first, second) = output.split_at_mut(2 * SECOND);
         guard.process(first);
         guard.restart();
         guard.process(second);
         for half in [first, second] {
+            let half = folded(half);
             let level = |from: usize| {
                 let part = &half[from..from + 960];
                 10.0 * (part.iter().map(|s| s * s).sum::<f32>() / 960.0).log10()

@@ -117,13 +117,13 @@ impl Shared {
 /// last one.
 #[derive(Debug)]
 pub(super) struct Playout {
-    ring: Consumer<f32>,
+    ring: Consumer<[f32; 2]>,
     guard: Guard,
     shared: Arc<Shared>,
     /// The guard of an earlier device held back so much, in seconds.
     before_s: f64,
     /// The last 80 ms.
-    history: Box<[f32]>,
+    history: Box<[[f32; 2]]>,
     position: usize,
     /// Samples of the ring so far.
     taken: u64,
@@ -136,7 +136,7 @@ pub(super) struct Playout {
 
 impl Playout {
     /// Plays from `ring`, and starts quietly.
-    pub fn new(ring: Consumer<f32>, shared: Arc<Shared>) -> Self {
+    pub fn new(ring: Consumer<[f32; 2]>, shared: Arc<Shared>) -> Self {
         let mut guard = Guard::new(shared.volume_db());
         guard.set_muted(shared.muted.load(Relaxed));
         Self {
@@ -144,7 +144,7 @@ impl Playout {
             guard,
             before_s: shared.acted_ms.load(Relaxed) as f64 / 1e3,
             shared,
-            history: vec![0.0; CYCLE].into(),
+            history: vec![[0.0; 2]; CYCLE].into(),
             position: 0,
             taken: 0,
             held: 0,
@@ -153,8 +153,8 @@ impl Playout {
         }
     }
 
-    /// Fills `samples` with the next of the sound, mono.
-    pub fn fill(&mut self, samples: &mut [f32]) {
+    /// Fills `samples` with the next of the sound, left and right of each.
+    pub fn fill(&mut self, samples: &mut [[f32; 2]]) {
         self.guard.set_volume(self.shared.volume_db());
         self.guard.set_muted(self.shared.muted.load(Relaxed));
         if self.shared.restart.swap(false, Relaxed) {
@@ -176,7 +176,7 @@ impl Playout {
     }
 
     /// The next sample, or one that stands in for it.
-    fn next(&mut self) -> f32 {
+    fn next(&mut self) -> [f32; 2] {
         let fresh = self.ring.pop().ok();
         match fresh {
             Some(_) if self.dry => {
@@ -192,7 +192,8 @@ impl Playout {
             }
             _ => {}
         }
-        let repeated = self.history[self.position] * self.held as f32 / CYCLE as f32;
+        let left = self.held as f32 / CYCLE as f32;
+        let repeated = self.history[self.position].map(|sample| sample * left);
         let sample = match fresh {
             None => {
                 self.held = self.held.saturating_sub(1);
@@ -201,7 +202,7 @@ impl Playout {
             Some(fresh) if self.resumed < RESUME => {
                 let share = self.resumed as f32 / RESUME as f32;
                 self.resumed += 1;
-                repeated + (fresh - repeated) * share
+                [0, 1].map(|side| repeated[side] + (fresh[side] - repeated[side]) * share)
             }
             Some(fresh) => fresh,
         };
@@ -247,6 +248,7 @@ mod tests {
     use rtrb::RingBuffer;
 
     use super::*;
+    use crate::stereo::centred;
 
     /// So that a test can forbid allocation in the callback.
     #[global_allocator]
@@ -255,7 +257,7 @@ mod tests {
     #[test]
     fn playing_allocates_nothing() {
         let (mut producer, mut playout, shared) = playout(&tone(9600));
-        let mut heard = vec![0.0; 1024];
+        let mut heard = vec![[0.0; 2]; 1024];
         assert_no_alloc::assert_no_alloc(|| {
             // Through a gap, a change of volume and of device.
             for _ in 0..12 {
@@ -263,15 +265,16 @@ mod tests {
             }
             shared.set_volume(20.0);
             shared.restart.store(true, Relaxed);
-            producer.push_entire_slice(&[0.1; 2048]).ok();
+            producer.push_entire_slice(&[[0.1, 0.0]; 2048]).ok();
             playout.fill(&mut heard);
         });
         assert_eq!(shared.underruns.load(Relaxed), 1);
     }
 
-    fn playout(samples: &[f32]) -> (rtrb::Producer<f32>, Playout, Arc<Shared>) {
+    /// One that plays `samples` in the middle.
+    fn playout(samples: &[f32]) -> (rtrb::Producer<[f32; 2]>, Playout, Arc<Shared>) {
         let (mut producer, consumer) = RingBuffer::new(48_000);
-        producer.push_entire_slice(samples).unwrap();
+        producer.push_entire_slice(&centred(samples)).unwrap();
         let shared = Arc::new(Shared::new(0.0));
         (producer, Playout::new(consumer, shared.clone()), shared)
     }
@@ -280,9 +283,9 @@ mod tests {
         (0..count).map(|n| 0.1 * (n as f32 * std::f32::consts::TAU / 96.0).sin()).collect()
     }
 
-    /// Plays `count` samples past the guard.
+    /// Plays `count` samples past the guard, of which the left ones are given.
     fn bare(playout: &mut Playout, count: usize) -> Vec<f32> {
-        (0..count).map(|_| playout.next()).collect()
+        (0..count).map(|_| playout.next()[0]).collect()
     }
 
     /// The largest bend of the wave, second differences.
@@ -298,7 +301,7 @@ mod tests {
         let mut heard = bare(&mut playout, 9624 + 6000);
         assert_eq!(shared.underruns.load(Relaxed), 1);
         assert!(heard[9624 + CYCLE..].iter().all(|&s| s == 0.0));
-        producer.push_entire_slice(&sound[24..]).unwrap();
+        producer.push_entire_slice(&centred(&sound[24..])).unwrap();
         heard.extend(bare(&mut playout, 9000));
         assert_eq!(shared.underruns.load(Relaxed), 1);
         let usual = bend(&sound);
@@ -340,11 +343,11 @@ mod tests {
     #[test]
     fn the_volume_reaches_the_guard_and_its_work_is_told() {
         let (mut producer, mut playout, shared) = playout(&tone(48_000));
-        let mut heard = vec![0.0; 48_000];
+        let mut heard = vec![[0.0; 2]; 48_000];
         playout.fill(&mut heard);
         assert_eq!((shared.played.load(Relaxed), shared.acted_ms.load(Relaxed)), (48_000, 0));
         shared.set_volume(20.0);
-        producer.push_entire_slice(&tone(48_000)).unwrap();
+        producer.push_entire_slice(&centred(&tone(48_000))).unwrap();
         playout.fill(&mut heard);
         assert!(shared.acted_ms.load(Relaxed) > 100);
         // Another device goes on counting.

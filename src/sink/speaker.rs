@@ -1,5 +1,6 @@
 //! The speaker.
 
+use std::f32::consts::FRAC_1_SQRT_2;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::device::{self, Way};
 use super::guard::DELAY;
 use super::playout::{Playout, Shared, Supply};
 use crate::error::{Error, Fault, Result};
+use crate::stereo::centred;
 use crate::synth::SAMPLE_RATE;
 
 /// Samples that may wait: two slots, and a lead-in.
@@ -43,12 +45,17 @@ const SHORTEST_REST: Duration = Duration::from_micros(200);
 /// The loudspeaker or headphones that the system plays to, shared with other
 /// programs. What is heard has passed the [guard](super::guard).
 ///
+/// It plays left and right. As a [`Sink`] it takes sound of one channel, which
+/// is heard in the middle.
+///
 /// Where the device is lost, samples go by in their time, unheard, and it is
 /// looked for again every second; it then starts quietly, as at first.
 pub struct Speaker {
     name: String,
     /// The device that was asked for; `None`: the system's choice.
     asked: Option<String>,
+    /// What is left of amplitudes on the left and on the right.
+    balance: [f32; 2],
     shared: Arc<Shared>,
     /// From when on the two ends of the ring count time.
     origin: Instant,
@@ -65,9 +72,11 @@ pub struct Speaker {
 
 /// A device that plays.
 struct Line {
-    ring: Producer<f32>,
+    ring: Producer<[f32; 2]>,
     /// Samples that were put into the ring.
     written: u64,
+    /// Channels of the device.
+    channels: u16,
     /// Plays until it is dropped.
     _stream: Stream,
 }
@@ -81,17 +90,19 @@ impl fmt::Debug for Speaker {
 impl Speaker {
     /// Opens the output called `device`, see [`device::list`], or the one that
     /// the system has chosen, at `volume_db` within
-    /// [`VOLUMES_DB`](super::guard::VOLUMES_DB).
+    /// [`VOLUMES_DB`](super::guard::VOLUMES_DB). Amplitudes on the left and on
+    /// the right are multiplied by `balance`, ahead of the guard.
     ///
     /// # Errors
     ///
     /// If there is no such device, or it does not play 48 kHz.
-    pub fn open(volume_db: f32, device: Option<&str>) -> Result<Self> {
+    pub fn open(volume_db: f32, device: Option<&str>, balance: [f32; 2]) -> Result<Self> {
         let (shared, now) = (Arc::new(Shared::new(volume_db)), Instant::now());
         let (name, line) = Line::open(device, &shared, now, &PERIODS)?;
         Ok(Self {
             name,
             asked: device.map(str::to_owned),
+            balance,
             shared,
             origin: now,
             line: Some(line),
@@ -105,6 +116,12 @@ impl Speaker {
     /// The device's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether left and right are heard apart; at a device of one channel both
+    /// are.
+    pub fn has_sides(&self) -> bool {
+        self.line.as_ref().is_none_or(|line| line.channels > 1)
     }
 
     /// Asks for another volume in dB; see [`Guard::set_volume`].
@@ -235,10 +252,36 @@ impl Speaker {
         self.silent_until = Instant::now();
     }
 
-    /// Lets `samples` go by in their time, once there is room for them.
-    fn write_silently(&mut self, samples: &[f32]) {
+    /// Plays `samples`, left and right of each, full scale 1.0. Waits until there
+    /// is room for all of them.
+    pub fn play(&mut self, samples: &[[f32; 2]]) {
+        let [left, right] = self.balance;
+        let balanced: Vec<_> = samples.iter().map(|[l, r]| [l * left, r * right]).collect();
+        let mut rest = &balanced[..];
+        let mut watch = Watch::new(&self.shared);
+        while !rest.is_empty() {
+            self.reconnect();
+            let Some(line) = &mut self.line else {
+                self.play_silently(rest.len());
+                break;
+            };
+            let (taken, left) = line.ring.push_partial_slice(rest);
+            line.written += taken.len() as u64;
+            if taken.is_empty() {
+                if !watch.is_playing() {
+                    self.lose();
+                    continue;
+                }
+                std::thread::sleep(REST);
+            }
+            rest = left;
+        }
+    }
+
+    /// Lets `count` samples go by in their time, once there is room for them.
+    fn play_silently(&mut self, count: usize) {
         let room = Duration::from_secs_f64(RING as f64 / SAMPLE_RATE as f64);
-        let length = Duration::from_secs_f64(samples.len() as f64 / SAMPLE_RATE as f64);
+        let length = Duration::from_secs_f64(count as f64 / SAMPLE_RATE as f64);
         let now = Instant::now();
         self.silent_until = self.silent_until.max(now) + length;
         std::thread::sleep(self.silent_until.saturating_duration_since(now).saturating_sub(room));
@@ -262,25 +305,7 @@ impl Sink for Speaker {
     /// Waits until there is room for all of `samples`; a device that is lost
     /// is no error.
     fn write(&mut self, samples: &[f32]) -> Result<()> {
-        let mut rest = samples;
-        let mut watch = Watch::new(&self.shared);
-        while !rest.is_empty() {
-            self.reconnect();
-            let Some(line) = &mut self.line else {
-                self.write_silently(rest);
-                break;
-            };
-            let (taken, left) = line.ring.push_partial_slice(rest);
-            line.written += taken.len() as u64;
-            if taken.is_empty() {
-                if !watch.is_playing() {
-                    self.lose();
-                    continue;
-                }
-                std::thread::sleep(REST);
-            }
-            rest = left;
-        }
+        self.play(&centred(samples));
         Ok(())
     }
 
@@ -377,7 +402,7 @@ impl Line {
         let capacity_us = 2 * u64::from(period) * 1_000_000 / SAMPLE_RATE as u64;
         shared.capacity_us.store(capacity_us, Relaxed);
         stream.play()?;
-        Ok(Self { ring, written: 0, _stream: stream })
+        Ok(Self { ring, written: 0, channels: config.channels, _stream: stream })
     }
 }
 
@@ -445,12 +470,18 @@ fn choose(device: &Device, name: &str) -> Result<(StreamConfig, SampleFormat)> {
     Ok((config, best.sample_format()))
 }
 
-/// The amplitude on each of `channels` at which all together are as loud as
-/// one alone: ITU-R BS.1770 adds their powers, those of surround channels
-/// with a weight of 1.41.
-fn share(channels: usize) -> f32 {
-    let weight = if channels > 2 { 1.41 } else { 1.0 };
-    (1.0 / (weight * channels as f64)).sqrt() as f32
+/// Puts left and right on the first two of the device's channels, and nothing on
+/// the others; a single one gets both, as loud as both together where they are
+/// alike, and never louder.
+fn spread<T: SizedSample + FromSample<f32>>([left, right]: [f32; 2], channels: &mut [T]) {
+    channels.fill(T::EQUILIBRIUM);
+    match channels {
+        [one] => *one = T::from_sample((left + right) * FRAC_1_SQRT_2),
+        [first, second, ..] => {
+            (*first, *second) = (T::from_sample(left), T::from_sample(right));
+        }
+        [] => {}
+    }
 }
 
 /// The microseconds that `samples` take.
@@ -458,7 +489,7 @@ fn micros(samples: u64) -> u64 {
     samples * 1_000_000 / SAMPLE_RATE as u64
 }
 
-/// A stream of samples of type `T` from `playout`, the same on all channels.
+/// A stream of samples of type `T` from `playout`.
 fn stream<T: SizedSample + FromSample<f32>>(
     device: &Device,
     config: StreamConfig,
@@ -466,8 +497,8 @@ fn stream<T: SizedSample + FromSample<f32>>(
     (shared, origin): (Arc<Shared>, Instant),
 ) -> std::result::Result<Stream, cpal::Error> {
     let channels = usize::from(config.channels);
-    let (share, watched) = (share(channels), shared.clone());
-    let (mut mono, mut supply, mut most) = ([0.0; CHUNK], Supply::default(), Duration::ZERO);
+    let watched = shared.clone();
+    let (mut both, mut supply, mut most) = ([[0.0; 2]; CHUNK], Supply::default(), Duration::ZERO);
     let play = move |output: &mut [T], info: &OutputCallbackInfo| {
         let times = info.timestamp();
         let delay = times.playback.saturating_duration_since(times.callback);
@@ -484,10 +515,10 @@ fn stream<T: SizedSample + FromSample<f32>>(
             shared.interrupted.store(true, Relaxed);
         }
         for part in output.chunks_mut(CHUNK * channels) {
-            let mono = &mut mono[..part.len() / channels];
-            playout.fill(mono);
-            for (frame, &sample) in part.chunks_exact_mut(channels).zip(mono.iter()) {
-                frame.fill(T::from_sample(sample * share));
+            let both = &mut both[..part.len() / channels];
+            playout.fill(both);
+            for (frame, &sample) in part.chunks_exact_mut(channels).zip(both.iter()) {
+                spread(sample, frame);
             }
         }
         let next = origin.elapsed() + given;
@@ -501,4 +532,29 @@ fn stream<T: SizedSample + FromSample<f32>>(
         _ => watched.fail(origin.elapsed()),
     };
     device.build_output_stream(config, play, tell, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sides_lie_on_the_first_two_channels_and_a_single_one_has_both() {
+        let spread = |sides, count| {
+            let mut channels = vec![9.0f32; count];
+            super::spread(sides, &mut channels);
+            channels
+        };
+        assert_eq!(spread([0.5, -0.25], 2), [0.5, -0.25]);
+        assert_eq!(spread([0.5, -0.25], 6), [0.5, -0.25, 0.0, 0.0, 0.0, 0.0]);
+        let middle = centred(&[0.8])[0];
+        assert!((spread(middle, 1)[0] - 0.8).abs() < 1e-6);
+        for sides in [[0.8, 0.0], [0.6, -0.5], [0.3, 0.7]] {
+            let [left, right] = sides;
+            assert!(spread(sides, 1)[0].abs() <= f32::hypot(left, right), "{sides:?}");
+        }
+        let mut bytes = [7u8; 3];
+        super::spread([0.0; 2], &mut bytes);
+        assert_eq!(bytes, [128; 3]);
+    }
 }

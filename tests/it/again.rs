@@ -15,6 +15,7 @@ use super::damage::damage;
 use super::keys::Talk;
 use super::recorder::{codes, moment, recording, save, session};
 use super::speaker::wait_for;
+use super::trip::{array, listen};
 
 /// `live` of `source`, to files in `folder` called `name`.
 fn live(folder: &Path, source: &str, name: &str) -> (Command, [PathBuf; 2]) {
@@ -74,6 +75,37 @@ fn a_session_sounds_as_it_did_and_is_one_again() {
     assert_eq!(codes(&recording(&rrd)).len(), 50);
     let told = text(&program().arg("inspect").arg(&rrd).output().unwrap().stdout);
     assert!(told.contains("It can be heard again: wysiwyh live "), "{told}");
+}
+
+#[test]
+fn two_channels_decode_as_one_and_are_two_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let [one, rrd] = recorded(folder.path());
+    // The same codes on two channels.
+    let files = [path("two.flac"), path("two.rrd")];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wysiwyh"));
+    command.args(["live", rrd.to_str().unwrap(), "--plain", "--no-speaker", "--stereo", "-o"]);
+    command.arg(&files[0]).arg("--rrd").arg(&files[1]).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for (sound, back) in [(&one, "from-one"), (&files[0], "from-two")] {
+        listen(sound, &path(back));
+    }
+    let [from_one, from_two] =
+        ["from-one", "from-two"].map(|back| array(&path(back).join("frames.npy")));
+    let apart = from_one.iter().zip(&from_two).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    eprintln!("{apart} degrees apart");
+    assert!(apart < 0.3, "{apart} degrees");
+    // That session is on two channels without being asked for it.
+    let (said, [again, _]) = again(folder.path(), &files[1], &[]);
+    assert!(said.contains("from the side where there is more of that"), "{said}");
+    let [first, second] = [&files[0], &again].map(|file| sound(file));
+    assert!(first.header.unwrap().stereo && second.header.unwrap().stereo);
+    let [first, second] = [first.sides, second.sides].map(|sides| sides.unwrap().concat());
+    // Pictures are recorded in half precision, so places are a little off.
+    let apart = first.iter().zip(&second).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(first.len() == second.len() && apart < 1e-3, "{apart}");
 }
 
 #[test]

@@ -6,11 +6,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use wysiwyh::ears::{Check, Ears};
+use wysiwyh::ears::{Check, Comparison, Ears, Louder, Sides};
 use wysiwyh::sink::{self, Header};
 use wysiwyh::spectrum::{Axis, hearing};
 
-use crate::cli::{program, refused};
+use crate::cli::{program, refused, text};
+use crate::pulse::Pulse;
 use crate::trip::{array, convert, listen};
 
 fn header(sound: &Path) -> Header {
@@ -43,9 +44,21 @@ fn take_the_check(home: &Path) {
     let mut answers = child.stdin.take().unwrap();
     // The listener is played the same tones, by the same seed.
     let mut check = Check::new(5);
+    let mut comparison = Comparison::new(5);
     let questions = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    for question in questions.filter(|line| line.contains("did you hear it?")) {
-        let trial = check.trial().unwrap();
+    for question in questions.filter(|line| line.contains('?')) {
+        let Some(trial) = check.trial() else {
+            assert!(question.starts_with("Which side was louder? l for left"), "{question}");
+            // Who hears 5 dB less on the right, and first has misheard.
+            let louder = match comparison.pair().unwrap().sides.quieter_db {
+                [0.0, 0.0] if answers.write(b"yes\nleft\n").is_ok() => Louder::Left,
+                [6.0, 0.0] if answers.write(b"R\n").is_ok() => Louder::Right,
+                [3.0, 0.0] if answers.write(b"l\n").is_ok() => Louder::Left,
+                other => panic!("{other:?}"),
+            };
+            comparison.answer(louder);
+            continue;
+        };
         assert!(question.starts_with(&format!("{} of ", check.answered() + 1)), "{question}");
         let heard = trial.level_db.is_some_and(|db| hears(trial.hz, db));
         writeln!(answers, "{}", if heard { "yes" } else { "N" }).unwrap();
@@ -55,7 +68,22 @@ fn take_the_check(home: &Path) {
     assert!(done.status.success());
     let told = String::from_utf8(done.stdout).unwrap();
     assert!(told.contains("is raised by 8 dB") && told.contains("hearing.toml"), "{told}");
-    assert_eq!(Ears::load(&home.join("wysiwyh/hearing.toml")).unwrap(), check.finish().unwrap());
+    assert!(told.contains("more on the left side, which is made quieter by 4.5 dB."), "{told}");
+    let sides = comparison.found().unwrap();
+    assert_eq!(sides, Sides { quieter_db: [4.5, 0.0], one_ear: false });
+    let ears = Ears { sides, ..check.finish().unwrap() };
+    assert_eq!(Ears::load(&home.join("wysiwyh/hearing.toml")).unwrap(), ears);
+}
+
+/// Lets both answer tones until sides are compared, and then `answers`.
+fn after_the_tones(answers: &str) -> String {
+    let (mut check, mut lines) = (Check::new(0), String::new());
+    while let Some(trial) = check.trial() {
+        let heard = trial.level_db.is_some_and(|db| hears(trial.hz, db));
+        lines += if heard { "y\n" } else { "n\n" };
+        check.answer(heard);
+    }
+    lines + answers
 }
 
 #[test]
@@ -95,6 +123,7 @@ fn frequencies_and_ears_change_the_sound_and_not_the_picture() {
     let ears = Ears {
         band_hz: [100.0, 6000.0],
         gains_db: vec![[100.0, 0.0], [2000.0, 4.0], [6000.0, 12.0]],
+        sides: Sides { quieter_db: [0.0, 9.0], one_ear: false },
     };
     ears.save(&path("ears.toml")).unwrap();
     let file = path("ears.toml");
@@ -145,5 +174,59 @@ fn a_check_that_is_left_or_not_listened_to_stores_nothing() {
     refused(&told("y\nwhat\nn\nq\n".into()), 1, "after 2 of 43");
     refused(&told("y\n".into()), 1, "after 1 of 43");
     refused(&told("y\n".repeat(Check::TRIALS)), 1, "in silence");
+    let left = told(after_the_tones("l\nq\n"));
+    refused(&left, 1, "before left and right were compared");
     assert!(!settings.exists());
+}
+
+#[test]
+fn who_hears_with_one_ear_is_noticed_and_who_slips_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("hearing.toml");
+    for (answers, one_ear, told) in [
+        ("n\nn\n", true, "You hear with one ear: both sides will play the same."),
+        ("n\ns\n", false, "You hear left and right alike."),
+    ] {
+        let mut hearing = program();
+        hearing.args(["hearing", "--no-speaker", "-o"]).arg(&settings);
+        let output = hearing.write_stdin(after_the_tones(answers)).output().unwrap();
+        let said = text(&output.stdout);
+        assert!(output.status.success() && said.contains(told), "{said}");
+        assert_eq!(Ears::load(&settings).unwrap().sides, Sides { one_ear, ..Sides::default() });
+    }
+}
+
+/// Power on the left and on the right of what is heard of `simulated:1`.
+fn powers(pulse: &Pulse, more: &[&str]) -> [f64; 2] {
+    let tape = pulse.record();
+    let mut live = pulse.command(env!("CARGO_BIN_EXE_wysiwyh"));
+    live.args(["live", "simulated:1", "--seconds", "3"]).args(more);
+    let output = live.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let channels = tape.finish();
+    [0, 1].map(|side| channels.iter().map(|frame| f64::from(frame[side]).powi(2)).sum())
+}
+
+#[test]
+fn the_louder_ear_gets_less_of_the_speaker_and_files_are_as_they_were() {
+    let Some(pulse) = Pulse::start() else { return };
+    let path = |name: &str| pulse.folder.path().join(name);
+    let stored = |name: &str, sides: Sides| {
+        let ears = Ears { band_hz: [60.0, 5000.0], gains_db: vec![], sides };
+        ears.save(&path(name)).unwrap();
+        path(name).display().to_string()
+    };
+    let left = stored("left.toml", Sides { quieter_db: [6.0, 0.0], one_ear: false });
+    let deaf = stored("deaf.toml", Sides { quieter_db: [0.0; 2], one_ear: true });
+    let wav = path("sound.wav");
+    let [quiet, full] = powers(&pulse, &["--hearing", &left, "-o", wav.to_str().unwrap()]);
+    let balance_db = 10.0 * (full / quiet).log10();
+    assert!((balance_db - 6.0).abs() < 0.05, "{balance_db} dB");
+    assert_eq!(sink::read(&wav).unwrap().channels, 1);
+    let wav = path("stereo.wav");
+    let file = ["-o", wav.to_str().unwrap()];
+    let [left, right] = powers(&pulse, &[&["--hearing", &deaf, "--stereo"], &file[..]].concat());
+    assert!(full > 0.0 && left == right && left > 0.0, "{left} and {right}");
+    let [left, right] = sink::read(&wav).unwrap().sides.unwrap();
+    assert!(left.iter().zip(&right).any(|(l, r)| (l - r).abs() > 0.002), "no places in the file");
 }

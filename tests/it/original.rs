@@ -1,12 +1,14 @@
 //! The original's sound, against the original's own way to make it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ebur128::{EbuR128, Mode};
 use wysiwyh::original::{Original, VALUES};
 use wysiwyh::random::Random;
 use wysiwyh::sink;
+use wysiwyh::synth::SAMPLE_RATE;
 
 use crate::cli::{program, refused};
 use crate::trip::{array, convert, listen};
@@ -92,4 +94,33 @@ fn the_original_sound_is_made_on_request_and_turned_back() {
     assert!(psnr_db > 27.0, "{psnr_db} dB");
     let more = ["convert", "simulated", "--original", "--values", "256", "--frames", "2", "-o"];
     refused(&program().args(more).arg(&out).output().unwrap(), 2, "--original");
+}
+
+/// K-weighted power of the sound at `path` on a meter other than ours: its
+/// integrated loudness (ITU-R BS.1770-4), but as a power.
+fn power(path: &Path) -> f64 {
+    let mut meter = EbuR128::new(1, SAMPLE_RATE as u32, Mode::I).unwrap();
+    meter.add_frames_f32(&sink::read(path).unwrap().samples).unwrap();
+    10f64.powf(meter.loudness_global().unwrap() / 10.0)
+}
+
+#[test]
+fn the_original_is_as_loud_as_our_sound_of_the_same_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let sounds = [&["--original"][..], &["--values", "128"], &["--preset", "listen"]];
+    let powers = [1, 2, 3, 4].map(|seed| {
+        sounds.map(|how| {
+            let (source, out) = (format!("simulated:{seed}"), folder.path().join(how.concat()));
+            convert(source.as_ref(), &out, &[how, &["--frames", "200", "--no-scores"]].concat());
+            power(&out.join(format!("simulated-{seed}.wav")))
+        })
+    });
+    // One scene is brighter than others, which ours makes more of.
+    let apart_lu = |[original, ours]: [f64; 2]| 10.0 * (original / ours).log10();
+    for (ours, name) in [(1, "data"), (2, "listen")] {
+        let each = powers.map(|sounds| apart_lu([sounds[0], sounds[ours]]));
+        let all = [0, ours].map(|sound| powers.iter().map(|sounds| sounds[sound]).sum());
+        eprintln!("{name}: {:.2} LU louder than ours, one by one {each:.2?}", apart_lu(all));
+        assert!(apart_lu(all).abs() < 1.0 && each.iter().all(|lu| lu.abs() < 1.5), "{name}");
+    }
 }

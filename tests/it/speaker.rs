@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use ebur128::{EbuR128, Mode};
 use realfft::RealFftPlanner;
+use wysiwyh::ears::Sides;
 use wysiwyh::live::{self, Sent, Settings, Summary};
 use wysiwyh::receiver::Receiver;
 use wysiwyh::recorder::Target;
@@ -159,6 +160,53 @@ fn heard_against_written(pulse: &Pulse) -> Vec<f32> {
         .collect()
 }
 
+/// Pictures of 16 x 12 bytes, one a slot, that are dark but for a bright column.
+fn columns(columns: &[usize]) -> Vec<u8> {
+    let picture = |&bright: &usize| (0..192).map(move |at| if at % 16 == bright { 255 } else { 0 });
+    columns.iter().flat_map(picture).collect()
+}
+
+#[test]
+fn a_bright_object_is_heard_from_its_side_and_leaps_startle_neither_ear() {
+    let Some(pulse) = Pulse::start() else { return };
+    let path = |name: &str| pulse.folder.path().join(name);
+    // Three seconds on the left, three on the right, and then to and fro.
+    let to_and_fro: Vec<usize> = (0..30).map(|n| if n / 5 % 2 == 0 { 1 } else { 14 }).collect();
+    fs::write(path("a.raw"), columns(&[&[1; 30][..], &[14; 30], &to_and_fro].concat())).unwrap();
+    let tape = pulse.record();
+    let mut live = pulse.command(program());
+    live.args(["live", "--stereo", "--volume", "20", "--sensor", "cptv-lepton3", "--span"]);
+    live.args(["0..255", "--raw", "gray8", "16x12@10", "-o"]).args([path("a.wav"), path("a.raw")]);
+    let output = live.output().unwrap();
+    let said = succeeded(&output) + &String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("from the side where there is more of that"), "{said}");
+    let channels = tape.finish();
+    let (loudest, steepest, steepest_100_ms) = metered(&channels);
+    assert!(loudest <= CAP_LUFS && steepest <= RISE_DB, "{loudest}, {steepest}");
+    let ear = |side: usize| -> Vec<[f32; 2]> {
+        channels.iter().map(|frame| [frame[side], 0.0]).collect()
+    };
+    let rises = [0, 1].map(|side| metered(&ear(side)).2);
+    eprintln!("{loudest:.2} LUFS, rises of {steepest_100_ms:.2}, {rises:.2?} dB");
+    assert!(rises.iter().all(|&rise| rise <= RISE_DB), "{rises:?}");
+    // A centroid in column 1 of 16 is at -13/16: 16 dB more on that side.
+    let balance_db = |frames: &[[f32; 2]]| {
+        let power = |side: usize| frames.iter().map(|frame| f64::from(frame[side]).powi(2)).sum();
+        let [left, right]: [f64; 2] = [power(0), power(1)];
+        10.0 * (left / right).log10()
+    };
+    let start = channels.iter().position(|frame| frame[0].abs() > 1e-4).unwrap();
+    let second = |n: usize| balance_db(&channels[start + n * SAMPLE_RATE..][..SAMPLE_RATE]);
+    assert!((second(1) - 16.5).abs() < 1.0 && (second(4) + 16.5).abs() < 1.0);
+    // The file has the same places, and all of the picture.
+    let Recording { sides, header, .. } = sink::read(&path("a.wav")).unwrap();
+    let [left, right] = sides.unwrap();
+    let file: Vec<[f32; 2]> = left.into_iter().zip(right).map(|(l, r)| [l, r]).collect();
+    assert!(header.unwrap().stereo);
+    let second = |n: usize| balance_db(&file[n * SAMPLE_RATE..][..SAMPLE_RATE]);
+    assert!((second(1) - 16.5).abs() < 1.0 && (second(4) + 16.5).abs() < 1.0);
+}
+
 #[test]
 fn what_plays_is_seen_while_it_plays() {
     let Some(pulse) = Pulse::start() else { return };
@@ -271,7 +319,7 @@ fn a_device_that_goes_and_comes_back_starts_quietly_again() {
 #[test]
 fn guarding_allocates_nothing() {
     let mut guard = Guard::new(20.0);
-    let mut samples = vec![0.7; 3 * SLOT];
+    let mut samples = vec![[0.7, -0.4]; 3 * SLOT];
     assert_no_alloc::assert_no_alloc(|| {
         for (n, part) in samples.chunks_mut(777).enumerate() {
             guard.set_volume(n as f32);
@@ -377,6 +425,8 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
         again: true,
         volume_db: None,
         device: None,
+        sides: Sides::default(),
+        stereo: false,
         sound: Some(wav.clone()),
         session: Target::default(),
         sent: Sent::default(),

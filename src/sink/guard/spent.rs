@@ -17,6 +17,11 @@
 //! ```
 //!
 //! and as long as every block does, no window is ever overspent.
+//!
+//! This holds for each ear alone and for both together, whose energies add up
+//! (ITU-R BS.1770). An ear alone may be as loud as both, and its rise begins at
+//! half of their floor: so sound in the middle is limited by both or by either
+//! alike, and one that leaps from ear to ear by the ear that it comes to.
 
 use super::{CAP_LUFS, FLOOR_LUFS, RISE_DB};
 use crate::spectrum::hearing::power_of_lufs;
@@ -38,16 +43,55 @@ const MARGIN_DB: f64 = 0.05;
 /// loses a few milliseconds on a busy machine makes the rest steeper.
 const RISE_MARGIN_DB: f64 = 2.0;
 
-/// The gain at which a block of `energy` spends all but 2 % of `cap`, which
-/// are left for what moves with the gain.
-pub(super) fn affordable(cap: f64, energy: f64) -> f64 {
-    let cap = 0.98 * cap;
-    if energy > cap { (cap / energy).sqrt() } else { 1.0 }
+/// Energies of a block: that on the left, on the right, and both together.
+pub(super) type Energies = [f64; 3];
+
+/// What two ears spend alone.
+pub(super) fn together([left, right]: [f64; 2]) -> Energies {
+    [left, right, left + right]
+}
+
+/// The gain at which a block of `energies` spends no more than all but 2 % of
+/// any of `caps`; they are left for what moves with the gain.
+pub(super) fn affordable(caps: Energies, energies: Energies) -> f64 {
+    caps.into_iter().zip(energies).fold(1.0, |gain: f64, (cap, energy)| {
+        let cap = 0.98 * cap;
+        if energy > cap { gain.min((cap / energy).sqrt()) } else { gain }
+    })
+}
+
+/// What the last blocks spent: on the left, on the right, and together.
+#[derive(Clone, Debug)]
+pub(super) struct Spent([Line; 3]);
+
+impl Default for Spent {
+    fn default() -> Self {
+        let ear = Line { floor: Line::default().floor / 2.0, ..Line::default() };
+        Self([ear.clone(), ear, Line::default()])
+    }
+}
+
+impl Spent {
+    /// Takes all that was for silence.
+    pub fn forget(&mut self) {
+        self.0.iter_mut().for_each(|line| line.energies = [0.0; MEMORY]);
+    }
+
+    /// Adds the newest block.
+    pub fn push(&mut self, energies: Energies) {
+        self.0.iter_mut().zip(energies).for_each(|(line, energy)| line.push(energy));
+    }
+
+    /// What the next block may spend; or, where it is known how much the next
+    /// one spends at most, what the one after it may.
+    pub fn caps(&self, next: Option<Energies>) -> Energies {
+        std::array::from_fn(|at| self.0[at].cap(next.map(|next| next[at])))
+    }
 }
 
 /// What the last blocks spent, the newest last.
 #[derive(Clone, Debug)]
-pub(super) struct Spent {
+struct Line {
     energies: [f64; MEMORY],
     newest: usize,
     cap: f64,
@@ -55,7 +99,7 @@ pub(super) struct Spent {
     rise: f64,
 }
 
-impl Default for Spent {
+impl Default for Line {
     fn default() -> Self {
         let window = |lufs: f64| power_of_lufs(lufs) * SAMPLE_RATE as f64 / 10.0;
         Self {
@@ -68,14 +112,8 @@ impl Default for Spent {
     }
 }
 
-impl Spent {
-    /// Takes all that was for silence.
-    pub fn forget(&mut self) {
-        self.energies = [0.0; MEMORY];
-    }
-
-    /// Adds the newest block.
-    pub fn push(&mut self, energy: f64) {
+impl Line {
+    fn push(&mut self, energy: f64) {
         self.newest = (self.newest + 1) % MEMORY;
         self.energies[self.newest] = energy;
     }
@@ -85,9 +123,8 @@ impl Spent {
         self.energies[(self.newest + MEMORY - ago) % MEMORY]
     }
 
-    /// What the next block may spend; or, where it is known how much the next
-    /// one spends at most, what the one after it may.
-    pub fn cap(&self, next: Option<f64>) -> f64 {
+    /// See [`Spent::caps`].
+    fn cap(&self, next: Option<f64>) -> f64 {
         let ahead = usize::from(next.is_some());
         let ago = |back: usize| match back.checked_sub(ahead + 1) {
             Some(ago) => self.energy(ago),
