@@ -10,7 +10,7 @@ shift 2
 # Everything that is linked into the program, with its licence and the texts of
 # it that come with the sources; equal texts once.
 notices() {
-    echo "This program holds the following libraries of https://crates.io."
+    echo "This program holds the following libraries."
     echo "Numbers are those of the texts below; where none is named, the sources bring none."
     echo
     local library version licence text hash numbers

@@ -9,7 +9,7 @@ mod file;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
@@ -364,6 +364,35 @@ impl Model {
             }
         }
         Ok(())
+    }
+}
+
+/// Models that were read before: that takes longer than to open a small source.
+#[derive(Debug, Default)]
+pub struct Models {
+    by_path: BTreeMap<PathBuf, Model>,
+    by_profile: BTreeMap<String, Option<Model>>,
+}
+
+impl Models {
+    /// The model in the file at `path`.
+    pub(crate) fn load(&mut self, path: &Path) -> Result<Model> {
+        if let Some(known) = self.by_path.get(path) {
+            return Ok(known.clone());
+        }
+        let model = Model::load(path)?;
+        Ok(self.by_path.entry(path.to_owned()).or_insert(model).clone())
+    }
+
+    /// `profile` with the model that speaks for it, if one does.
+    pub(crate) fn with_profile(&mut self, profile: Profile) -> Result<(Profile, Option<Model>)> {
+        let known = self.by_profile.get(&profile.name).cloned();
+        let model = match known {
+            Some(known) => known,
+            None => Model::of_sensor(&profile.name)?,
+        };
+        self.by_profile.entry(profile.name.clone()).or_insert_with(|| model.clone());
+        Ok((profile, model))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Which model speaks for a source, and how: from a user's settings to a
 //! sensor and a sonifier that fit each other.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -12,7 +11,7 @@ use crate::ears::Ears;
 use crate::error::{Error, Result};
 use crate::frame::{Band, CELSIUS_ZERO_K, Unit};
 use crate::listen;
-use crate::model::{Model, View};
+use crate::model::{Model, Models, View};
 use crate::profile::{Kind, Match, Polarity, Profile};
 use crate::recorder::is_session;
 use crate::sensor::{self, Detail, Object, Options, Sensor, Session, Source};
@@ -299,35 +298,6 @@ fn first_range(source: &str, sensor: Box<dyn Sensor>) -> Result<Ranged> {
         (*low, *high) = (*low - wider, *high + wider);
     }
     Ok((Box::new(peeked), range))
-}
-
-/// Models that were read before: that takes longer than to open a small source.
-#[derive(Debug, Default)]
-pub struct Models {
-    by_path: BTreeMap<PathBuf, Model>,
-    by_profile: BTreeMap<String, Option<Model>>,
-}
-
-impl Models {
-    /// The model in the file at `path`.
-    fn load(&mut self, path: &Path) -> Result<Model> {
-        if let Some(known) = self.by_path.get(path) {
-            return Ok(known.clone());
-        }
-        let model = Model::load(path)?;
-        Ok(self.by_path.entry(path.to_owned()).or_insert(model).clone())
-    }
-
-    /// `profile` with the model that speaks for it, if one does.
-    fn with_profile(&mut self, profile: Profile) -> Result<(Profile, Option<Model>)> {
-        let known = self.by_profile.get(&profile.name).cloned();
-        let model = match known {
-            Some(known) => known,
-            None => Model::of_sensor(&profile.name)?,
-        };
-        self.by_profile.entry(profile.name.clone()).or_insert_with(|| model.clone());
-        Ok((profile, model))
-    }
 }
 
 /// A general model seen through the sensor of `profile`, whose pictures are

@@ -23,12 +23,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
+use crate::model::Models;
 use crate::sensor::{self, Ahead, Source};
 use crate::sink::Format;
 use crate::sonifier::{Prepared, Sonifier};
 use crate::staging::{OutputFolder, StagedFolder};
 use crate::synth::SLOT_S;
-use crate::voice::{Models, Ready, Voice};
+use crate::voice::{Ready, Voice};
 
 use self::outputs::Outputs;
 use self::record::{ENDING, Input, Request};

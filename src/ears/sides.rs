@@ -52,8 +52,8 @@ impl Sides {
     /// The side that is made quieter, and by how many dB; none where the ears are
     /// alike.
     pub fn louder(&self) -> Option<(&'static str, f64)> {
-        let sides = ["left", "right"].into_iter().zip(self.quieter_db);
-        sides.into_iter().find(|(_, db)| *db > 0.0)
+        let mut sides = ["left", "right"].into_iter().zip(self.quieter_db);
+        sides.find(|(_, db)| *db > 0.0)
     }
 
     /// Whether it says something sensible.
