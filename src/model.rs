@@ -48,6 +48,10 @@ pub struct Record {
     /// Steps of training after which the network was best; 0: the linear path
     /// alone.
     pub network_steps: u64,
+    /// The channels that the network was trained and chosen for, as `train
+    /// --channel` has them; none without a network.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
     /// Scores on the report groups, measured on what came back through sound.
     pub scores: Scores,
     /// How other linear codes of as many values do there, by their names.

@@ -18,13 +18,13 @@ const LEAST_VARIANCE: f64 = 1e-9;
 
 /// Where every logit is known this well, as in a file of ours, the estimate
 /// would change nothing that a picture shows.
-const ENOUGH_PRECISION: f64 = 1e4;
+pub(crate) const ENOUGH_PRECISION: f64 = 1e4;
 
 /// What a value that was not heard says about its logit.
-const LEAST_PRECISION: f64 = 1e-3;
+pub(crate) const LEAST_PRECISION: f64 = 1e-3;
 
 /// Values this close to 0 or 1 are as far out as noise can make them.
-const EDGE: f64 = 1e-3;
+pub(crate) const EDGE: f64 = 1e-3;
 
 /// Estimates codes averaged to one number of groups.
 #[derive(Clone, Debug)]
@@ -46,6 +46,16 @@ impl Estimator {
         let kept = rows.slice(s![..groups, ..;step]);
         let digits = autoencoder.carried(groups) > groups;
         Self { logits: kept.t().mapv(|v| f64::from(v) * factor), digits }
+    }
+
+    /// Logits of unit components, `[position, component]`.
+    pub(crate) fn logits(&self) -> &Array2<f64> {
+        &self.logits
+    }
+
+    /// Whether values have a second digit.
+    pub(crate) fn has_digits(&self) -> bool {
+        self.digits
     }
 
     /// The most probable code, each value in 0..1, after what was heard of

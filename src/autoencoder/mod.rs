@@ -182,8 +182,7 @@ impl Autoencoder {
     pub fn code_tensor(&self, components: Tensor<2>) -> Tensor<2> {
         let heard = components.narrow(1, 0, self.values());
         let logits = heard.matmul(self.constants.spread_rows.clone()) / self.spread;
-        let w = logits.clone() / (logits.powf_scalar(2.0) + 4.0).sqrt();
-        w.clone() * (w.powf_scalar(2.0) * -1.0 + 3.0) / 4.0 + 0.5
+        squash(logits)
     }
 
     /// One picture `[band, row, column]`, normalised and without gaps, to its
@@ -329,6 +328,23 @@ pub fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
         .into_data()
         .try_to_vec::<f32>()
         .map_err(|e| Error::new(crate::error::Fault::Device, "tensor", format!("{e:?}")))
+}
+
+/// [`haar::squash`] of tensors, without its limits.
+pub(crate) fn squash<const D: usize>(logits: Tensor<D>) -> Tensor<D> {
+    let w = logits.clone() / (logits.powf_scalar(2.0) + 4.0).sqrt();
+    w.clone() * (w.powf_scalar(2.0) * -1.0 + 3.0) / 4.0 + 0.5
+}
+
+/// [`haar::unsquash`] of tensors, of values between 0 and 1.
+pub(crate) fn unsquash<const D: usize>(values: Tensor<D>) -> Tensor<D> {
+    let w = ((values * 2.0 - 1.0).asin() / 3.0).sin() * 2.0;
+    w.clone() * 2.0 / (w.powf_scalar(2.0) * -1.0 + 1.0).sqrt()
+}
+
+/// [`haar::density`] of tensors.
+pub(crate) fn density<const D: usize>(logits: Tensor<D>) -> Tensor<D> {
+    (logits.powf_scalar(2.0) / 4.0 + 1.0).powf_scalar(-2.5) * 0.375
 }
 
 /// Haar rows times their weights, `[row, position]`.

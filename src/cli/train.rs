@@ -8,10 +8,11 @@ use std::sync::atomic::Ordering;
 use burn::tensor::Device;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use wysiwyh::autoencoder::Part;
 use wysiwyh::dataset::Dataset;
 use wysiwyh::model::Model;
 use wysiwyh::recorder::{Pace, Recorder, Session, Target};
-use wysiwyh::train::{Budget, Event, Settings, analytic, device, train};
+use wysiwyh::train::{Budget, Channel, Event, Settings, analytic, device, train};
 use wysiwyh::{Error, Profile, Result};
 
 use super::report::{Progress, Report};
@@ -62,6 +63,18 @@ pub struct Arguments {
     #[arg(long, value_name = "N", conflicts_with = "minutes",
           value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
+    /// Train and choose the network for what is left of the code after these
+    /// ways: `file`, which keeps all of it; `noise=20`, white noise 20 dB below
+    /// the sound; `late=10`, a receiver that is 10 ms late, of which the guard
+    /// takes 5; `codec=64`, Opus at 64 kbit/s, which an MP3 of 32 comes near.
+    /// Without a number these are the strengths. Several, with commas, take
+    /// turns and count alike
+    #[arg(long, value_name = "NAME[=STRENGTH]", value_delimiter = ',', default_value = "file")]
+    channel: Vec<Channel>,
+    /// Which ends the network corrects: `decoder`, so that codes and sounds stay
+    /// those of the linear path, or `both`
+    #[arg(long, value_parser = ends(), default_value = "decoder")]
+    ends: Part,
     /// Units of a hidden layer of the network
     #[arg(long, value_name = "W", default_value_t = Settings::default().width)]
     width: usize,
@@ -89,6 +102,13 @@ fn processor() -> impl TypedValueParser<Value = Processor> {
     PossibleValuesParser::new(["cpu", "wgpu"]).map(|name| match name.as_str() {
         "wgpu" => Processor::Wgpu,
         _ => Processor::Cpu,
+    })
+}
+
+fn ends() -> impl TypedValueParser<Value = Part> {
+    PossibleValuesParser::new(["decoder", "both"]).map(|name| match name.as_str() {
+        "both" => Part::Both,
+        _ => Part::Decoder,
     })
 }
 
@@ -120,7 +140,8 @@ impl Arguments {
         }
         let recorder = self.recorder(&dataset, &profile)?;
         let (values, seed, width) = (self.values, self.seed, self.width);
-        let settings = Settings { values, seed, width, ..Settings::default() };
+        let (channels, part) = (self.channel.clone(), self.ends);
+        let settings = Settings { values, seed, width, channels, part, ..Settings::default() };
         let mut watch = Watch { report, recorder: recorder.as_ref(), progress: None };
         let mut observer = |event: Event<'_>| watch.see(event);
         let model = match budget {
@@ -154,7 +175,11 @@ impl Arguments {
         let hint = "add --minutes M or --steps N to train a network";
         let resumed = self.resume.then_some("--resume");
         let on_adapter = matches!(self.device, Processor::Wgpu).then_some("--device wgpu");
-        if let (None, Some(flag)) = (budget, resumed.or(on_adapter)) {
+        let way = self.channel.iter().find(|&&channel| channel != Channel::File);
+        let way = way.map(|channel| format!("--channel {channel}"));
+        let both = (self.ends == Part::Both).then(|| "--ends both".to_owned());
+        let asked = resumed.or(on_adapter).map(str::to_owned).or(way).or(both);
+        if let (None, Some(flag)) = (budget, asked) {
             let what = "only a network is trained in steps; the linear path takes seconds";
             return Err(Error::usage(flag, what).hint(hint));
         }

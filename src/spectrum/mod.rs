@@ -262,6 +262,17 @@ impl Layout {
         self.pilots.iter().flat_map(|cell| cell.bins.iter().copied())
     }
 
+    /// Of each value: the power that its correction in dB is, and the K-weighted
+    /// mean square that it has at 0 dB.
+    pub(crate) fn gains(&self) -> impl Iterator<Item = [f64; 2]> {
+        self.values.iter().map(|cell| [from_db(cell.correction_db), cell.weight])
+    }
+
+    /// Power of all pilots together.
+    pub(crate) fn pilot_power(&self) -> f64 {
+        self.pilot_levels_db().into_iter().map(from_db).sum()
+    }
+
     /// What `code` sounds like.
     ///
     /// `code` holds [`Mapping::values`] values in 0..1. Values beyond are
@@ -369,7 +380,7 @@ impl Layout {
     /// The gain in dB that `spectrum` went through, by the power of all its
     /// pilots together; 0 where they are silent.
     fn gain_db(&self, spectrum: &Spectrum) -> f64 {
-        let sent: f64 = self.pilot_levels_db().into_iter().map(from_db).sum();
+        let sent = self.pilot_power();
         let received: f64 = self.pilots.iter().map(|cell| spectrum.power(&cell.bins)).sum();
         if received > 0.0 { to_db(received) - to_db(sent) } else { 0.0 }
     }

@@ -4,10 +4,10 @@ use super::{Cell, Law, Layout, Spectrum, from_db, hearing, mean, to_db};
 
 /// A level is taken to be at least this share of the noise in its bins when
 /// the anchor is first guessed.
-const LEAST: f64 = 0.1;
+pub(crate) const LEAST: f64 = 0.1;
 
 /// dB per relative error of a power.
-const DB_PER_PART: f64 = 10.0 / std::f64::consts::LN_10;
+pub(crate) const DB_PER_PART: f64 = 10.0 / std::f64::consts::LN_10;
 
 /// A value is taken as it is where its error is smaller than this share of
 /// its distance to 0 or 1, so that its logit has an error just as normal.
@@ -17,13 +17,13 @@ const SHARP: f64 = 0.05;
 const EXACT: f64 = 1e-4;
 
 /// A likelihood reaches over so many errors on either side.
-const REACH: f64 = 4.0;
+pub(crate) const REACH: f64 = 4.0;
 
 /// The share of the power of the noise by which what is heard has more power
 /// than what was sent. That is all of it for noise that was added, and none
 /// for the errors of a codec, which keeps the power of its bands. A half costs
 /// little either way; see ARCHITECTURE.md.
-const ADDED: f64 = 0.5;
+pub(crate) const ADDED: f64 = 0.5;
 
 /// The gain of a frame is that of most unless its pilots are off by so many
 /// standard deviations of what noise does to them.

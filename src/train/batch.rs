@@ -4,8 +4,9 @@ use burn::tensor::{Tensor, TensorData};
 use ndarray::{Array3, ArrayView3, s};
 
 use super::Settings;
+use super::channel::{Draws, Link, Ways};
 use super::losses::leading;
-use crate::autoencoder::{Autoencoder, haar};
+use crate::autoencoder::Autoencoder;
 use crate::error::Result;
 use crate::random::Random;
 
@@ -21,18 +22,15 @@ pub struct Batch {
     pub energy: Tensor<1>,
     /// Ones for the components that are kept, `[item, component]`.
     pub kept: Tensor<2>,
-    /// Noise of the channel on them, `[item, component]`.
-    pub noise: Tensor<2>,
-    /// What Wiener's filter weighs each of them with, which have variance 1:
-    /// the best that a linear decoder can do about the noise.
-    pub wiener: Tensor<2>,
+    /// The channel on their way and what it draws, unless they keep as they are.
+    pub passage: Option<(Link, Draws)>,
     /// Pixels of a picture times bands.
     pub pixels: usize,
 }
 
 impl Batch {
     /// `pictures`, with the band energies `energy`, as a batch whose items are
-    /// averaged to `groups`, without noise.
+    /// averaged to `groups`, as a file keeps them.
     ///
     /// # Errors
     ///
@@ -53,13 +51,14 @@ impl Batch {
             lost: autoencoder.lost_energy(tensor),
             energy: Tensor::from_data(energy, device),
             kept: leading(&carried, components, device),
-            noise: Tensor::zeros([pictures.len(), components], device),
-            wiener: Tensor::ones([pictures.len(), components], device),
+            passage: None,
             pixels: pictures.first().map_or(1, Array3::len),
         })
     }
 
-    /// A batch drawn from `pictures`, as `settings` say.
+    /// A batch drawn from `pictures`, as `settings` say, for one of the channels
+    /// of `ways`. All items that pass a channel have as many groups, as sounds of
+    /// different numbers of groups have different bins.
     ///
     /// # Errors
     ///
@@ -69,45 +68,42 @@ impl Batch {
         pictures: &[Array3<f32>],
         weights: &[f32],
         settings: &Settings,
+        ways: &Ways,
         random: &mut Random,
     ) -> Result<Self> {
         let levels = autoencoder.values().ilog2() as usize + 1;
+        let link = ways.draw(random);
         let mut items = Vec::with_capacity(settings.batch);
         let mut groups = Vec::with_capacity(settings.batch);
         for _ in 0..settings.batch {
             let picture = &pictures[random.below(pictures.len())];
             items.push(varied(picture, settings, random));
-            groups.push(1usize << random.below(levels));
+            groups.push(link.map_or_else(|| 1 << random.below(levels), Link::groups));
         }
         let energy: Vec<f32> = items.iter().map(|item| band_energy(item, weights)).collect();
         let batch = Self::new(autoencoder, &items, &energy, &groups)?;
-        Ok(batch.with_noise(autoencoder, &groups, settings.noise, random))
+        Ok(match link {
+            Some(link) => batch.through(link, random),
+            None => batch,
+        })
     }
 
-    /// The same through a channel that adds normal noise of deviation
-    /// `deviation` to every logit that is sent, and so buries the second digits;
-    /// `groups` are those of the items.
+    /// The same through the channel of `link`, whose number of groups is that of
+    /// every item.
     #[must_use]
-    pub fn with_noise(
-        mut self,
-        autoencoder: &Autoencoder,
-        groups: &[usize],
-        deviation: f64,
-        random: &mut Random,
-    ) -> Self {
-        if deviation <= 0.0 {
-            return self;
-        }
-        let deviations: Vec<f32> =
-            groups.iter().flat_map(|&g| noise_deviations(autoencoder, g, deviation)).collect();
-        let noise = deviations.iter().map(|d| d * random.normal() as f32).collect();
-        let wiener = deviations.iter().map(|d| 1.0 / (1.0 + d * d)).collect();
-        let (device, components) = (autoencoder.device(), autoencoder.linear().components());
-        let shape = [groups.len(), components];
-        let tensor = |flat: Vec<f32>| Tensor::from_data(TensorData::new(flat, shape), device);
-        self.kept = leading(groups, components, device);
-        (self.noise, self.wiener) = (tensor(noise), tensor(wiener));
+    pub fn through(mut self, link: &Link, random: &mut Random) -> Self {
+        let [items, _] = self.coefficients.dims();
+        let draws = link.draw(items, &self.coefficients.device(), random);
+        self.passage = Some((link.clone(), draws));
         self
+    }
+
+    /// What the decoder gets of `components`, `[item, component]`.
+    pub fn received(&self, components: Tensor<2>) -> Tensor<2> {
+        match &self.passage {
+            Some((link, draws)) => link.carry(components, draws),
+            None => components * self.kept.clone(),
+        }
     }
 }
 
@@ -115,23 +111,6 @@ impl Batch {
 pub fn band_energy(picture: &Array3<f32>, weights: &[f32]) -> f32 {
     let means = picture.outer_iter().zip(weights);
     means.map(|(band, weight)| weight * band.mean().unwrap_or(0.0)).sum()
-}
-
-/// Deviation, on each component, of what independent noise of deviation
-/// `deviation` on each of the `groups` logits that are sent becomes.
-///
-/// A group is K / G equal logits, so that along an orthonormal Haar row the
-/// deviation is that of a logit times sqrt(K / G); row r reaches the decoder
-/// divided by its weight and by the level's rescale.
-fn noise_deviations(autoencoder: &Autoencoder, groups: usize, deviation: f64) -> Vec<f32> {
-    let values = autoencoder.values();
-    let on_row = deviation
-        * (values as f64 / groups as f64).sqrt()
-        * f64::from(autoencoder.spread / haar::rescale(values, groups));
-    let sent = haar::weights(values).into_iter().take(groups);
-    let mut deviations: Vec<f32> = sent.map(|weight| (on_row / f64::from(weight)) as f32).collect();
-    deviations.resize(autoencoder.linear().components(), 0.0);
-    deviations
 }
 
 /// A crop of `picture` at a random scale, enlarged to its size.
@@ -216,35 +195,6 @@ mod tests {
         {
             let square: f32 = picture.iter().zip(decoded).map(|(a, b)| (a - b).powi(2)).sum();
             assert!((square / 240.0 - error).abs() < 1e-5, "{} {error}", square / 240.0);
-        }
-    }
-
-    #[test]
-    fn noise_on_components_is_that_of_averaged_logits() {
-        // The same by the long way: noisy logits in groups, through the
-        // receiver's Haar transform, many times.
-        let pictures: Vec<Array3<f32>> = (0..4)
-            .map(|i| Array3::from_shape_fn((1, 8, 8), |(_, y, x)| (i * y + x) as f32 / 40.0))
-            .collect();
-        let linear = Moments::gather(&pictures, &[1.0]).unwrap().solve(16, 0.5).unwrap();
-        let autoencoder = Autoencoder::new(linear, 0.8, &Device::flex());
-        let (groups, deviation, draws) = (4, 0.3, 4000);
-        let mut random = Random::new(2);
-        let expected = noise_deviations(&autoencoder, groups, deviation);
-        let mut variances = [0.0f64; 16];
-        let back = f64::from(0.8 / haar::rescale(16, groups));
-        for _ in 0..draws {
-            let sent: Vec<f32> =
-                (0..groups).flat_map(|_| [(random.normal() * deviation) as f32; 4]).collect();
-            let received = haar::matrix(16).dot(&ndarray::Array1::from_vec(sent));
-            for (row, variance) in variances.iter_mut().enumerate().take(groups) {
-                let v = f64::from(received[row] / haar::weights(16)[row]) * back;
-                *variance += v * v / f64::from(draws);
-            }
-        }
-        for (row, (deviation, variance)) in expected.iter().zip(variances).enumerate() {
-            let expected = f64::from(deviation * deviation);
-            assert!((expected - variance).abs() <= 0.1 * expected, "{row}: {expected} {variance}");
         }
     }
 }

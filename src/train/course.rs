@@ -9,11 +9,13 @@ use burn::tensor::{Device, Tensor};
 use ndarray::{Array2, Array3};
 
 use super::batch::Batch;
+use super::channel::{Channel, Ways};
 use super::checkpoint::{Checkpoint, Progress};
 use super::optimiser::Optimiser;
 use super::{Budget, Event, Observer, Settings, losses, say};
 use crate::autoencoder::{Autoencoder, Network, Part, Shape, read};
 use crate::error::{Error, Fault, Result};
+use crate::profile::Profile;
 use crate::random::Random;
 
 /// Gains below this, in dB on the choosing groups, do not justify a network.
@@ -24,8 +26,7 @@ const SMALLEST_GAIN_DB: f64 = 0.01;
 /// loudness from following band energy.
 pub fn objective(autoencoder: &Autoencoder, batch: &Batch, settings: &Settings) -> Tensor<1> {
     let components = autoencoder.components_of(batch.coefficients.clone());
-    let received = components.clone() * batch.kept.clone() + batch.noise.clone();
-    let back = autoencoder.coefficients_of(received);
+    let back = autoencoder.coefficients_of(batch.received(components.clone()));
     let errors =
         losses::squared_error(batch.coefficients.clone(), back, batch.lost.clone(), batch.pixels);
     let fidelity = losses::fidelity_db(errors);
@@ -51,10 +52,17 @@ pub(super) struct Course<'a> {
     progress: Progress,
     best: Vec<(String, Array2<f32>)>,
     best_db: f64,
-    /// The choosing pictures, one batch for each level.
-    choose: Vec<(usize, Batch)>,
-    /// PSNR of the linear path by level.
+    ways: Ways,
+    choose: Vec<Trial>,
+    /// PSNR of the linear path in each trial.
     linear_db: Vec<f64>,
+}
+
+/// The choosing pictures at one level through one channel.
+struct Trial {
+    channel: Channel,
+    groups: usize,
+    batch: Batch,
 }
 
 impl<'a> Course<'a> {
@@ -65,18 +73,13 @@ impl<'a> Course<'a> {
         choose: &[Array3<f32>],
         weights: Vec<f32>,
         settings: &'a Settings,
+        profile: &Profile,
         device: &Device,
     ) -> Result<Self> {
         let mut autoencoder = start.to_device(device);
         let tracked = device.clone().autodiff();
-        let mut noise = Random::named(settings.seed, "noise on the choosing groups");
-        let energy = vec![0.0; choose.len()];
-        let mut at_level = |groups: usize| -> Result<(usize, Batch)> {
-            let of_items = vec![groups; choose.len()];
-            let batch = Batch::new(&autoencoder, choose, &energy, &of_items)?;
-            Ok((groups, batch.with_noise(&autoencoder, &of_items, settings.noise, &mut noise)))
-        };
-        let choose = levels(settings.values).map(&mut at_level).collect::<Result<Vec<_>>>()?;
+        let ways = Ways::new(&settings.channels, &autoencoder, profile)?;
+        let choose = trials(&autoencoder, choose, settings, &ways)?;
         let linear_db = psnr_db(&autoencoder, &choose)?;
         let shape = Shape {
             coefficients: autoencoder.linear().selected.len(),
@@ -96,6 +99,7 @@ impl<'a> Course<'a> {
             progress: Progress::default(),
             best_db: mean(&linear_db),
             best: Vec::new(),
+            ways,
             choose,
             linear_db,
         })
@@ -142,9 +146,8 @@ impl<'a> Course<'a> {
 
     /// One step, when the share `spent` of the budget is.
     fn advance(&mut self, spent: f64, observer: &mut Observer<'_>) -> Result<()> {
-        let Self { settings, autoencoder, .. } = self;
-        let batch =
-            Batch::draw(autoencoder, self.pictures, &self.weights, settings, &mut self.random)?;
+        let Self { settings, autoencoder, pictures, weights, ways, random, .. } = self;
+        let batch = Batch::draw(autoencoder, pictures, weights, settings, ways, random)?;
         let loss = objective(autoencoder, &batch, settings);
         let rate = settings.learning_rate * (1.0 + (std::f64::consts::PI * spent).cos()) / 2.0;
         let gradients = loss.backward();
@@ -171,8 +174,8 @@ impl<'a> Course<'a> {
         let mut plain = self.autoencoder.clone();
         plain.network = plain.network.map(|network| network.valid());
         let scores_db = psnr_db(&plain, &self.choose)?;
-        for ((groups, _), &value) in self.choose.iter().zip(&scores_db) {
-            let path = format!("choose/psnr_{groups}_db");
+        for (trial, &value) in self.choose.iter().zip(&scores_db) {
+            let path = trial.path();
             let _ = observer(Event::Point { path: &path, step: self.progress.step, value });
         }
         let step = format!("step {}", self.progress.step);
@@ -188,16 +191,19 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// One line on the PSNR of the choosing groups at 1, 8 and K groups.
+    /// One line on the PSNR of the choosing groups at 1, 8 and K groups, through
+    /// each of the channels.
     fn tell(&self, who: &str, scores_db: &[f64], observer: &mut Observer<'_>) {
         let shown = |groups: usize| groups == 1 || groups == 8 || groups == self.settings.values;
-        let parts: Vec<String> = self
-            .choose
-            .iter()
-            .zip(scores_db)
-            .filter(|((groups, _), _)| shown(*groups))
-            .map(|((groups, _), score)| format!("{score:.2} at {groups}"))
-            .collect();
+        let mut parts = Vec::new();
+        let mut last = Channel::File;
+        for (Trial { channel, groups, .. }, score) in self.choose.iter().zip(scores_db) {
+            let through = if *channel == last { String::new() } else { format!("{channel}: ") };
+            last = *channel;
+            if shown(*groups) || !through.is_empty() {
+                parts.push(format!("{through}{score:.2} at {groups}"));
+            }
+        }
         let all = mean(scores_db);
         let parts = parts.join(", ");
         let text = format!("{who}: {parts} groups, {all:.3} dB over all levels, choosing groups");
@@ -296,22 +302,54 @@ fn levels(values: usize) -> impl Iterator<Item = usize> {
     (0..=values.ilog2()).map(|level| 1usize << level)
 }
 
-/// Mean PSNR in dB of each of the batches; where there is noise, the linear
-/// path alone is helped by Wiener's filter, so that a network has to do more
-/// than that.
-fn psnr_db(autoencoder: &Autoencoder, batches: &[(usize, Batch)]) -> Result<Vec<f64>> {
-    let psnr = |(_, batch): &(usize, Batch)| -> Result<f64> {
-        let components = autoencoder.components_of(batch.coefficients.clone());
-        let mut received = components * batch.kept.clone() + batch.noise.clone();
-        if autoencoder.network.is_none() {
-            received = received * batch.wiener.clone();
+/// The pictures `choose` at every level through each of the channels, whose
+/// draws stay the same.
+fn trials(
+    autoencoder: &Autoencoder,
+    choose: &[Array3<f32>],
+    settings: &Settings,
+    ways: &Ways,
+) -> Result<Vec<Trial>> {
+    let mut random = Random::named(settings.seed, "noise on the choosing groups");
+    let energy = vec![0.0; choose.len()];
+    let mut trials = Vec::new();
+    for (index, &channel) in settings.channels.iter().enumerate() {
+        for groups in levels(settings.values) {
+            let batch = Batch::new(autoencoder, choose, &energy, &vec![groups; choose.len()])?;
+            let batch = match ways.link(index, groups) {
+                Some(link) => batch.through(link, &mut random),
+                None => batch,
+            };
+            trials.push(Trial { channel, groups, batch });
         }
-        let back = autoencoder.coefficients_of(received);
+    }
+    Ok(trials)
+}
+
+impl Trial {
+    /// The name of its curve.
+    fn path(&self) -> String {
+        let groups = self.groups;
+        match self.channel {
+            Channel::File => format!("choose/psnr_{groups}_db"),
+            channel => {
+                let channel = channel.to_string().replace(['=', '.', '-'], "_");
+                format!("choose/{channel}/psnr_{groups}_db")
+            }
+        }
+    }
+}
+
+/// Mean PSNR in dB of each of the trials.
+fn psnr_db(autoencoder: &Autoencoder, trials: &[Trial]) -> Result<Vec<f64>> {
+    let psnr = |Trial { batch, .. }: &Trial| -> Result<f64> {
+        let components = autoencoder.components_of(batch.coefficients.clone());
+        let back = autoencoder.coefficients_of(batch.received(components));
         let (sent, lost) = (batch.coefficients.clone(), batch.lost.clone());
         let errors = losses::squared_error(sent, back, lost, batch.pixels);
         Ok(-f64::from(read(losses::fidelity_db(errors))?.first().copied().unwrap_or(0.0)))
     };
-    batches.iter().map(psnr).collect()
+    trials.iter().map(psnr).collect()
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -2,11 +2,13 @@
 //! scored on groups they have not seen.
 
 mod batch;
+pub mod channel;
 mod checkpoint;
 mod course;
 pub mod device;
 pub mod losses;
 mod optimiser;
+mod receiver;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -26,6 +28,7 @@ use crate::model::{Model, Record};
 use crate::profile::Profile;
 
 pub use batch::Batch;
+pub use channel::Channel;
 use course::Course;
 pub use course::objective;
 
@@ -62,9 +65,10 @@ pub struct Settings {
     pub learning_rate: f64,
     /// Decoupled weight decay (AdamW).
     pub weight_decay: f32,
-    /// Deviation of the noise on every logit that is sent, in training and in
-    /// choosing; 0: what a file keeps.
-    pub noise: f64,
+    /// What is between code and decoder, in training and in choosing: each batch
+    /// takes one of these ways, and the network is kept for what it gains over
+    /// all of them.
+    pub channels: Vec<Channel>,
     /// Crops are at least this share of rows and columns; 1: no crops.
     pub smallest_crop: f64,
     /// Weight of [`losses::uniformity`] in dB.
@@ -96,7 +100,7 @@ impl Default for Settings {
             batch: 64,
             learning_rate: 2e-4,
             weight_decay: 1.0,
-            noise: 0.0,
+            channels: vec![Channel::File],
             smallest_crop: 0.8,
             uniformity: 30.0,
             band_energy: 3.0,
@@ -188,7 +192,8 @@ pub fn train(
     let (train, choose) = (dataset.mirrored(Part::Train), dataset.pictures(Part::Choose));
     let fit = choose_fit(dataset, settings, observer)?;
     let start = fitted(&[Part::Train], fit, dataset, settings)?;
-    let mut course = Course::new(&start, &train, &choose, weights(dataset), settings, device)?;
+    let weights = weights(dataset);
+    let mut course = Course::new(&start, &train, &choose, weights, settings, profile, device)?;
     if let (true, Some(path)) = (resume, checkpoint) {
         course.resume(path)?;
         say(observer, &format!("Going on from step {}.", course.step()))?;
@@ -199,7 +204,8 @@ pub fn train(
         let autoencoder = fitted(&[Part::Train, Part::Choose], fit, dataset, settings)?;
         return scored(autoencoder, dataset, profile, record(dataset, settings, fit), observer);
     };
-    let record = Record { network_steps: steps, ..record(dataset, settings, fit) };
+    let channels = settings.channels.iter().map(Channel::to_string).collect();
+    let record = Record { network_steps: steps, channels, ..record(dataset, settings, fit) };
     let mut autoencoder = start;
     autoencoder.network = Some(network);
     scored(autoencoder, dataset, profile, record, observer)

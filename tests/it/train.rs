@@ -7,7 +7,7 @@ use wysiwyh::autoencoder::Part;
 use wysiwyh::dataset::Dataset;
 use wysiwyh::model::Model;
 use wysiwyh::sensor::Options;
-use wysiwyh::train::{Budget, Event, Settings, analytic, train};
+use wysiwyh::train::{Budget, Channel, Event, Settings, analytic, train};
 use wysiwyh::{Profile, evaluate};
 
 fn watch(event: Event<'_>) -> ControlFlow<()> {
@@ -148,16 +148,16 @@ fn train_on_bars(
     let profile = Profile::find("hituav-lwir").unwrap();
     let paths = [folder.path().display().to_string()];
     let dataset = Dataset::read(&paths, &profile, 1, &Options::default()).unwrap();
-    let (noise, smallest_crop) = match part {
-        Part::Both => (0.1, 0.8),
-        Part::Decoder => (0.0, 1.0),
+    let (channels, smallest_crop) = match part {
+        Part::Both => (vec![Channel::Noise(10.0), Channel::Codec(32.0), Channel::Late(8.0)], 0.8),
+        Part::Decoder => (vec![Channel::File], 1.0),
     };
     let (budget, interval) = (Budget::Steps(200), 50);
     let (values, width, batch, seed) = (4, 32, 32, 1);
     let (learning_rate, weight_decay) = (1e-3, 0.1);
     let sizes = Settings { values, width, batch, seed, ..Settings::default() };
     let pace = Settings { learning_rate, weight_decay, budget, interval, ..sizes };
-    let settings = Settings { part, noise, smallest_crop, ..pace };
+    let settings = Settings { part, channels, smallest_crop, ..pace };
     let (mut curves, mut steps) = (Curves::new(), 0);
     let mut observer = |event: Event<'_>| {
         match event {
