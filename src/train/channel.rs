@@ -32,18 +32,22 @@
 //!   what sounds in it. An auditory filter weighs a bin x ERBs off with (1 +
 //!   4 x) exp(-4 x) (the rounded exponential of Patterson and others 1982, whose
 //!   form Glasberg & Moore 1990 fitted). Of B bins to a filter each has, of
-//!   their weighted mean power e, the share d = B 10^(-M / 10). How a codec of
-//!   that error that wastes nothing behaves is told by rate-distortion theory
-//!   (the forward test channel; Berger 1971): it takes from what was sent as
-//!   much as it adds,
+//!   their weighted mean power e, the share d = B 10^(-M / 10). A codec such as
+//!   Opus keeps the power of its bands (Valin and others 2013, "High-quality,
+//!   low-delay music coding in the Opus codec"), so it takes from what was sent
+//!   what it adds:
 //!
 //!   ```text
-//!   A = (1 - d) sqrt(p),   n = d (1 - d) e,   M = 30 dB + 6.6 dB log2(rate / 64 kbit/s)
+//!   A^2 = (1 - d) p,   n = d e,   M = 30 dB + 6.6 dB log2(rate / 64 kbit/s)
 //!   ```
 //!
-//!   where M was measured with Opus at 16 to 128 kbit/s on this sound; of one
-//!   bit more for each coefficient theory expects 6.02 dB. An MP3 of 64 kbit/s
-//!   errs about as Opus does at 128, one of 32 as Opus at 37.
+//!   M was measured with Opus at 16 to 128 kbit/s on this sound; for one bit
+//!   more in each coefficient theory has 6.02 dB. An MP3 of 64 kbit/s errs about
+//!   as Opus does at 128, one of 32 as Opus at 37.
+//!
+//! The receiver knows the noise, but not the anchor of the levels: it takes the
+//! one at which the mean of the code that it estimates is that which the loudness
+//! tells. It does so in one step, where the true one takes up to five.
 
 use std::f64::consts::{PI, TAU};
 use std::fmt;
@@ -53,9 +57,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use super::receiver::Receiver;
+use super::receiver::{Known, Receiver};
 use crate::autoencoder::estimate::Estimator;
-use crate::autoencoder::{Autoencoder, matrix};
+use crate::autoencoder::{Autoencoder, matrix, squash};
 use crate::error::Result;
 use crate::profile::{Polarity, Profile};
 use crate::random::Random;
@@ -69,6 +73,9 @@ const FILE_NOISE: f64 = 1e-9;
 
 /// A codec that errs by more than this share of what sounds sends silence.
 const MOST_LOST: f64 = 0.95;
+
+/// No frame is taken to sound with less than this share of its power.
+const LEAST_LOUD: f64 = 0.01;
 
 /// A way that sound takes while a network is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -267,8 +274,8 @@ impl Link {
         let [items, count] = components.dims();
         let part = |number: usize| components.clone().narrow(1, number * self.groups, self.groups);
         let sent = self.receiver.logits(part(0));
-        let [heard, noise] = self.hear(sent.clone(), draws);
-        let known = self.receiver.hear(heard, noise);
+        let heard = self.hear(sent.clone(), draws);
+        let known = self.anchored(sent.clone(), heard);
         let mut received = vec![self.receiver.components(&known)];
         if self.receiver.digits {
             let fine = known.fine(sent, self.receiver.logits(part(1)));
@@ -280,6 +287,19 @@ impl Link {
             received.push(Tensor::zeros([items, rest], &device));
         }
         Tensor::cat(received, 1)
+    }
+
+    /// What is known of the logits `sent` after the powers and the noise `heard`,
+    /// see [`Link::hear`].
+    fn anchored(&self, sent: Tensor<2>, heard: [Tensor<2>; 2]) -> Known {
+        let mean = |logits: Tensor<2>| squash(logits).mean_dim(1);
+        let told = mean(sent.clone()) + self.sound.louder(self.receiver.power(sent), &heard);
+        let [heard, noise] = heard;
+        let first = self.receiver.hear(heard.clone(), noise.clone());
+        let estimate = mean(self.receiver.logits(self.receiver.components(&first)));
+        let step = self.receiver.range_db / DB_PER_PART;
+        let anchor = ((told - estimate) * step).exp();
+        self.receiver.hear(heard * anchor.clone(), noise * anchor)
     }
 
     /// The powers that are heard of codes of the logits `sent`, and those of the
@@ -300,10 +320,21 @@ impl Sound {
     /// The power, `[item, value]`, that a logit of 0 has in frames of the logits
     /// `logits`, whose `power` is in units of that: see [`crate::spectrum`].
     fn anchor(&self, power: Tensor<2>, logits: Tensor<2>) -> Tensor<2> {
-        let mean = crate::autoencoder::squash(logits).mean_dim(1) - 0.5;
+        let mean = squash(logits).mean_dim(1) - 0.5;
         let loud = (mean * (SPAN_LU / DB_PER_PART)).exp() * hearing::power_of_lufs(MEAN_LUFS);
         let free = (power * self.gain.clone() * self.weight.clone()).sum_dim(1);
         loud / free * self.gain.clone()
+    }
+
+    /// How much larger the mean of the code sounds, `[item, 1]`, where values of
+    /// the power `sent` are heard with power and noise as [`Link::hear`] has
+    /// them.
+    fn louder(&self, sent: Tensor<2>, [heard, noise]: &[Tensor<2>; 2]) -> Tensor<2> {
+        let weight = self.gain.clone() * self.weight.clone();
+        let all = (sent * weight.clone()).sum_dim(1);
+        let signal = heard.clone() - noise.clone() * self.bins.clone();
+        let ratio = (signal * weight).sum_dim(1) / all;
+        ratio.clamp_min(LEAST_LOUD).log() * (DB_PER_PART / SPAN_LU)
     }
 }
 
@@ -361,9 +392,9 @@ impl Way {
                 [heard, change.powf_scalar(2.0).matmul(leak.clone())]
             }
             Self::Codec { lost, near } => {
-                let kept = lost.clone() * -1.0 + 1.0;
+                let kept = (lost.clone() * -1.0 + 1.0).sqrt();
                 let around = (power / sound.bins.clone()).matmul(near.as_ref().clone());
-                [amplitude * kept.clone(), around * (lost.clone() * kept)]
+                [amplitude * kept, around * lost.clone()]
             }
         }
     }

@@ -2,16 +2,19 @@
 //! components, with gradients.
 //!
 //! It does what [`crate::spectrum::noisy`] and [`crate::autoencoder::estimate`]
-//! do, and knows as much: the power of the noise in each bin, and the anchor,
-//! which the loudness of a frame tells. Of each value it takes mean m and
+//! do, and knows as much: the power of the noise in each bin, and the loudness
+//! of a frame. Of each value it takes mean m and
 //! variance v of the logit after what was heard, by a sum over [`NODES`] nodes
 //! about where the power seems to be. Less what was known beforehand that is an
 //! observation of the precision p = 1 / v - 1 / before, at m / (v p). From all
 //! observations together it estimates the components (Wiener):
 //!
 //! ```text
-//! z = (1 + M' P M)^-1 M' P l
+//! z = (1 + M' P M)^-1 M' P l = M' (M M' + 1 / P)^-1 l
 //! ```
+//!
+//! The latter form is solved: however much better some values are known than
+//! others, it is as well conditioned as the covariance M M' of the logits.
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -27,8 +30,8 @@ const NODES: usize = 24;
 /// No logit is known better than this: what a 16-bit file leaves.
 const LEAST_VARIANCE: f64 = 1e-7;
 
-/// Steps of the conjugate gradients. Values differ in precision by some
-/// hundreds, and what is then left of the error is below what a picture shows.
+/// Steps of the conjugate gradients. What is then left of the error is below
+/// what a picture shows.
 const STEPS: usize = 16;
 
 /// Conjugate gradients stand still once their error has fallen by this factor;
@@ -42,15 +45,16 @@ pub(super) struct Receiver {
     rows: Tensor<2>,
     /// The same, `[value, component]`.
     columns: Tensor<2>,
-    /// Squares of a component's logits, summed, `[1, component]`.
-    squares: Tensor<2>,
+    /// Covariance of the logits beforehand, `[value, value]`.
+    covariance: Tensor<2>,
     /// Variance of a logit beforehand, `[1, value]`.
     before: Tensor<2>,
     /// Number of bins of a value, `[1, value]`.
     bins: Tensor<2>,
     /// Places of the nodes in -1..1, `[1, 1, node]`.
     nodes: Tensor<3>,
-    range_db: f64,
+    /// Level of value 1 above that of value 0, in dB.
+    pub range_db: f64,
     /// Whether values have a second digit.
     pub digits: bool,
 }
@@ -74,15 +78,16 @@ impl Receiver {
         device: &Device,
     ) -> Self {
         let logits = estimator.logits().mapv(|v| (sign * v) as f32);
-        let sum = |axis| logits.mapv(|v| v * v).sum_axis(Axis(axis)).insert_axis(Axis(0));
+        let covariance = logits.dot(&logits.t());
+        let before = covariance.diag().to_owned().insert_axis(Axis(0));
         let node = |node| ((2 * node + 1) as f32 - NODES as f32) / NODES as f32;
         let nodes: Vec<f32> = (0..NODES).map(node).collect();
         let columns = matrix(&logits, device);
         Self {
             rows: columns.clone().transpose(),
             columns,
-            squares: matrix(&sum(0), device),
-            before: matrix(&sum(1), device),
+            covariance: matrix(&covariance, device),
+            before: matrix(&before, device),
             bins,
             nodes: Tensor::from_data(TensorData::new(nodes, [1, 1, NODES]), device),
             range_db,
@@ -140,30 +145,29 @@ impl Receiver {
     }
 
     /// The most probable components, `[item, component]`, by conjugate
-    /// gradients (Hestenes & Stiefel 1952), preconditioned by what the matrix
-    /// would be if all values were known alike.
+    /// gradients (Hestenes & Stiefel 1952), preconditioned by the diagonal.
     pub fn components(&self, known: &Known) -> Tensor<2> {
-        let precision = known.precision.clone().clamp_max(ENOUGH_PRECISION);
-        let mut left = (known.logit.clone() * precision.clone()).matmul(self.columns.clone());
-        let alike = precision.clone().mean_dim(1) * self.squares.clone() + 1.0;
+        let variance = known.precision.clone().clamp_max(ENOUGH_PRECISION).recip();
+        let diagonal = variance.clone() + self.before.clone();
         let product = |a: Tensor<2>, b: Tensor<2>| (a * b).sum_dim(1);
-        let mut way = left.clone() / alike.clone();
+        let mut left = known.logit.clone();
+        let mut way = left.clone() / diagonal.clone();
         let mut error = product(left.clone(), way.clone());
         let least = error.clone().detach() * CONVERGED + f32::MIN_POSITIVE;
-        let mut components = way.zeros_like();
+        let mut solution = way.zeros_like();
         for _ in 0..STEPS {
-            let spread = way.clone().matmul(self.rows.clone()) * precision.clone();
-            let image = way.clone() + spread.matmul(self.columns.clone());
+            let image =
+                way.clone().matmul(self.covariance.clone()) + way.clone() * variance.clone();
             let along = product(way.clone(), image.clone()) + least.clone();
             let far = error.clone() / along;
-            components = components + way.clone() * far.clone();
+            solution = solution + way.clone() * far.clone();
             left = left - image * far;
-            let next = left.clone() / alike.clone();
+            let next = left.clone() / diagonal.clone();
             let remains = product(left.clone(), next.clone());
             way = next + way * (remains.clone() / (error + least.clone()));
             error = remains;
         }
-        components
+        solution.matmul(self.columns.clone())
     }
 }
 

@@ -117,6 +117,9 @@ fn unseen_flights_come_back_from_the_sound() {
     assert!(scores.uniformity_pooled <= 0.05, "{scores:?}");
 }
 
+/// Nothing between code and decoder.
+const FILE: [Channel; 1] = [Channel::File];
+
 /// Points of the curves in bits: name, step, value.
 type Curves = Vec<(String, u64, u64)>;
 
@@ -135,11 +138,12 @@ fn bars() -> tempfile::TempDir {
     folder
 }
 
-/// Trains a network of `part` on bars for 200 steps, resumed if told to, and
+/// Trains a network of `part` on bars for 200 steps, through `channels`, resumed if told to, and
 /// breaks it off after `stop` steps of this run. What came of it, and the
 /// curves.
 fn train_on_bars(
     part: Part,
+    channels: &[Channel],
     checkpoint: &std::path::Path,
     resume: bool,
     stop: Option<usize>,
@@ -148,16 +152,13 @@ fn train_on_bars(
     let profile = Profile::find("hituav-lwir").unwrap();
     let paths = [folder.path().display().to_string()];
     let dataset = Dataset::read(&paths, &profile, 1, &Options::default()).unwrap();
-    let (channels, smallest_crop) = match part {
-        Part::Both => (vec![Channel::Noise(10.0), Channel::Codec(32.0), Channel::Late(8.0)], 0.8),
-        Part::Decoder => (vec![Channel::File], 1.0),
-    };
+    let smallest_crop = if part == Part::Both { 0.8 } else { 1.0 };
     let (budget, interval) = (Budget::Steps(200), 50);
     let (values, width, batch, seed) = (4, 32, 32, 1);
     let (learning_rate, weight_decay) = (1e-3, 0.1);
     let sizes = Settings { values, width, batch, seed, ..Settings::default() };
     let pace = Settings { learning_rate, weight_decay, budget, interval, ..sizes };
-    let settings = Settings { part, channels, smallest_crop, ..pace };
+    let settings = Settings { part, channels: channels.to_vec(), smallest_crop, ..pace };
     let (mut curves, mut steps) = (Curves::new(), 0);
     let mut observer = |event: Event<'_>| {
         match event {
@@ -188,11 +189,11 @@ fn file(model: &Model) -> Vec<u8> {
 fn a_network_is_kept_where_it_does_better_than_the_linear_path() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.checkpoint");
-    let (model, curves) = train_on_bars(Part::Decoder, &path, false, None);
+    let (model, curves) = train_on_bars(Part::Decoder, &FILE, &path, false, None);
     let model = model.unwrap();
     assert!(model.record().network_steps > 0);
     assert!(model.autoencoder().network.is_some());
-    let (again, same_curves) = train_on_bars(Part::Decoder, &path, false, None);
+    let (again, same_curves) = train_on_bars(Part::Decoder, &FILE, &path, false, None);
     assert_eq!(curves, same_curves);
     assert!(file(&model) == file(&again.unwrap()), "the same seed gave another model");
     // What was chosen is in the file: it decodes as it did before.
@@ -203,17 +204,57 @@ fn a_network_is_kept_where_it_does_better_than_the_linear_path() {
 }
 
 #[test]
+fn a_network_is_trained_and_chosen_for_its_channel_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.checkpoint");
+    let channels = [Channel::File, Channel::Noise(20.0)];
+    let (model, curves) = train_on_bars(Part::Decoder, &channels, &path, false, None);
+    let model = model.unwrap();
+    assert!(model.record().network_steps > 0);
+    assert_eq!(model.record().channels, ["file", "noise=20"]);
+    let (again, same_curves) = train_on_bars(Part::Decoder, &channels, &path, false, None);
+    assert_eq!(curves, same_curves);
+    assert!(file(&model) == file(&again.unwrap()), "the same seed gave another model");
+    let last = |path: &str| {
+        let own = curves.iter().filter(|(name, ..)| name == path);
+        own.map(|&(_, _, value)| f64::from_bits(value)).next_back().unwrap()
+    };
+    let [clean, noisy] = ["choose/psnr_4_db", "choose/noise_20/psnr_4_db"].map(last);
+    assert!(clean > noisy + 0.5, "{clean} dB in a file, {noisy} dB in noise");
+    // A network for files alone is another one.
+    let (other, _) = train_on_bars(Part::Decoder, &FILE, &path, false, None);
+    assert!(file(&model) != file(&other.unwrap()));
+}
+
+#[test]
+fn the_command_trains_for_channels_and_tells_how_it_goes_in_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("m.safetensors");
+    let mut command = assert_cmd::Command::cargo_bin("wysiwyh").unwrap();
+    command.args(["train", "simulated:1", "simulated:2", "simulated:3", "--plain"]);
+    command.args(["--sensor", "simulated-lwir", "--values", "8", "--steps", "3"]);
+    command.args(["--channel", "noise=12,codec", "--channel", "late=8", "--ends", "both"]);
+    let output = command.arg("-o").arg(&model).assert().success().get_output().clone();
+    let told = String::from_utf8(output.stderr).unwrap();
+    for channel in ["step 3: noise=12: ", ", codec=64: ", ", late=8: "] {
+        assert!(told.contains(channel), "{channel} is not in {told}");
+    }
+    Model::load(&model).unwrap();
+}
+
+#[test]
 fn training_that_is_broken_off_and_resumed_is_the_same_to_the_last_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.checkpoint");
-    for part in [Part::Decoder, Part::Both] {
-        let (whole, curves) = train_on_bars(part, &path, false, None);
+    let every = [Channel::Noise(10.0), Channel::Codec(32.0), Channel::Late(8.0)];
+    for (part, channels) in [(Part::Decoder, &FILE[..]), (Part::Both, &every)] {
+        let (whole, curves) = train_on_bars(part, channels, &path, false, None);
         assert!(path.exists(), "a model that cannot be stored is not lost");
-        let (broken, begun) = train_on_bars(part, &path, false, Some(87));
+        let (broken, begun) = train_on_bars(part, channels, &path, false, Some(87));
         let error = broken.unwrap_err();
         assert_eq!(error.fault, wysiwyh::Fault::Interrupted);
         assert!(error.to_string().contains("step 87"), "{error}");
-        let (resumed, rest) = train_on_bars(part, &path, true, None);
+        let (resumed, rest) = train_on_bars(part, channels, &path, true, None);
         assert!(begun.len() > 8 && rest.len() > 8);
         assert_eq!(begun.into_iter().chain(rest).collect::<Curves>(), curves);
         assert!(file(&resumed.unwrap()) == file(&whole.unwrap()), "the files differ");
@@ -224,12 +265,12 @@ fn training_that_is_broken_off_and_resumed_is_the_same_to_the_last_bit() {
 fn a_checkpoint_that_does_not_fit_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.checkpoint");
-    let missing = train_on_bars(Part::Decoder, &path, true, None).0.unwrap_err();
+    let missing = train_on_bars(Part::Decoder, &FILE, &path, true, None).0.unwrap_err();
     assert_eq!(missing.fault, wysiwyh::Fault::Input, "{missing}");
-    train_on_bars(Part::Decoder, &path, false, Some(5)).0.unwrap_err();
+    train_on_bars(Part::Decoder, &FILE, &path, false, Some(5)).0.unwrap_err();
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-    let damaged = train_on_bars(Part::Decoder, &path, true, None).0.unwrap_err();
+    let damaged = train_on_bars(Part::Decoder, &FILE, &path, true, None).0.unwrap_err();
     assert_eq!(damaged.fault, wysiwyh::Fault::Input, "{damaged}");
 }
 
@@ -247,6 +288,10 @@ fn training_flags_that_contradict_each_other_are_wrong_usage() {
     run(&["--minutes", "-1"]);
     run(&["--resume"]);
     run(&["--device", "wgpu"]);
+    run(&["--channel", "noise"]);
+    run(&["--ends", "both"]);
+    run(&["--steps", "5", "--channel", "fog"]);
+    run(&["--steps", "5", "--channel", "codec=0"]);
     run(&["--steps", "5", "--values", "100"]);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

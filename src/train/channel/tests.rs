@@ -1,8 +1,8 @@
 //! Gradients, and what the true sound, channel and receiver do.
 
+use faer::linalg::solvers::Solve;
 use ndarray::Array3;
 
-use super::super::receiver::Known;
 use super::*;
 use crate::autoencoder::linear::Moments;
 use crate::autoencoder::{haar, read};
@@ -85,7 +85,7 @@ fn conjugate_gradients_solve_the_equations() {
     let rows = estimator.logits();
     let mut random = Random::new(8);
     let precision: Vec<f32> =
-        (0..64).map(|_| 10f64.powf(random.between(0.0, 3.0)) as f32).collect();
+        (0..64).map(|_| 10f64.powf(random.between(-2.0, 4.0)) as f32).collect();
     let logits = normal(64, 9);
     let [logit, precision_of] =
         [&logits, &precision].map(|values| tensor(values, 64, &Device::flex()));
@@ -94,10 +94,15 @@ fn conjugate_gradients_solve_the_equations() {
     let found = ndarray::Array1::from_iter(found.into_iter().map(f64::from));
     let precision = ndarray::Array1::from_iter(precision.into_iter().map(f64::from));
     let logits = ndarray::Array1::from_iter(logits.into_iter().map(f64::from));
-    let right = rows.t().dot(&(&logits * &precision));
-    let left = &found + &rows.t().dot(&(rows.dot(&found) * &precision));
-    let off = (&left - &right).mapv(|v| v * v).sum() / right.mapv(|v| v * v).sum();
-    assert!(off.sqrt() < 3e-3, "{}", off.sqrt());
+    let weighted = &rows.t() * &precision;
+    let (right, known) = (weighted.dot(&logits), weighted.dot(rows));
+    let matrix = faer::Mat::from_fn(64, 64, |r, c| known[(r, c)] + f64::from(u8::from(r == c)));
+    let right = faer::Mat::from_fn(64, 1, |row, _| right[row]);
+    let exact = matrix.llt(faer::Side::Lower).unwrap().solve(&right);
+    for (row, found) in found.iter().enumerate() {
+        let exact = exact[(row, 0)];
+        assert!((found - exact).abs() < 0.01, "{row}: {found}, exactly {exact}");
+    }
 }
 
 /// Frames of random components on their way: what was sent, and as the true
@@ -133,24 +138,35 @@ fn journey(
 }
 
 /// RMS errors of levels in dB of soft, middle and loud values: `errors_db` of
-/// the values of `codes`.
+/// the values of `codes`, less the mean of each value, which a receiver takes
+/// for the response of the way.
 fn by_level(codes: &[Vec<f32>], errors_db: &[Vec<f32>]) -> [f64; 3] {
     let mut classes = [(0.0, 0.0); 3];
     // The last frame has no other one after it.
-    for (code, errors_db) in codes.iter().zip(errors_db).take(codes.len() - 1) {
-        for (&value, &error_db) in code.iter().zip(errors_db) {
+    let frames = codes.len() - 1;
+    let mean = |value: usize| {
+        errors_db.iter().take(frames).map(|errors_db| errors_db[value]).sum::<f32>() / frames as f32
+    };
+    let means: Vec<f32> = (0..codes[0].len()).map(mean).collect();
+    for (code, errors_db) in codes.iter().zip(errors_db).take(frames) {
+        for ((&value, &error_db), mean) in code.iter().zip(errors_db).zip(&means) {
             let (sum, count) = &mut classes[((value * 3.0) as usize).min(2)];
-            *sum += f64::from(error_db).powi(2);
+            *sum += f64::from(error_db - mean).powi(2);
             *count += 1.0;
         }
     }
     classes.map(|(sum, count)| (sum / count).sqrt())
 }
 
-/// Asserts that levels err through `channel` as they do in truth, by `carry`.
-fn errs_as(channel: Channel, values: usize, carry: impl Fn(&[f32]) -> Option<Vec<f32>>) {
+/// By which share of the truth, at most, levels of codes of `values` values err
+/// otherwise through `channel` than they do in truth, by `carry`.
+fn misfit(
+    channel: Channel,
+    values: usize,
+    carry: impl Fn(&[f32]) -> Option<Vec<f32>>,
+) -> Option<f64> {
     let autoencoder = autoencoder(values);
-    let Some(journey) = journey(&autoencoder, carry) else { return };
+    let journey = journey(&autoencoder, carry)?;
     let levels_db = |spectrum: &Spectrum| journey.layout.levels_db(spectrum);
     let pairs = journey.sent.iter().zip(&journey.heard);
     let errors_db = pairs.map(|(sent, heard)| {
@@ -173,25 +189,41 @@ fn errs_as(channel: Channel, values: usize, carry: impl Fn(&[f32]) -> Option<Vec
     let errors_db: Vec<Vec<f32>> = errors_db.chunks(values).map(<[f32]>::to_vec).collect();
     let modelled = by_level(&journey.codes, &errors_db);
     println!("{channel}, {values} values: in truth {truth:.2?} dB, modelled {modelled:.2?} dB");
-    for (truth, modelled) in truth.iter().zip(modelled) {
-        assert!((modelled / truth - 1.0).abs() < 0.3, "{channel}: {truth} dB, {modelled} dB");
-    }
+    truth
+        .iter()
+        .zip(modelled)
+        .map(|(truth, modelled)| (modelled / truth - 1.0).abs())
+        .reduce(f64::max)
 }
 
 #[test]
 fn levels_err_as_the_true_receiver_finds_them() {
     for values in [16, 128] {
-        errs_as(Channel::Noise(20.0), values, |samples| True::Noise.carry(samples).unwrap());
+        let noise =
+            misfit(Channel::Noise(20.0), values, |samples| True::Noise.carry(samples).unwrap());
+        assert!(noise.unwrap() < 0.3, "{noise:?}");
         for ms in [7.0, 10.0, 20.0] {
-            errs_as(Channel::Late(ms), values, |samples| {
+            let late = misfit(Channel::Late(ms), values, |samples| {
                 let mut late = samples.to_vec();
                 late.rotate_left((48.0 * ms) as usize);
                 Some(late)
             });
+            assert!(late.unwrap() < 0.35, "{ms} ms: {late:?}");
         }
-        // Neither is here where ffmpeg is not.
-        errs_as(Channel::Codec(64.0), values, |samples| True::Opus.carry(samples).unwrap());
-        errs_as(Channel::Codec(24.0), values, |samples| True::SmallOpus.carry(samples).unwrap());
+    }
+}
+
+#[test]
+fn levels_err_as_behind_a_true_codec() {
+    for (kbit_s, codec, values) in
+        [(64.0, True::Opus, 16), (64.0, True::Opus, 128), (24.0, True::SmallOpus, 128)]
+    {
+        let misfit =
+            misfit(Channel::Codec(kbit_s), values, |samples| codec.carry(samples).unwrap());
+        match misfit {
+            Some(misfit) => assert!(misfit < 0.35, "{kbit_s} kbit/s, {values} values: {misfit}"),
+            None => eprintln!("skipped: ffmpeg with Opus is not here"),
+        }
     }
 }
 
@@ -204,8 +236,8 @@ fn within_the_guard_all_of_a_code_comes_back() {
     let draws = link.draw(4, &Device::flex(), &mut Random::new(7));
     let back = read(link.carry(tensor(&sent, count, &Device::flex()), &draws)).unwrap();
     for (index, (sent, back)) in sent.iter().zip(&back).enumerate() {
-        // Second digits come back a little nearer to the middle.
-        let bound = if index % count < 16 { 0.01 } else { 0.1 };
+        // Second digits are less sure, most of all near the ends of a step.
+        let bound = if index % count < 16 { 0.01 } else { 0.1f32.max(0.03 * sent * sent) };
         assert!((sent - back).abs() < bound, "{index}: {sent} {back}");
     }
 }
