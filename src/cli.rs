@@ -165,9 +165,11 @@ impl VoiceArguments {
         Ok(Voice { model, sensor, preset, values, span, polarity, listener, seed, reading })
     }
 
-    /// What the listener's ears need of the speaker, whatever sound they hear.
-    fn sides(&self) -> Result<Sides> {
+    /// What the listener's ears need of the speaker at `volume_db`, whatever
+    /// sound they hear; nothing, where none is to play.
+    fn sides(&self, volume_db: Option<f32>) -> Result<Sides> {
         match &self.hearing {
+            _ if volume_db.is_none() => Ok(Sides::default()),
             Some(none) if none.as_os_str() == NO_HEARING => Ok(Sides::default()),
             Some(file) => Ok(Ears::load(file)?.sides),
             None => Ears::sides_of_user(),

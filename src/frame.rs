@@ -241,6 +241,13 @@ impl Frame {
 
     /// The share of pixels that have a reading in every band, 0..1.
     pub fn valid_fraction(&self) -> f32 {
+        // Most pictures are whole, which a pass without branches tells.
+        if let Some(readings) = self.data.as_slice()
+            && !readings.is_empty()
+            && !readings.iter().fold(false, |gap, reading| gap | reading.is_nan())
+        {
+            return 1.0;
+        }
         let mut valid = Array2::from_elem((self.rows(), self.columns()), 1u8);
         for plane in self.data.outer_iter() {
             let keep = |valid: &mut u8, value: &f32| *valid &= u8::from(!value.is_nan());
@@ -310,6 +317,20 @@ pub(crate) fn sum_of(values: ArrayView2<f32>, term: impl Fn(f32) -> f64) -> (f64
         }
     }
     (sums.iter().sum(), counts.iter().sum::<u32>() as usize)
+}
+
+/// A picture of its own, of what `window` shows of a larger one, both
+/// `[band, row, column]`: line by line, as a line is in one piece.
+pub(crate) fn cut(window: ArrayView3<f32>) -> Array3<f32> {
+    let mut data = Vec::with_capacity(window.len());
+    for line in window.rows() {
+        match line.as_slice() {
+            Some(line) => data.extend_from_slice(line),
+            None => data.extend(line),
+        }
+    }
+    // It has as many readings as it had.
+    Array3::from_shape_vec(window.dim(), data).unwrap_or_default()
 }
 
 /// Fills `target` with the means of `factor` by `factor` pixels of `source`,

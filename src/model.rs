@@ -406,10 +406,17 @@ impl Models {
 pub fn normalise(frame: &Frame, range: &[[f64; 2]]) -> Array3<f32> {
     let mut picture = frame.data.clone();
     for (mut band, &[low, high]) in picture.outer_iter_mut().zip(range) {
-        band.mapv_inplace(|v| ((f64::from(v) - low) / (high - low)) as f32);
-        let (sum, count) = frame::sum_of(band.view(), f64::from);
-        let fill = if count > 0 { (sum / count as f64) as f32 } else { 0.5 };
-        band.mapv_inplace(|v| if v.is_finite() { v } else { fill });
+        let (mut gaps, scale) = (false, 1.0 / (high - low));
+        band.mapv_inplace(|v| {
+            let value = ((f64::from(v) - low) * scale) as f32;
+            gaps |= !value.is_finite();
+            value
+        });
+        if gaps {
+            let (sum, count) = frame::sum_of(band.view(), f64::from);
+            let fill = if count > 0 { (sum / count as f64) as f32 } else { 0.5 };
+            band.mapv_inplace(|v| if v.is_finite() { v } else { fill });
+        }
     }
     picture
 }

@@ -4,7 +4,7 @@ use ndarray::{Array3, ArrayView2, ArrayView3};
 
 use crate::autoencoder::{self, estimate::Estimator};
 use crate::error::{Error, Result};
-use crate::frame::{self, Area, Frame};
+use crate::frame::{self, Area, Band, Frame};
 use crate::model::{Model, normalise};
 use crate::profile::Polarity;
 use crate::receiver::Receiver;
@@ -66,8 +66,11 @@ pub struct Sound {
     pub levels_db: Vec<f32>,
     /// Loudness of the steady sound in LUFS.
     pub loudness_lufs: f64,
-    /// Weighted sum over bands of the mean normalised value, polarity applied;
-    /// the weights are the bands' widths, and sum to 1.
+    /// The mean reading of each band, where the band's range is 0..1; none
+    /// without readings.
+    pub band_means: Vec<Option<f64>>,
+    /// Weighted sum over bands of those means, polarity applied; the weights
+    /// are the bands' widths, and sum to 1.
     pub band_energy: f64,
     /// The next samples of the sound at 48 kHz, full scale 1.0. The first
     /// frame's are preceded by the lead-in.
@@ -79,7 +82,7 @@ pub struct Sound {
 pub struct Prepared {
     sent: Frame,
     code: Vec<f32>,
-    band_energy: f64,
+    band_means: Vec<Option<f64>>,
 }
 
 impl Prepared {
@@ -250,18 +253,19 @@ impl Sonifier {
             Some(code) if code.len() == self.layout.mapping().values => self.again(code),
             _ => self.encode(&sent)?,
         };
-        Ok(Prepared { band_energy: self.band_energy(&sent), sent, code })
+        Ok(Prepared { band_means: self.band_means(sent.data.view()), sent, code })
     }
 
     /// The next frame as sound, once it is prepared.
-    pub fn sound(&mut self, Prepared { sent, code, band_energy }: Prepared) -> Sound {
+    pub fn sound(&mut self, Prepared { sent, code, band_means }: Prepared) -> Sound {
         self.last = self.layout.spectrum(&code);
         self.fade_db = (self.fade_db.max(FAINTEST_DB) + FADE_DB).min(0.0);
         let spectrum = self.sounding();
         let mut samples = Vec::new();
         self.synth.push(&spectrum, &mut samples);
         Sound {
-            band_energy,
+            band_energy: self.band_energy(&sent.bands, &band_means),
+            band_means,
             levels_db: self.layout.levels_db(&spectrum),
             loudness_lufs: self.layout.loudness_lufs(&spectrum),
             sent,
@@ -432,9 +436,8 @@ impl Sonifier {
         }
     }
 
-    /// The mean of each band of `sent`, `[band, row, column]` in physical
-    /// units, where the range of the band is 0..1; none without readings.
-    pub fn band_means(&self, sent: ArrayView3<f32>) -> Vec<Option<f64>> {
+    /// See [`Sound::band_means`]; `sent` is `[band, row, column]`.
+    fn band_means(&self, sent: ArrayView3<f32>) -> Vec<Option<f64>> {
         let mean = |(readings, &[low, high]): (ArrayView2<f32>, &[f64; 2])| {
             let (sum, count) = frame::sum_of(readings, f64::from);
             (count > 0).then(|| (sum / count as f64 - low) / (high - low))
@@ -443,10 +446,10 @@ impl Sonifier {
     }
 
     /// See [`Sound::band_energy`].
-    fn band_energy(&self, sent: &Frame) -> f64 {
+    fn band_energy(&self, bands: &[Band], means: &[Option<f64>]) -> f64 {
         let (mut energy, mut weights) = (0.0, 0.0);
-        for (band, mean) in sent.bands.iter().zip(self.band_means(sent.data.view())) {
-            if let Some(mean) = mean {
+        for (band, mean) in bands.iter().zip(means) {
+            if let &Some(mean) = mean {
                 let weight = f64::from(band.weight());
                 energy +=
                     weight * if self.polarity == Polarity::ColdLoud { 1.0 - mean } else { mean };

@@ -23,6 +23,10 @@ pub(crate) const ENOUGH_PRECISION: f64 = 1e4;
 /// What a value that was not heard says about its logit.
 pub(crate) const LEAST_PRECISION: f64 = 1e-3;
 
+/// Where no logit is known better than this, what is known of all of them
+/// explains half a hundredth of what they vary by: not worth solving for.
+const NO_PRECISION: f64 = 5e-3;
+
 /// Values this close to 0 or 1 are as far out as noise can make them.
 pub(crate) const EDGE: f64 = 1e-3;
 
@@ -77,6 +81,9 @@ impl Estimator {
     fn wiener(&self, known: &[Known]) -> Option<Vec<f64>> {
         if known.iter().all(|known| known.precision > ENOUGH_PRECISION) {
             return Some(known.iter().map(|known| known.logit).collect());
+        }
+        if known.iter().all(|known| known.precision < NO_PRECISION) {
+            return Some(vec![0.0; known.len()]);
         }
         let precision: Array1<f64> = known.iter().map(|known| known.precision).collect();
         let logits: Array1<f64> = known.iter().map(|known| known.logit).collect();

@@ -151,7 +151,7 @@ impl Arguments {
         let again = self.preset.is_none() && !self.voice.chooses();
         let (preset, reading) = (self.preset.unwrap_or(Preset::Listen), self.reading.options()?);
         let volume_db = self.speaker.volume_db();
-        let sides = volume_db.map(|_| self.voice.sides()).transpose()?.unwrap_or_default();
+        let sides = self.voice.sides(volume_db)?;
         let voice = match again && reading.raw.is_none() && is_session(Path::new(&source)) {
             // Its sound was fitted when it was made.
             true => self.voice.voice(preset, reading)?,

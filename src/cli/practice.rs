@@ -75,7 +75,7 @@ impl Arguments {
         }
         let seed = self.voice.seed;
         let volume_db = self.speaker.volume_db();
-        let sides = volume_db.map(|_| self.voice.sides()).transpose()?.unwrap_or_default();
+        let sides = self.voice.sides(volume_db)?;
         let voice = self.voice.heard(Preset::Listen, self.reading.options()?, report)?;
         let Ready { sensor, sonifier } =
             voice.ready(&self.source, sensor::limit(&self.source, None))?;

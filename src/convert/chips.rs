@@ -49,9 +49,10 @@ pub(super) struct Chip {
 }
 
 impl Chip {
-    /// The row of what was seen in `frame`, and of what became of it.
-    pub fn of(sonifier: &Sonifier, frame: &Frame, heard: &Moment) -> Self {
-        let means = sonifier.band_means(heard.input.view());
+    /// The row of what was seen in `frame`, of the means of its bands (see
+    /// [`Sound::band_means`](crate::sonifier::Sound::band_means)), and of what
+    /// became of it.
+    pub fn of(frame: &Frame, means: Vec<Option<f64>>, heard: &Moment) -> Self {
         let seen = means.iter().any(Option::is_some);
         Self {
             position: [frame.position.0 as u32, frame.position.1 as u32],

@@ -117,7 +117,7 @@ impl<'a> Outputs<'a> {
         &mut self,
         sonifier: &Sonifier,
         frames: &[Arc<Frame>],
-        sounds: Vec<Sound>,
+        mut sounds: Vec<Sound>,
     ) -> Result<()> {
         for (frame, sound) in frames.iter().zip(&sounds) {
             self.power += 10f64.powf(sound.loudness_lufs / 10.0);
@@ -138,10 +138,12 @@ impl<'a> Outputs<'a> {
                 }
             }
         }
+        let means: Vec<Vec<Option<f64>>> =
+            sounds.iter_mut().map(|sound| std::mem::take(&mut sound.band_means)).collect();
         let moments = session::moments(sonifier, self.slots, sounds, self.scored)?;
-        let chips = frames.par_iter().zip(&moments);
+        let chips = frames.par_iter().zip(means).zip(&moments);
         let chips: Vec<Chip> =
-            chips.map(|(frame, heard)| Chip::of(sonifier, frame, heard)).collect();
+            chips.map(|((frame, means), heard)| Chip::of(frame, means, heard)).collect();
         for ((frame, moment), chip) in frames.iter().zip(moments).zip(chips) {
             if let Some(psnr_db) = chip.psnr_db() {
                 self.psnr_db = (self.psnr_db.0 + psnr_db, self.psnr_db.1 + 1);

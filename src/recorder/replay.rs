@@ -33,11 +33,12 @@ pub struct Recorded {
 
 /// The scores of a slot that has them, by the names of their curves, in the
 /// order of the table.
-pub const SCORES: [&str; 9] = [
+pub const SCORES: [&str; 10] = [
     "loudness_lufs",
     "band_energy",
     "psnr_db",
     "latency_s",
+    "sample",
     "left_out",
     "drops",
     "highest",

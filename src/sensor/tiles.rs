@@ -7,7 +7,7 @@ use ndarray::{Array3, s};
 use super::route::{Route, Walk};
 use super::{LIMIT, Scene, Sensor, Source};
 use crate::error::{Error, Result};
-use crate::frame::Frame;
+use crate::frame::{self, Frame};
 use crate::synth::SLOT_S;
 
 /// A picture from which windows are cut.
@@ -142,7 +142,7 @@ impl Canvas for Whole {
     fn window(&mut self, row: usize, column: usize, rows: usize, columns: usize) -> Result<Frame> {
         let picture = self.picture()?;
         let inside = s![.., row..row + rows, column..column + columns];
-        let data = picture.data.slice(inside).to_owned();
+        let data = frame::cut(picture.data.slice(inside));
         let mut frame = Frame::new(data, picture.bands.clone(), 0.0);
         frame.position = (row, column);
         Ok(frame)

@@ -24,13 +24,15 @@ use crate::synth::SAMPLE_RATE;
 
 /// Samples that may wait: two slots, and a lead-in.
 const RING: usize = 19_200;
-/// Samples that the device is asked to take at a time, the first that it can:
-/// 10 ms, 25 ms. It holds two of these. With 5 ms a sound server on a machine
-/// that is busy with other things runs dry every other second.
-const PERIODS: [u32; 2] = [480, 1200];
-/// A device that runs dry more often than this within the time takes more at a
-/// time from then on.
-const MOST_DRY: (u64, Duration) = (10, Duration::from_secs(20));
+/// Samples that the device is asked to take at a time, the first that it can,
+/// and how often it may then run dry within [`DRY_TIME`]: 7 ms, 10 ms, 25 ms. It
+/// holds two of these, and whole numbers of them are a slot. With 5 ms a sound
+/// server on a machine that is busy with other things runs dry every other
+/// second.
+const PERIODS: [(u32, u64); 3] = [(320, 2), (480, 10), (1200, u64::MAX)];
+/// A device that runs dry too often within this time takes more at a time from
+/// then on.
+const DRY_TIME: Duration = Duration::from_secs(20);
 /// The most samples that are guarded at a time.
 const CHUNK: usize = 1024;
 /// A device that takes nothing for so long is lost.
@@ -234,10 +236,10 @@ impl Speaker {
     /// Lets a device that runs dry again and again take more at a time.
     fn relieve(&mut self) {
         let (dry, (before, since)) = (self.shared.interruptions.load(Relaxed), self.dry);
-        let (most, time) = MOST_DRY;
-        if since.elapsed() > time {
+        let most = PERIODS.get(self.period).map_or(u64::MAX, |&(_, most)| most);
+        if since.elapsed() > DRY_TIME {
             self.dry = (dry, Instant::now());
-        } else if dry > before + most && self.period + 1 < PERIODS.len() && self.line.is_some() {
+        } else if dry.saturating_sub(before) > most && self.line.is_some() {
             self.period += 1;
             self.dry = (dry, Instant::now());
             self.lose();
@@ -347,7 +349,7 @@ impl Line {
         device: Option<&str>,
         shared: &Arc<Shared>,
         origin: Instant,
-        periods: &[u32],
+        periods: &[(u32, u64)],
     ) -> Result<(String, Self)> {
         let none = || {
             Error::new(Fault::Device, "speaker", "this system has no output for sound")
@@ -357,8 +359,10 @@ impl Line {
         let (config, format) = choose(&device, &name)?;
         let failed =
             |e: cpal::Error| Error::new(Fault::Device, format!("speaker {name}"), e).hint(WITHOUT);
-        let sizes =
-            periods.iter().map(|&period| BufferSize::Fixed(period)).chain([BufferSize::Default]);
+        let sizes = periods
+            .iter()
+            .map(|&(period, _)| BufferSize::Fixed(period))
+            .chain([BufferSize::Default]);
         let mut attempts = sizes.map(|buffer_size| {
             Self::start(&device, StreamConfig { buffer_size, ..config }, format, shared, origin)
         });

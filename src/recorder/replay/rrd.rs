@@ -279,3 +279,16 @@ fn properties(chunk: &Chunk) -> impl Iterator<Item = (String, String)> {
     });
     texts.collect::<Vec<_>>().into_iter()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recorder::replay::SCORES;
+
+    #[test]
+    fn every_curve_of_a_slot_is_a_column_of_its_table() {
+        let curves = blueprint::SCORES.into_iter().chain(blueprint::SCENE);
+        let names: Vec<&str> = curves.map(|(path, _)| path.rsplit_once('/').unwrap().1).collect();
+        assert_eq!(names, SCORES);
+    }
+}

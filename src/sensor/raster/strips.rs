@@ -4,7 +4,7 @@ use ndarray::{Array3, Axis, s};
 
 use super::{Raster, library};
 use crate::error::Result;
-use crate::frame::Frame;
+use crate::frame::{self, Frame};
 use crate::sensor::Source;
 use crate::sensor::route::Route;
 use crate::sensor::tiles::{Canvas, Tiles};
@@ -91,7 +91,7 @@ impl Canvas for Strips {
         }
         let top = row - first;
         let inside = s![.., top..top + rows, column..column + columns];
-        let frame = self.raster.frame(strip.1.slice(inside).to_owned(), row, column);
+        let frame = self.raster.frame(frame::cut(strip.1.slice(inside)), row, column);
         self.strip = Some(strip);
         Ok(frame)
     }
