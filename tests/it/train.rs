@@ -138,9 +138,9 @@ fn bars() -> tempfile::TempDir {
     folder
 }
 
-/// Trains a network of `part` on bars for 200 steps, through `channels`, resumed if told to, and
-/// breaks it off after `stop` steps of this run. What came of it, and the
-/// curves.
+/// Trains a network of `part` on bars for 200 steps, through `channels`,
+/// resumed if told to, and breaks it off after `stop` steps of this run. What
+/// came of it, and the curves.
 fn train_on_bars(
     part: Part,
     channels: &[Channel],
