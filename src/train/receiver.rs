@@ -3,11 +3,11 @@
 //!
 //! It does what [`crate::spectrum::noisy`] and [`crate::autoencoder::estimate`]
 //! do, and knows as much: the power of the noise in each bin, and the loudness
-//! of a frame. Of each value it takes mean m and
-//! variance v of the logit after what was heard, by a sum over [`NODES`] nodes
-//! about where the power seems to be. Less what was known beforehand that is an
-//! observation of the precision p = 1 / v - 1 / before, at m / (v p). From all
-//! observations together it estimates the components (Wiener):
+//! of a frame. Of each value it takes mean m and variance v of the logit after
+//! what was heard, by a sum over [`NODES`] nodes about where the power seems to
+//! be. Less what was known beforehand that is an observation of the precision
+//! p = 1 / v - 1 / before, at m / (v p). From all observations together it
+//! estimates the components (Wiener):
 //!
 //! ```text
 //! z = (1 + M' P M)^-1 M' P l = M' (M M' + 1 / P)^-1 l
