@@ -215,13 +215,15 @@ fn levels_err_as_the_true_receiver_finds_them() {
 
 #[test]
 fn levels_err_as_behind_a_true_codec() {
-    for (kbit_s, codec, values) in
-        [(64.0, True::Opus, 16), (64.0, True::Opus, 128), (24.0, True::SmallOpus, 128)]
-    {
+    for (kbit_s, codec, values, most) in [
+        (64.0, True::Opus, 16, 0.35),
+        (64.0, True::Opus, 128, 0.35),
+        (24.0, True::SmallOpus, 128, 0.4),
+    ] {
         let misfit =
             misfit(Channel::Codec(kbit_s), values, |samples| codec.carry(samples).unwrap());
         match misfit {
-            Some(misfit) => assert!(misfit < 0.4, "{kbit_s} kbit/s, {values} values: {misfit}"),
+            Some(misfit) => assert!(misfit < most, "{kbit_s} kbit/s, {values} values: {misfit}"),
             None => eprintln!("skipped: ffmpeg with Opus is not here"),
         }
     }
