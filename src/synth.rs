@@ -152,7 +152,7 @@ impl Synth {
 }
 
 /// Half a raised cosine: from 0 to 1 over `count` samples.
-fn rise(sample: usize, count: usize) -> f32 {
+pub(crate) fn rise(sample: usize, count: usize) -> f32 {
     (0.5 - 0.5 * (PI * (sample as f64 + 0.5) / count as f64).cos()) as f32
 }
 

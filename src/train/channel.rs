@@ -49,7 +49,7 @@
 //! one at which the mean of the code that it estimates is that which the loudness
 //! tells. It does so in one step, where the true one takes up to five.
 
-use std::f64::consts::{PI, TAU};
+use std::f64::consts::TAU;
 use std::fmt;
 use std::str::FromStr;
 
@@ -65,7 +65,7 @@ use crate::profile::{Polarity, Profile};
 use crate::random::Random;
 use crate::spectrum::noisy::DB_PER_PART;
 use crate::spectrum::{BIN_HZ, Law, Layout, MEAN_LUFS, Mapping, Preset, SPAN_LU, hearing};
-use crate::synth::{CYCLE, JOIN, SLOT};
+use crate::synth::{self, CYCLE, JOIN, SLOT};
 
 /// Noise of a file in each bin, as a share of the power of a value: no channel
 /// has less.
@@ -437,13 +437,13 @@ fn heard_with(bin: usize, centre: usize) -> f64 {
 fn response(late: usize, cells: &[&[usize]]) -> Vec<f64> {
     let bins = || cells.iter().copied().flatten();
     let most = bins().max().unwrap_or(&0) - bins().min().unwrap_or(&0);
-    let rise = |sample: usize| match (sample + JOIN + late + JOIN / 2).checked_sub(SLOT) {
+    let next = |sample: usize| match (sample + JOIN + late + JOIN / 2).checked_sub(SLOT) {
         None => 0.0,
         Some(since) if since >= JOIN => 1.0,
-        Some(since) => 0.5 - 0.5 * (PI * (since as f64 + 0.5) / JOIN as f64).cos(),
+        Some(since) => f64::from(synth::rise(since, JOIN)),
     };
     let rising: Vec<(usize, f64)> =
-        (0..CYCLE).map(|sample| (sample, rise(sample))).filter(|(_, rise)| *rise > 0.0).collect();
+        (0..CYCLE).map(|sample| (sample, next(sample))).filter(|(_, rise)| *rise > 0.0).collect();
     let power = |apart: usize| {
         let turned = |&(sample, rise): &(usize, f64)| {
             let (sin, cos) = (TAU * (apart * sample % CYCLE) as f64 / CYCLE as f64).sin_cos();
