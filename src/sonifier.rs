@@ -318,7 +318,8 @@ impl Sonifier {
         if let Some(response) = &self.response {
             response.take_out(&mut spectrum, &mut noise);
         }
-        let usual = self.response.as_ref().map(Response::usual_gain);
+        let noise_db = self.layout.noise_db(&spectrum, &noise);
+        let usual = self.response.as_ref().map(|response| response.usual_gain(noise_db));
         match self.layout.levels(&spectrum, &noise, usual) {
             Some(levels) => self.most_probable(&levels),
             None => Some(self.layout.code(&spectrum)),

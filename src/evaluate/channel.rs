@@ -1,5 +1,6 @@
 //! What happens to sound on its way.
 
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
 use std::process::Command;
 
 use crate::error::{Error, Fault, Result};
@@ -27,11 +28,13 @@ pub enum Channel {
     SmallOpus,
     /// A room.
     Room,
+    /// A small loudspeaker.
+    Speaker,
 }
 
 impl Channel {
     /// Every channel, the file first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Wav,
         Self::Noise,
         Self::Late,
@@ -41,6 +44,7 @@ impl Channel {
         Self::Opus,
         Self::SmallOpus,
         Self::Room,
+        Self::Speaker,
     ];
 
     /// Its name in tables of figures.
@@ -55,6 +59,7 @@ impl Channel {
             Self::Opus => "Opus 64k",
             Self::SmallOpus => "Opus 24k",
             Self::Room => "room 10 dB",
+            Self::Speaker => "small speaker",
         }
     }
 
@@ -70,6 +75,7 @@ impl Channel {
             Self::Opus => "Opus at 64 kbit/s",
             Self::SmallOpus => "Opus at 24 kbit/s",
             Self::Room => "a room, with echoes 10 dB below the sound",
+            Self::Speaker => "a small loudspeaker, which plays little below 300 Hz",
         }
     }
 
@@ -99,6 +105,7 @@ impl Channel {
             Self::Late => carried.rotate_left((SLOT / 100).min(samples.len())),
             Self::Later => carried.rotate_left((SLOT / 20).min(samples.len())),
             Self::Room => carried = room(samples),
+            Self::Speaker => carried = small_speaker(samples),
             Self::Mp3 => return coded(samples, &["-c:a", "libmp3lame", "-b:a", "128k"], "mp3"),
             Self::SmallMp3 => return coded(samples, &["-c:a", "libmp3lame", "-b:a", "64k"], "mp3"),
             Self::Opus => return coded(samples, &["-c:a", "libopus", "-b:a", "64k"], "ogg"),
@@ -127,6 +134,27 @@ fn room(samples: &[f32]) -> Vec<f32> {
     response.iter_mut().for_each(|h| *h *= gain);
     response[0] = 1.0;
     convolve(samples, &response)
+}
+
+/// Where a small loudspeaker has lost half of the power, in hertz: those of
+/// laptops and telephones do between 200 and 500 Hz.
+const SPEAKER_HZ: f64 = 300.0;
+
+/// `samples` without what a small loudspeaker cannot play: a Butterworth high
+/// pass of the second order at [`SPEAKER_HZ`], 12 dB an octave, as a closed box
+/// has it (bilinear transform, by R. Bristow-Johnson's cookbook).
+fn small_speaker(samples: &[f32]) -> Vec<f32> {
+    let (sin, cos) = (2.0 * PI * SPEAKER_HZ / SAMPLE_RATE as f64).sin_cos();
+    let alpha = sin * FRAC_1_SQRT_2;
+    let [mut x, mut y] = [[0.0; 2]; 2];
+    let pass = |&sample: &f32| {
+        let new = f64::from(sample);
+        let sum = (1.0 + cos) / 2.0 * (new - 2.0 * x[0] + x[1]);
+        let out = (sum + 2.0 * cos * y[0] - (1.0 - alpha) * y[1]) / (1.0 + alpha);
+        (x, y) = ([new, x[0]], [out, y[0]]);
+        out as f32
+    };
+    samples.iter().map(pass).collect()
 }
 
 /// The first `samples.len()` samples of `samples` through `response`.
@@ -196,5 +224,19 @@ mod tests {
         let sound: Vec<f32> = (0..4800).map(|n| n as f32).collect();
         let late = Channel::Late.carry(&sound).unwrap().unwrap();
         assert_eq!((late[0], late.len()), (48.0, 4800));
+    }
+
+    #[test]
+    fn a_small_loudspeaker_loses_twelve_decibels_an_octave() {
+        let gain_db = |hz: f64| {
+            let turn = 2.0 * PI * hz / SAMPLE_RATE as f64;
+            let sound: Vec<f32> = (0..48_000).map(|n| (turn * f64::from(n)).sin() as f32).collect();
+            let played = Channel::Speaker.carry(&sound).unwrap().unwrap();
+            let power = |s: &[f32]| s[24_000..].iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+            10.0 * (power(&played) / power(&sound)).log10()
+        };
+        for (hz, db) in [(75.0, -24.1), (150.0, -12.3), (300.0, -3.0), (1200.0, 0.0)] {
+            assert!((gain_db(hz) - db).abs() < 0.1, "{hz} Hz: {} dB", gain_db(hz));
+        }
     }
 }

@@ -301,7 +301,7 @@ impl Layout {
     /// A gain common to all bins is taken out by the pilots; where they are
     /// silent the levels are taken as they are.
     pub fn code(&self, spectrum: &Spectrum) -> Vec<f32> {
-        let gain_db = self.gain_db(spectrum);
+        let gain_db = self.gain_db(spectrum, &[]);
         let received_db: Vec<f64> =
             self.values.iter().map(|cell| to_db(spectrum.power(&cell.bins)) - gain_db).collect();
         let code = match self.mapping.law {
@@ -378,11 +378,15 @@ impl Layout {
     }
 
     /// The gain in dB that `spectrum` went through, by the power of all its
-    /// pilots together; 0 where they are silent.
-    fn gain_db(&self, spectrum: &Spectrum) -> f64 {
-        let sent = self.pilot_power();
-        let received: f64 = self.pilots.iter().map(|cell| spectrum.power(&cell.bins)).sum();
-        if received > 0.0 { to_db(received) - to_db(sent) } else { 0.0 }
+    /// pilots together, less that of the `noise` in each bin as far as it is
+    /// [added](noisy::ADDED); 0 where they are silent.
+    fn gain_db(&self, spectrum: &Spectrum, noise: &[f64]) -> f64 {
+        let power = |cell: &Cell| {
+            let noise: f64 = cell.bins.iter().filter_map(|&bin| noise.get(bin)).sum();
+            spectrum.power(&cell.bins) - noisy::ADDED * noise
+        };
+        let received: f64 = self.pilots.iter().map(power).sum();
+        if received > 0.0 { to_db(received) - to_db(self.pilot_power()) } else { 0.0 }
     }
 }
 

@@ -5,14 +5,16 @@
 //! room, where echoes cancel at one frequency and add up at the next, shows in
 //! the bins of a value, which are sent alike; and as the values of a code are
 //! uniform over time, a value that is always low has been turned down on the
-//! way. How far that is believed depends on how uneven the bins of a value
-//! are: without echoes, a value that is always low was sent low. And it
-//! depends on how many neighbours are low with it: what pictures have in
-//! common makes whole groups of values low, echoes make single ones.
+//! way. How far that is believed depends on how uneven the response shows
+//! itself: in the bins of a value, as echoes make them, and in pilots that lie
+//! on no line, as the edge of a loudspeaker's band bends them. Where both are
+//! even, a value that is always low was sent low. And it depends on which
+//! neighbours are low with it: what pictures have in common makes whole groups
+//! of values low, echoes make single ones, and edges all that lie beyond.
 //!
-//! The gain of a way is taken to stay, as pilots are heard with errors: only
-//! where those of a frame differ by more than their noise explains is the
-//! frame louder or fainter than others, as in a fade.
+//! The gain of a way is taken to stay, as pilots are heard with errors, or to go
+//! along with the noise: only where those of a frame differ by more than their
+//! noise explains is the frame louder or fainter than others, as in a fade.
 
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
@@ -36,8 +38,33 @@ const LOUDNESS_DEVIATION_LU: f64 = 1.9;
 pub struct Response {
     /// Power gain by bin.
     gains: Vec<f64>,
-    /// Power gain of most frames by their pilots, once `gains` is taken out.
-    usual: f64,
+    usual: Usual,
+}
+
+/// The gain of most frames by their pilots, once the gains of bins are taken out.
+///
+/// An encoder that runs short of bits keeps less of the frames that are harder
+/// to code, all over the spectrum: Opus at 24 kbit/s makes those of twice the
+/// noise fainter by 1 dB. So the gain may go along with the noise.
+#[derive(Clone, Copy, Debug, Default)]
+struct Usual {
+    /// In dB, of a frame with the share of noise `noise_db`.
+    gain_db: f64,
+    noise_db: f64,
+    /// How much more it is where the noise is 1 dB more, in dB.
+    slope: f64,
+    /// The least and the most noise of the frames that tell so.
+    reach_db: [f64; 2],
+}
+
+/// How uneven a response is beside what the pilots tell, in dB^2.
+#[derive(Clone, Copy, Debug)]
+struct Uneven {
+    /// Variance of each bin by itself, as echoes make it.
+    roughness: f64,
+    /// Variance that is gained with every ERB from a pilot on, as the edge of a
+    /// loudspeaker's or a codec's band makes it.
+    wander: f64,
 }
 
 /// One frame as it was heard.
@@ -54,16 +81,13 @@ impl Layout {
     /// through; `None` where a pilot is silent.
     pub fn response(&self, mut heard: Vec<Hearing>) -> Option<Response> {
         let roughness = self.roughness(&heard);
-        let mut response = self.smooth_response(&heard, roughness)?;
+        let (mut response, wander) = self.smooth_response(&heard, roughness)?;
         for frame in &mut heard {
             response.take_out(&mut frame.spectrum, &mut frame.noise);
         }
-        let mut usual: Vec<f64> =
-            heard.iter().map(|frame| from_db(self.gain_db(&frame.spectrum))).collect();
-        usual.sort_by(f64::total_cmp);
-        response.usual = usual.get(usual.len() / 2).copied()?;
+        response.usual = self.usual(&heard)?;
         if let Law::Decibel { range_db } = self.mapping.law {
-            let ripple_db = self.ripple_db(&heard, roughness, range_db);
+            let ripple_db = self.ripple_db(&heard, Uneven { roughness, wander }, range_db);
             for (cell, ripple_db) in self.values.iter().zip(ripple_db) {
                 for &bin in &cell.bins {
                     response.gains[bin] *= from_db(ripple_db);
@@ -77,7 +101,10 @@ impl Layout {
     /// between them, and constant beyond. Where neighbouring bins differ by the
     /// variance `roughness`, pilots differ by chance, too: that share of their
     /// differences is not believed (James and Stein, 1961).
-    fn smooth_response(&self, heard: &[Hearing], roughness: f64) -> Option<Response> {
+    ///
+    /// Beside it, how far the response wanders between pilots: the variance in
+    /// dB^2 that it gains with every ERB, as it does from pilot to pilot.
+    fn smooth_response(&self, heard: &[Hearing], roughness: f64) -> Option<(Response, f64)> {
         let count = heard.len() as f64;
         let gain_db = |(cell, sent_db): (&super::Cell, f64)| {
             let power = |frame: &Hearing| frame.spectrum.power(&cell.bins);
@@ -99,7 +126,42 @@ impl Layout {
             })
             .collect();
         let gain = |bin: usize| from_db(between(&points, hearing::erb_rate(bin as f64 * BIN_HZ)));
-        Some(Response { gains: (0..Spectrum::BINS).map(gain).collect(), usual: 1.0 })
+        let gains = (0..Spectrum::BINS).map(gain).collect();
+        // Second differences: a tilt is no sign of more.
+        let bend = |three: &[(f64, f64)]| (three[2].1 - 2.0 * three[1].1 + three[0].1).powi(2);
+        let bends: Vec<f64> = points.windows(3).map(bend).collect();
+        let spacing = (points.last()?.0 - points.first()?.0) / (points.len() as f64 - 1.0);
+        let by_chance = 6.0 * believed * believed * roughness;
+        let wander = (mean(&bends) - by_chance).max(0.0) / (2.0 * spacing);
+        Some((Response { gains, usual: Usual::default() }, wander))
+    }
+
+    /// The covariance of what the response at `a` and at `b`, on the ear's axis,
+    /// is beside the line through the pilots, for each dB^2 that it wanders over
+    /// an ERB: that of Brownian motion tied to the pilots.
+    fn tied(&self, a: f64, b: f64) -> f64 {
+        let (a, b) = (a.min(b), a.max(b));
+        let mut places = self.pilots.iter().map(|cell| hearing::erb_rate(centre_hz(&cell.bins)));
+        let before = places.clone().rfind(|&place| place <= a);
+        let after = places.find(|&place| place > a);
+        match (before, after) {
+            (Some(before), Some(after)) => (a - before) * (after - b).max(0.0) / (after - before),
+            (Some(before), None) => a - before,
+            (None, Some(after)) => (after - b).max(0.0),
+            (None, None) => 0.0,
+        }
+    }
+
+    /// The gain of most of `heard` by their pilots; `None` where there are none.
+    fn usual(&self, heard: &[Hearing]) -> Option<Usual> {
+        let gain_db = |frame: &Hearing| self.gain_db(&frame.spectrum, &frame.noise);
+        let noise_db = |frame: &Hearing| self.noise_db(&frame.spectrum, &frame.noise);
+        let most_db = median(heard.iter().map(gain_db).collect())?;
+        let ordinary =
+            |frame: &&Hearing| self.may_be(from_db(most_db), from_db(gain_db(frame)), &frame.noise);
+        let ordinary = heard.iter().filter(ordinary);
+        let usual = Usual::of(&ordinary.map(|f| (noise_db(f), gain_db(f))).collect::<Vec<_>>());
+        Some(usual.unwrap_or(Usual { gain_db: most_db, ..Usual::default() }))
     }
 
     /// Variance in dB^2 of the gains of neighbouring bins, by how much the
@@ -119,9 +181,9 @@ impl Layout {
         if freedom > 0.0 { (square / freedom).max(0.0) } else { 0.0 }
     }
 
-    /// The most probable gain of each value in dB, if the gains of single bins
-    /// have the variance `roughness`.
-    fn ripple_db(&self, heard: &[Hearing], roughness: f64, range_db: f64) -> Vec<f64> {
+    /// The most probable gain of each value in dB beside the response that the
+    /// pilots tell, if that is as `uneven` as this.
+    fn ripple_db(&self, heard: &[Hearing], uneven: Uneven, range_db: f64) -> Vec<f64> {
         let mut loudness = Vec::with_capacity(heard.len());
         let mut shapes: Vec<Vec<f64>> = vec![Vec::new(); self.values.len()];
         for frame in heard {
@@ -139,39 +201,45 @@ impl Layout {
         }
         // The pilots, of one bin each, tell the gain of all.
         let common = LOUDNESS_DEVIATION_LU.powi(2) / independent(&[loudness.clone()]);
-        let gain_db =
-            (mean(&loudness) - MEAN_LUFS) * share(roughness / self.pilots.len() as f64, common);
+        let gain_db = (mean(&loudness) - MEAN_LUFS)
+            * share(uneven.roughness / self.pilots.len() as f64, common);
         // The variance of what is uniform.
         let sent = range_db.powi(2) / 12.0 / independent(&shapes);
         let shape: Vec<f64> = shapes.iter().map(|shape| mean(shape)).collect();
-        self.ripple_of(&shape, roughness, sent).into_iter().map(|db| gain_db + db).collect()
+        self.ripple_of(&shape, uneven, sent).into_iter().map(|db| gain_db + db).collect()
     }
 
     /// The most probable ripple in dB behind `shape`, the mean of each value
     /// over time: the part of it that was not sent. What is sent has the
     /// variance `sent` in each value, and goes along with its neighbours as the
-    /// rows of the code have it (see [`haar`]); ripple has the variance
-    /// `roughness` in each bin, and nothing in common.
-    fn ripple_of(&self, shape: &[f64], roughness: f64, sent: f64) -> Vec<f64> {
+    /// rows of the code have it (see [`haar`]). Of ripple, what is rough differs
+    /// from bin to bin, and what wanders goes along with what is near.
+    fn ripple_of(&self, shape: &[f64], uneven: Uneven, sent: f64) -> Vec<f64> {
         let size = shape.len();
-        if roughness <= 0.0 {
+        let Uneven { roughness, wander } = uneven;
+        if roughness <= 0.0 && wander <= 0.0 {
             return vec![0.0; size];
         }
-        let own = |row: usize| roughness / self.values[row].bins.len() as f64;
+        let places: Vec<f64> =
+            self.values.iter().map(|cell| hearing::erb_rate(centre_hz(&cell.bins))).collect();
+        let ripple = Mat::from_fn(size, size, |row, column| {
+            let own = roughness / self.values[row].bins.len() as f64;
+            let alone = if row == column { own } else { 0.0 };
+            alone + wander * self.tied(places[row], places[column])
+        });
         let (rows, mut weights) = (haar::matrix(size), haar::weights(size));
         // The mean of all values tells the loudness, not the shape.
         weights[0] = 0.0;
         let rows = rows * &weights.insert_axis(ndarray::Axis(1));
         let together = rows.t().dot(&rows);
         let covariance = Mat::from_fn(size, size, |row, column| {
-            let ripple = if row == column { own(row) } else { 0.0 };
-            f64::from(together[(row, column)]) * sent + ripple
+            f64::from(together[(row, column)]) * sent + ripple[(row, column)]
         });
-        // Positive definite, as a square and a positive diagonal: it fails on
-        // NaN alone.
+        // Positive definite but for values at pilots: it fails there and on NaN.
         let Ok(factors) = covariance.llt(Side::Lower) else { return vec![0.0; size] };
         let solution = factors.solve(&Mat::from_fn(size, 1, |row, _| shape[row]));
-        (0..size).map(|row| own(row) * solution[(row, 0)]).collect()
+        let ripple = ripple * solution;
+        (0..size).map(|row| ripple[(row, 0)]).collect()
     }
 }
 
@@ -189,6 +257,29 @@ fn mean_power(heard: &[Hearing], bin: usize) -> (f64, f64) {
     let count = heard.len() as f64;
     let least = f64::MIN_POSITIVE.sqrt();
     (signal.max(LEAST * noise).max(least) / count, variance / (count * count))
+}
+
+/// The slope of the line through `points`, by least squares; without the share of
+/// it that chance makes (James and Stein, 1961).
+fn slope(points: &[(f64, f64)]) -> f64 {
+    let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
+    let (mean_x, mean_y) = (mean(&x), mean(&y));
+    let freedom = points.len() as f64 - 2.0;
+    let spread: f64 = x.iter().map(|x| (x - mean_x).powi(2)).sum();
+    if freedom < 1.0 || spread <= 0.0 {
+        return 0.0;
+    }
+    let product: f64 = points.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
+    let slope = product / spread;
+    let rest = |(x, y): &(f64, f64)| (y - mean_y - slope * (x - mean_x)).powi(2);
+    let chance = points.iter().map(rest).sum::<f64>() / freedom / spread;
+    slope * share((slope * slope - chance).max(0.0), chance)
+}
+
+/// The middle one of `values`, if there is any.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 /// The share of a sum that its first term has, where the terms have these
@@ -212,10 +303,30 @@ fn independent(series: &[Vec<f64>]) -> f64 {
     (count * (1.0 - correlation) / (1.0 + correlation)).max(1.0)
 }
 
+impl Usual {
+    /// By the noise and the gain of each frame, in dB; `None` without any.
+    fn of(frames: &[(f64, f64)]) -> Option<Self> {
+        let noises: Vec<f64> = frames.iter().map(|(noise_db, _)| *noise_db).collect();
+        let (noise_db, slope) = (mean(&noises), slope(frames));
+        let level = |(noise, gain): &(f64, f64)| gain - slope * (noise - noise_db);
+        Some(Self {
+            gain_db: median(frames.iter().map(level).collect())?,
+            noise_db,
+            slope,
+            reach_db: [
+                noises.iter().copied().fold(f64::INFINITY, f64::min),
+                noises.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            ],
+        })
+    }
+}
+
 impl Response {
-    /// Power gain of most frames, once the response is taken out.
-    pub fn usual_gain(&self) -> f64 {
-        self.usual
+    /// Power gain of most frames with the share of noise `noise_db` (see
+    /// [`Layout::noise_db`]), once the response is taken out.
+    pub fn usual_gain(&self, noise_db: f64) -> f64 {
+        let Usual { gain_db, noise_db: mean_db, slope, reach_db: [least, most] } = self.usual;
+        from_db(gain_db + slope * (noise_db.max(least).min(most) - mean_db))
     }
 
     /// Takes the response out of a spectrum and of the power of the `noise` in
@@ -252,11 +363,16 @@ mod tests {
         let alone: Vec<f64> = (0..256).map(|k| if k % 2 == 0 { 2.0 } else { -2.0 }).collect();
         let shared: Vec<f64> = (0..256).map(|k| if k < 128 { 2.0 } else { -2.0 }).collect();
         let [alone, shared] = [alone, shared].map(|shape| {
-            let ripple = layout.ripple_of(&shape, 3.0, 0.3);
+            let ripple = layout.ripple_of(&shape, Uneven { roughness: 3.0, wander: 0.0 }, 0.3);
             ripple.iter().zip(&shape).map(|(r, s)| r / s).sum::<f64>() / 256.0
         });
         assert!(alone > 0.8 && shared < 0.4, "{alone} {shared}");
-        assert!(layout.ripple_of(&[1.0; 256], 0.0, 0.3).iter().all(|&db| db == 0.0));
+        assert!(
+            layout
+                .ripple_of(&[1.0; 256], Uneven { roughness: 0.0, wander: 0.0 }, 0.3)
+                .iter()
+                .all(|&db| db == 0.0)
+        );
     }
 
     #[test]
@@ -286,6 +402,30 @@ mod tests {
         assert!(layout.response(vec![quiet(&Spectrum::silence())]).is_none());
     }
 
+    #[test]
+    fn the_gain_goes_along_with_the_noise_where_it_does_and_not_by_chance() {
+        let mut random = Random::new(7);
+        let mut frames = |slope: f64| -> Vec<(f64, f64)> {
+            let draw = |_| {
+                let noise_db = -10.0 + 2.0 * random.normal();
+                (noise_db, -2.0 + slope * (noise_db + 10.0) + random.normal())
+            };
+            (0..150).map(draw).collect()
+        };
+        let usual = Usual::of(&frames(-0.33)).unwrap();
+        assert!((usual.slope + 0.33).abs() < 0.1 && (usual.gain_db + 2.0).abs() < 0.3, "{usual:?}");
+        let response = Response { gains: vec![], usual };
+        let ratio_db = to_db(response.usual_gain(-12.0)) - to_db(response.usual_gain(-8.0));
+        assert!((ratio_db + 4.0 * usual.slope).abs() < 1e-9);
+        // Not beyond what was heard.
+        assert_eq!(response.usual_gain(60.0), response.usual_gain(usual.reach_db[1]));
+        let by_chance: f64 =
+            (0..20).map(|_| Usual::of(&frames(0.0)).unwrap().slope.abs()).sum::<f64>() / 20.0;
+        assert!(by_chance < 0.03, "{by_chance}");
+        assert_eq!(Usual::of(&[(-3.0, 1.0)]).unwrap().slope, 0.0);
+        assert!(Usual::of(&[]).is_none());
+    }
+
     /// Frames of `codes` after gains by bin that are normal, of 2.5 dB.
     fn in_a_room(layout: &Layout, codes: &[Vec<f32>]) -> Vec<Hearing> {
         let mut random = Random::new(4);
@@ -307,6 +447,51 @@ mod tests {
             back.iter().zip(code).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
         };
         heard.iter().zip(codes).map(of_frame).sum::<f64>() / (codes.len() * codes[0].len()) as f64
+    }
+
+    /// Frames of `codes` after the power gains `gain` of frequencies.
+    fn through(layout: &Layout, codes: &[Vec<f32>], gain: impl Fn(f64) -> f64) -> Vec<Hearing> {
+        let hear = |code: &Vec<f32>| {
+            let mut spectrum = layout.spectrum(code);
+            for (bin, amplitude) in spectrum.amplitudes.iter_mut().enumerate() {
+                *amplitude *= gain(bin as f64 * BIN_HZ).sqrt() as f32;
+            }
+            Hearing { spectrum, noise: vec![0.0; Spectrum::BINS] }
+        };
+        codes.iter().map(hear).collect()
+    }
+
+    #[test]
+    fn the_edge_of_a_band_is_taken_out_and_a_tilt_is_no_edge() {
+        let layout = Layout::new(&Mapping::preset(Preset::Data, [60.0, 5000.0])).unwrap();
+        let mut random = Random::new(3);
+        let codes: Vec<Vec<f32>> =
+            (0..100).map(|_| (0..256).map(|_| random.uniform() as f32).collect()).collect();
+        // A high-pass filter of the second order at 300 Hz.
+        let mut heard = through(&layout, &codes, |hz| 1.0 / (1.0 + (300.0 / hz.max(1.0)).powi(4)));
+        let before = error(&layout, &heard, &codes);
+        let response = layout.response(heard.clone()).unwrap();
+        heard.iter_mut().for_each(|frame| response.take_out(&mut frame.spectrum, &mut frame.noise));
+        let after = error(&layout, &heard, &codes);
+        assert!(after < 0.05 * before, "{after} {before}");
+        // 1 dB more for every ERB.
+        let tilted = through(&layout, &codes, |hz| from_db(hearing::erb_rate(hz)));
+        let (_, wander) = layout.smooth_response(&tilted, 0.0).unwrap();
+        assert!(wander < 0.01, "{wander}");
+    }
+
+    #[test]
+    fn what_is_tied_to_pilots_moves_with_its_neighbours_and_not_beyond_them() {
+        let layout = Layout::new(&Mapping::preset(Preset::Data, [60.0, 5000.0])).unwrap();
+        let pilots: Vec<f64> =
+            layout.pilots().map(|bin| hearing::erb_rate(bin as f64 * BIN_HZ)).collect();
+        let (middle, spacing) = ((pilots[1] + pilots[2]) / 2.0, pilots[2] - pilots[1]);
+        assert!((layout.tied(middle, middle) - spacing / 4.0).abs() < 1e-9);
+        assert!(layout.tied(middle, middle + 1.0) > 0.0);
+        assert_eq!(layout.tied(pilots[1], pilots[1]), 0.0);
+        assert_eq!(layout.tied(middle, pilots[2] + 1.0), 0.0);
+        assert!((layout.tied(pilots[3] + 1.0, pilots[3] + 2.0) - 1.0).abs() < 1e-9);
+        assert!((layout.tied(pilots[0] - 1.0, pilots[0] - 2.0) - 1.0).abs() < 1e-9);
     }
 
     #[test]
