@@ -50,6 +50,7 @@ pub struct Response {
 struct Usual {
     /// In dB, of a frame with the share of noise `noise_db`.
     gain_db: f64,
+    /// Mean share of noise in dB, see [`Layout::noise_db`].
     noise_db: f64,
     /// How much more it is where the noise is 1 dB more, in dB.
     slope: f64,
@@ -103,7 +104,7 @@ impl Layout {
     /// differences is not believed (James and Stein, 1961).
     ///
     /// Beside it, how far the response wanders between pilots: the variance in
-    /// dB^2 that it gains with every ERB, as it does from pilot to pilot.
+    /// dB^2 that it gains with every ERB, by how far pilots lie off a line.
     fn smooth_response(&self, heard: &[Hearing], roughness: f64) -> Option<(Response, f64)> {
         let count = heard.len() as f64;
         let gain_db = |(cell, sent_db): (&super::Cell, f64)| {
@@ -127,7 +128,8 @@ impl Layout {
             .collect();
         let gain = |bin: usize| from_db(between(&points, hearing::erb_rate(bin as f64 * BIN_HZ)));
         let gains = (0..Spectrum::BINS).map(gain).collect();
-        // Second differences: a tilt is no sign of more.
+        // Second differences, of which a tilt has none: those of Brownian motion have
+        // twice the variance of a step, those of pilots that err alone six times.
         let bend = |three: &[(f64, f64)]| (three[2].1 - 2.0 * three[1].1 + three[0].1).powi(2);
         let bends: Vec<f64> = points.windows(3).map(bend).collect();
         let spacing = (points.last()?.0 - points.first()?.0) / (points.len() as f64 - 1.0);
@@ -235,7 +237,8 @@ impl Layout {
         let covariance = Mat::from_fn(size, size, |row, column| {
             f64::from(together[(row, column)]) * sent + ripple[(row, column)]
         });
-        // Positive definite but for values at pilots: it fails there and on NaN.
+        // A sum of squares: it fails on NaN, or where rounding leaves a direction
+        // without any variance; then the pilots alone are believed.
         let Ok(factors) = covariance.llt(Side::Lower) else { return vec![0.0; size] };
         let solution = factors.solve(&Mat::from_fn(size, 1, |row, _| shape[row]));
         let ripple = ripple * solution;
