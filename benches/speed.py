@@ -8,7 +8,7 @@ Ours is `wysiwyh train` with 2100 steps less one with 100, so that reading,
 the closed form and scoring fall out; what a step draws, crops and resizes,
 and the scores on the choosing groups, are part of it. TensorFlow trains a
 network of the same sizes in batches of 64, too: fixed matrices from 51 x 64
-pixels to 1024 coefficients and 128 components, then 128-64-64-1024 units, and
+pixels to 1024 coefficients and 512 components, then 512-64-64-1024 units, and
 AdamW, compiled by tf.function. It crops nothing and scores nothing, which
 favours it. Both count processor seconds, as others may use the machine, and
 are bound to one core by `taskset`.
@@ -24,6 +24,7 @@ import time
 import numpy as np
 
 BATCH, STEPS = 64, 2000
+COMPONENTS = 512  # two of each of 256 values
 
 
 def ours(program, data, steps):
@@ -46,10 +47,11 @@ def tensorflow():
     tf.config.threading.set_inter_op_parallelism_threads(1)
     draw = np.random.default_rng(0)
     normal = lambda *shape: tf.constant(draw.normal(0, 0.01, shape), tf.float32)
-    cosines, analysis, synthesis = normal(3264, 1024), normal(1024, 128), normal(128, 1024)
+    cosines = normal(3264, 1024)
+    analysis, synthesis = normal(1024, COMPONENTS), normal(COMPONENTS, 1024)
     layers = tf.keras.layers
     gelu = lambda: layers.Dense(64, "gelu")
-    first = tf.keras.Sequential([layers.Input((128,)), gelu()])
+    first = tf.keras.Sequential([layers.Input((COMPONENTS,)), gelu()])
     second, last = gelu(), layers.Dense(1024)
     last.build((None, 64)), second.build((None, 64))
     variables = first.trainable_variables + second.trainable_variables + last.trainable_variables
@@ -71,8 +73,8 @@ def tensorflow():
 
     def take(steps):
         for _ in range(steps):
-            groups = 2 ** draw.integers(0, 8, BATCH)
-            kept = (np.arange(128) < groups[:, None]).astype(np.float32)
+            carried = 2 * 2 ** draw.integers(0, 9, BATCH)
+            kept = (np.arange(COMPONENTS) < carried[:, None]).astype(np.float32)
             step(tf.constant(data[draw.integers(0, len(data), BATCH)]), tf.constant(kept))
 
     take(50)

@@ -8,10 +8,10 @@
 //! reads stands still. There `sqrt(L^2 + R^2)` is the amplitude of every bin.
 
 use std::borrow::Cow;
-use std::f64::consts::{FRAC_PI_2, PI};
+use std::f64::consts::FRAC_PI_2;
 
 use crate::sensor::Scene;
-use crate::synth::{JOIN, SLOT};
+use crate::synth::{JOIN, SLOT, rise};
 
 /// Puts one slot after another in its place.
 #[derive(Clone, Debug, Default)]
@@ -32,10 +32,7 @@ impl Panner {
             None => self.place.unwrap_or_default(),
         };
         let from = self.place.replace(place).unwrap_or(place);
-        let glide = |n: usize| {
-            let passed = (n as f64 + 0.5) / JOIN as f64;
-            from + (place - from) * (0.5 - 0.5 * (PI * passed).cos())
-        };
+        let glide = |n: usize| from + (place - from) * f64::from(rise(n, JOIN));
         let (join, rest) = samples.split_at(samples.len().min(JOIN));
         let gliding = join.iter().enumerate().map(|(n, &sample)| put(sample, shares(glide(n))));
         let still = shares(place);

@@ -114,19 +114,45 @@ impl Autoencoder {
         }
     }
 
-    /// Centred coefficients `[picture, coefficient]` of the pictures.
+    /// Centred coefficients `[picture, coefficient]` of pictures
+    /// `[picture, band, row, column]`.
     pub fn coefficients(&self, pictures: Tensor<4>) -> Tensor<2> {
-        let c = &self.constants;
+        self.selected(self.centred(pictures)) - self.constants.centre.clone()
+    }
+
+    /// Likewise, and the energy of each picture that no coefficient takes part
+    /// in, `[picture]`: the sum of squares that no decoder restores. The
+    /// transforms are orthonormal, so that the squared error of a picture is
+    /// this plus that of its coefficients (Parseval).
+    pub fn analyse(&self, pictures: Tensor<4>) -> (Tensor<2>, Tensor<1>) {
+        let flat = self.centred(pictures);
+        let selected = self.selected(flat.clone());
+        let [batch, bands, pixels] = flat.dims();
+        let total = flat.square().reshape([batch, bands * pixels]).sum_dim(1);
+        let kept = selected.clone().square().sum_dim(1);
+        let lost = (total - kept).clamp_min(0.0).reshape([batch]);
+        (selected - self.constants.centre.clone(), lost)
+    }
+
+    /// Pictures less the mean of each band, `[picture, band, pixel]`.
+    fn centred(&self, pictures: Tensor<4>) -> Tensor<3> {
         let [batch, bands, rows, columns] = pictures.dims();
+        pictures.reshape([batch, bands, rows * columns]) - self.constants.band_mean.clone()
+    }
+
+    /// The coefficients that take part of centred pictures
+    /// `[picture, band, pixel]`, `[picture, coefficient]`.
+    fn selected(&self, centred: Tensor<3>) -> Tensor<2> {
+        let c = &self.constants;
+        let [batch, bands, _] = centred.dims();
+        let [rows, columns] = self.linear.grid;
         let spectral = self.linear.spectral.ncols();
-        let flat = pictures.reshape([batch, bands, rows * columns]) - c.band_mean.clone();
-        let mixed = c.mix.clone().expand([batch, spectral, bands]).matmul(flat);
+        let mixed = c.mix.clone().expand([batch, spectral, bands]).matmul(centred);
         let lines = mixed.reshape([batch * spectral * rows, columns]);
         let [down, across] = c.frequencies;
         let planes = lines.matmul(c.columns.clone()).reshape([batch * spectral, rows, across]);
         let both = c.rows.clone().expand([batch * spectral, down, rows]).matmul(planes);
         both.reshape([batch, spectral * down * across]).select(1, c.selected.clone())
-            - c.centre.clone()
     }
 
     /// Components `[picture, component]` back to centred coefficients
@@ -138,20 +164,6 @@ impl Autoencoder {
             Some(network) => coefficients + network.decode(components) * c.scale.clone(),
             None => coefficients,
         }
-    }
-
-    /// The energy of each picture that no coefficient takes part in,
-    /// `[picture]`: the sum of squares that no decoder restores. The
-    /// transforms are orthonormal, so that the squared error of a picture is
-    /// this plus that of its coefficients (Parseval).
-    pub fn lost_energy(&self, pictures: Tensor<4>) -> Tensor<1> {
-        let c = &self.constants;
-        let [batch, bands, rows, columns] = pictures.dims();
-        let kept = self.coefficients(pictures.clone()) + c.centre.clone();
-        let flat = pictures.reshape([batch, bands, rows * columns]) - c.band_mean.clone();
-        let total = flat.powf_scalar(2.0).reshape([batch, bands * rows * columns]).sum_dim(1);
-        let kept = kept.powf_scalar(2.0).sum_dim(1);
-        (total - kept).clamp_min(0.0).reshape([batch])
     }
 
     /// Components `[picture, component]` back to pictures
@@ -332,19 +344,19 @@ pub fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
 
 /// [`haar::squash`] of tensors, without its limits.
 pub(crate) fn squash<const D: usize>(logits: Tensor<D>) -> Tensor<D> {
-    let w = logits.clone() / (logits.powf_scalar(2.0) + 4.0).sqrt();
-    w.clone() * (w.powf_scalar(2.0) * -1.0 + 3.0) / 4.0 + 0.5
+    let w = logits.clone() / (logits.square() + 4.0).sqrt();
+    w.clone() * (w.square() * -1.0 + 3.0) / 4.0 + 0.5
 }
 
 /// [`haar::unsquash`] of tensors, of values between 0 and 1.
 pub(crate) fn unsquash<const D: usize>(values: Tensor<D>) -> Tensor<D> {
     let w = ((values * 2.0 - 1.0).asin() / 3.0).sin() * 2.0;
-    w.clone() * 2.0 / (w.powf_scalar(2.0) * -1.0 + 1.0).sqrt()
+    w.clone() * 2.0 / (w.square() * -1.0 + 1.0).sqrt()
 }
 
 /// [`haar::density`] of tensors.
 pub(crate) fn density<const D: usize>(logits: Tensor<D>) -> Tensor<D> {
-    (logits.powf_scalar(2.0) / 4.0 + 1.0).powf_scalar(-2.5) * 0.375
+    (logits.square() / 4.0 + 1.0).powf_scalar(-2.5) * 0.375
 }
 
 /// Haar rows times their weights, `[row, position]`.
@@ -352,7 +364,7 @@ fn weighted_rows(values: usize) -> Array2<f32> {
     haar::matrix(values) * haar::weights(values).insert_axis(Axis(1))
 }
 
-/// An array of two dimensions as a tensor.
+/// An array of two dimensions as a tensor, in memory row by row.
 pub(crate) fn matrix(array: &Array2<f32>, device: &Device) -> Tensor<2> {
     let flat: Vec<f32> = array.iter().copied().collect();
     Tensor::from_data(TensorData::new(flat, [array.nrows(), array.ncols()]), device)
@@ -392,7 +404,7 @@ impl Constants {
             selected: Tensor::from_data(TensorData::new(selected, [count]), device),
             centre: column(&linear.centre),
             analysis: matrix(&linear.analysis(), device),
-            synthesis: matrix(&linear.synthesis, device).transpose(),
+            synthesis: matrix(&linear.synthesis.t().to_owned(), device),
             deviation: column(&linear.deviation),
             scale: column(&explained),
             spread_rows: matrix(&weighted_rows(linear.values), device),

@@ -138,22 +138,6 @@ impl Layout {
         Some((Response { gains, usual: Usual::default() }, wander))
     }
 
-    /// The covariance of what the response at `a` and at `b`, on the ear's axis,
-    /// is beside the line through the pilots, for each dB^2 that it wanders over
-    /// an ERB: that of Brownian motion tied to the pilots.
-    fn tied(&self, a: f64, b: f64) -> f64 {
-        let (a, b) = (a.min(b), a.max(b));
-        let mut places = self.pilots.iter().map(|cell| hearing::erb_rate(centre_hz(&cell.bins)));
-        let before = places.clone().rfind(|&place| place <= a);
-        let after = places.find(|&place| place > a);
-        match (before, after) {
-            (Some(before), Some(after)) => (a - before) * (after - b).max(0.0) / (after - before),
-            (Some(before), None) => a - before,
-            (None, Some(after)) => (after - b).max(0.0),
-            (None, None) => 0.0,
-        }
-    }
-
     /// The gain of most of `heard` by their pilots; `None` where there are none.
     fn usual(&self, heard: &[Hearing]) -> Option<Usual> {
         let gain_db = |frame: &Hearing| self.gain_db(&frame.spectrum, &frame.noise);
@@ -222,12 +206,13 @@ impl Layout {
         if roughness <= 0.0 && wander <= 0.0 {
             return vec![0.0; size];
         }
-        let places: Vec<f64> =
-            self.values.iter().map(|cell| hearing::erb_rate(centre_hz(&cell.bins))).collect();
+        let place = |cell: &super::Cell| hearing::erb_rate(centre_hz(&cell.bins));
+        let [places, pilots] =
+            [&self.values, &self.pilots].map(|cells| cells.iter().map(place).collect::<Vec<_>>());
         let ripple = Mat::from_fn(size, size, |row, column| {
             let own = roughness / self.values[row].bins.len() as f64;
             let alone = if row == column { own } else { 0.0 };
-            alone + wander * self.tied(places[row], places[column])
+            alone + wander * tied(&pilots, places[row], places[column])
         });
         let (rows, mut weights) = (haar::matrix(size), haar::weights(size));
         // The mean of all values tells the loudness, not the shape.
@@ -243,6 +228,20 @@ impl Layout {
         let solution = factors.solve(&Mat::from_fn(size, 1, |row, _| shape[row]));
         let ripple = ripple * solution;
         (0..size).map(|row| ripple[(row, 0)]).collect()
+    }
+}
+
+/// The covariance of what the response at `a` and at `b`, on the ear's axis, is
+/// beside the line through `pilots`, in ascending order there, for each dB^2 that
+/// it wanders over an ERB: that of Brownian motion tied to the pilots.
+fn tied(pilots: &[f64], a: f64, b: f64) -> f64 {
+    let (a, b) = (a.min(b), a.max(b));
+    let (below, above) = pilots.split_at(pilots.partition_point(|&place| place <= a));
+    match (below.last(), above.first()) {
+        (Some(before), Some(after)) => (a - before) * (after - b).max(0.0) / (after - before),
+        (Some(before), None) => a - before,
+        (None, Some(after)) => (after - b).max(0.0),
+        (None, None) => 0.0,
     }
 }
 
@@ -489,12 +488,12 @@ mod tests {
         let pilots: Vec<f64> =
             layout.pilots().map(|bin| hearing::erb_rate(bin as f64 * BIN_HZ)).collect();
         let (middle, spacing) = ((pilots[1] + pilots[2]) / 2.0, pilots[2] - pilots[1]);
-        assert!((layout.tied(middle, middle) - spacing / 4.0).abs() < 1e-9);
-        assert!(layout.tied(middle, middle + 1.0) > 0.0);
-        assert_eq!(layout.tied(pilots[1], pilots[1]), 0.0);
-        assert_eq!(layout.tied(middle, pilots[2] + 1.0), 0.0);
-        assert!((layout.tied(pilots[3] + 1.0, pilots[3] + 2.0) - 1.0).abs() < 1e-9);
-        assert!((layout.tied(pilots[0] - 1.0, pilots[0] - 2.0) - 1.0).abs() < 1e-9);
+        assert!((tied(&pilots, middle, middle) - spacing / 4.0).abs() < 1e-9);
+        assert!(tied(&pilots, middle, middle + 1.0) > 0.0);
+        assert_eq!(tied(&pilots, pilots[1], pilots[1]), 0.0);
+        assert_eq!(tied(&pilots, middle, pilots[2] + 1.0), 0.0);
+        assert!((tied(&pilots, pilots[3] + 1.0, pilots[3] + 2.0) - 1.0).abs() < 1e-9);
+        assert!((tied(&pilots, pilots[0] - 1.0, pilots[0] - 2.0) - 1.0).abs() < 1e-9);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Training pictures, drawn at random and cropped.
 
 use burn::tensor::{Tensor, TensorData};
-use ndarray::{Array3, ArrayView3, s};
+use ndarray::{Array3, ArrayView3};
 
 use super::Settings;
 use super::channel::{Draws, Link, Ways};
@@ -44,11 +44,11 @@ impl Batch {
         let (device, components) = (autoencoder.device(), autoencoder.linear().components());
         let carried: Vec<usize> =
             groups.iter().map(|&groups| autoencoder.carried(groups)).collect();
-        let tensor = autoencoder.tensor(pictures)?;
+        let (coefficients, lost) = autoencoder.analyse(autoencoder.tensor(pictures)?);
         let energy = TensorData::new(energy.to_vec(), [energy.len()]);
         Ok(Self {
-            coefficients: autoencoder.coefficients(tensor.clone()),
-            lost: autoencoder.lost_energy(tensor),
+            coefficients,
+            lost,
             energy: Tensor::from_data(energy, device),
             kept: leading(&carried, components, device),
             passage: None,
@@ -140,13 +140,16 @@ fn crop(picture: ArrayView3<f32>, scale: f64, corner: [f64; 2]) -> Array3<f32> {
     };
     let (down, right) = (places(rows, corner[0]), places(columns, corner[1]));
     let mut enlarged = Array3::zeros((bands, rows, columns));
-    for band in 0..bands {
-        let from = picture.slice(s![band, .., ..]);
-        for (row, &(top, bottom, v)) in down.iter().enumerate() {
-            for (column, &(left, right, u)) in right.iter().enumerate() {
-                let upper = from[(top, left)] * (1.0 - u) + from[(top, right)] * u;
-                let lower = from[(bottom, left)] * (1.0 - u) + from[(bottom, right)] * u;
-                enlarged[(band, row, column)] = upper * (1.0 - v) + lower * v;
+    let mut line = vec![0.0; columns];
+    for (from, mut to) in picture.outer_iter().zip(enlarged.outer_iter_mut()) {
+        for (&(top, bottom, v), mut to) in down.iter().zip(to.rows_mut()) {
+            // Down first, as whole rows are done many pixels at a time.
+            for ((pixel, upper), lower) in line.iter_mut().zip(from.row(top)).zip(from.row(bottom))
+            {
+                *pixel = upper + v * (lower - upper);
+            }
+            for (pixel, &(left, right, u)) in to.iter_mut().zip(&right) {
+                *pixel = line[left] + u * (line[right] - line[left]);
             }
         }
     }

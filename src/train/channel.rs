@@ -63,7 +63,7 @@ use crate::autoencoder::{Autoencoder, matrix, squash};
 use crate::error::Result;
 use crate::profile::{Polarity, Profile};
 use crate::random::Random;
-use crate::spectrum::noisy::DB_PER_PART;
+use crate::spectrum::noisy::{ADDED, DB_PER_PART};
 use crate::spectrum::{BIN_HZ, Law, Layout, MEAN_LUFS, Mapping, Preset, SPAN_LU, hearing};
 use crate::synth::{self, CYCLE, JOIN, SLOT};
 
@@ -311,7 +311,7 @@ impl Link {
         let [amplitude, noise] = self.way.pass(&self.sound, power.clone());
         let noise = noise + power * FILE_NOISE;
         let along = amplitude + (noise.clone() / 2.0).sqrt() * draws.along.clone();
-        let heard = along.powf_scalar(2.0) + noise.clone() * draws.across.clone();
+        let heard = along.square() + noise.clone() * draws.across.clone();
         [heard / unit.clone(), noise / unit]
     }
 }
@@ -332,7 +332,7 @@ impl Sound {
     fn louder(&self, sent: Tensor<2>, [heard, noise]: &[Tensor<2>; 2]) -> Tensor<2> {
         let weight = self.gain.clone() * self.weight.clone();
         let all = (sent * weight.clone()).sum_dim(1);
-        let signal = heard.clone() - noise.clone() * self.bins.clone();
+        let signal = heard.clone() - noise.clone() * self.bins.clone() * ADDED;
         let ratio = (signal * weight).sum_dim(1) / all;
         ratio.clamp_min(LEAST_LOUD).log() * (DB_PER_PART / SPAN_LU)
     }
@@ -389,7 +389,7 @@ impl Way {
                 let own = amplitude / bins.clone();
                 let change = own.clone().roll_dim(-1, 0) - own.clone();
                 let heard = (own + change.clone() * *next) * bins;
-                [heard, change.powf_scalar(2.0).matmul(leak.clone())]
+                [heard, change.square().matmul(leak.clone())]
             }
             Self::Codec { lost, near } => {
                 let kept = (lost.clone() * -1.0 + 1.0).sqrt();

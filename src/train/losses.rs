@@ -30,7 +30,7 @@ pub fn leading(kept: &[usize], components: usize, device: &Device) -> Tensor<2> 
 /// Mean squared error of each picture over its `pixels` pixels and bands,
 /// `[item]`: of its coefficients `sent` and `back`, `[item, coefficient]`, and
 /// of the energy `lost` beside them, `[item]` (see
-/// [`crate::autoencoder::Autoencoder::lost_energy`]).
+/// [`crate::autoencoder::Autoencoder::analyse`]).
 pub fn squared_error(
     sent: Tensor<2>,
     back: Tensor<2>,
@@ -38,7 +38,7 @@ pub fn squared_error(
     pixels: usize,
 ) -> Tensor<1> {
     let [items, _] = sent.dims();
-    let difference: Tensor<1> = (sent - back).powf_scalar(2.0).sum_dim(1).reshape([items]);
+    let difference: Tensor<1> = (sent - back).square().sum_dim(1).reshape([items]);
     (difference + lost) / pixels as f32
 }
 
@@ -70,7 +70,7 @@ fn cramer_von_mises(items: Tensor<2>) -> Tensor<1> {
     let ascending = items.gather(0, order);
     let uniform = (0..count).map(|i| (i as f32 + 0.5) / count as f32).collect();
     let uniform = Tensor::<2>::from_data(TensorData::new::<f32, _>(uniform, [count, 1]), &device);
-    let distance = (ascending - uniform.expand([count, columns])).powf_scalar(2.0);
+    let distance = (ascending - uniform.expand([count, columns])).square();
     distance.mean() + 1.0 / (12.0 * (count * count) as f32)
 }
 
@@ -85,7 +85,7 @@ pub fn band_energy(code: Tensor<2>, energy: Tensor<1>) -> Tensor<1> {
     let loudness: Tensor<1> = code.mean_dim(1).reshape([items]);
     let centred = |series: Tensor<1>| series.clone() - series.mean();
     let (loudness, energy) = (centred(loudness), centred(energy));
-    let variance = |series: &Tensor<1>| series.clone().powf_scalar(2.0).mean();
+    let variance = |series: &Tensor<1>| series.clone().square().mean();
     let (of_loudness, of_energy) = (variance(&loudness), variance(&energy));
     let smaller = of_loudness.clone().detach().min_pair(of_energy.clone());
     let spread = smaller.greater_elem(NO_SPREAD).float();

@@ -117,15 +117,15 @@ impl Receiver {
         let (all, noise) = (deep(noise.clone() * self.bins.clone()), deep(noise));
         let variance = (power.clone() * 2.0 + all.clone()) * noise;
         let off = deep(heard) - power - all * ADDED;
-        let log_likelihood = off.powf_scalar(2.0) / variance.clone() + variance.log();
-        let prior = logits.powf_scalar(2.0) / deep(self.before.clone());
+        let log_likelihood = off.square() / variance.clone() + variance.log();
+        let prior = logits.square() / deep(self.before.clone());
         let weights = softmax((log_likelihood + prior) * -0.5, 2);
 
         let place = (weights.clone() * self.nodes.clone()).sum_dim(2);
-        let spread = (weights * (self.nodes.clone() - place.clone()).powf_scalar(2.0)).sum_dim(2);
+        let spread = (weights * (self.nodes.clone() - place.clone()).square()).sum_dim(2);
         let size = half.dims();
         let mean = middle + half.clone() * place.reshape(size);
-        let variance = half.powf_scalar(2.0) * spread.reshape(size) + LEAST_VARIANCE;
+        let variance = half.square() * spread.reshape(size) + LEAST_VARIANCE;
         let precision =
             (variance.clone().recip() - self.before.clone().recip()).clamp_min(LEAST_PRECISION);
         Known { logit: mean / variance / precision.clone(), precision }
@@ -136,7 +136,7 @@ impl Receiver {
         let all = noise.clone() * self.bins.clone();
         let signal = (heard - all.clone()).max_pair(all.clone() * LEAST);
         let per_db = DB_PER_PART / self.range_db;
-        let relative = (signal.clone() * 2.0 + all) * noise / signal.clone().powf_scalar(2.0);
+        let relative = (signal.clone() * 2.0 + all) * noise / signal.clone().square();
         let nearest = (signal.log() * per_db + 0.5).clamp(0.0, 1.0);
         let error = relative.sqrt() * (per_db * REACH);
         let logit = |value: Tensor<2>| unsquash(value.clamp(EDGE, 1.0 - EDGE));
@@ -180,6 +180,6 @@ impl Known {
         let turned = (place.clone() - (place / 2.0).round() * 2.0).abs();
         let logit = unsquash(turned.clamp(EDGE, 1.0 - EDGE));
         let slope = density(logit.clone()) * digits::STEP;
-        Self { logit, precision: self.precision.clone() * slope.powf_scalar(2.0) }
+        Self { logit, precision: self.precision.clone() * slope.square() }
     }
 }
