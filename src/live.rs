@@ -12,8 +12,9 @@
 //! none, the last one is sent again. At the speaker alone slots may be a little
 //! longer or shorter, to begin just after the camera's pictures. Sources without
 //! a clock (pages, pictures in a folder, tiles) give one slot to each of their
-//! frames. A session that is played again gives back slot after slot as it was,
-//! those without a picture, too.
+//! frames, or several where they are to be heard for longer. A session that is
+//! played again gives back slot after slot as it was, those without a picture,
+//! too.
 //!
 //! While a source is away (a camera unplugged, or nothing new for two seconds
 //! from anything with a clock), its last picture fades, and slots go by in silence; when it is
@@ -47,7 +48,7 @@ use crate::frame::Frame;
 use crate::profile::Polarity;
 use crate::recorder::Target;
 use crate::sensor::camera::Losses;
-use crate::sensor::{self, Source};
+use crate::sensor::{self, Hold, Source};
 use crate::sonifier::Sonifier;
 use crate::synth::SLOT_S;
 use crate::voice::{Ready, Voice};
@@ -272,6 +273,7 @@ impl Player<'_> {
     ) -> Result<()> {
         let mut current: Option<Frame> = None;
         let mut absence: Option<Absence> = None;
+        let mut hold = Hold::new(source);
         let mut pace = Pace::new(source);
         let mut looked = Instant::now();
         let most = self.slots;
@@ -286,9 +288,13 @@ impl Player<'_> {
             }
             // Only a source with a clock may be slower than the slots.
             let clockless = source.period_s.is_none() || source.is_slotted();
-            let idle = current.is_none() || clockless;
+            let idle = current.is_none() || (clockless && hold.is_over());
+            let taken = match clockless && !idle {
+                true => Taken::Nothing,
+                false => self.newest.take(idle && !self.is_blind()),
+            };
             let mut picture = None;
-            match self.newest.take(idle && !self.is_blind()) {
+            match taken {
                 Taken::Frame(frame, arrived) => {
                     current = Some(frame);
                     picture = Some([arrived, Instant::now()]);
@@ -317,6 +323,7 @@ impl Player<'_> {
                 self.send(frame, picture, &mut pace, say)?;
             }
             pace.advance();
+            hold.pass(picture.is_some());
             self.outputs.check(say);
             let fresh = picture.map(|_| frame);
             let learned = self.learner.as_mut().and_then(|learner| learner.see(fresh));

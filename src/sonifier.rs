@@ -218,6 +218,7 @@ impl Sonifier {
             range: self.range.clone(),
             seed: self.seed,
             lead_in_s: SLOT_S,
+            speed: source.speed,
             frames: None,
             area,
             source: name.to_owned(),

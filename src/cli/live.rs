@@ -8,13 +8,16 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use wysiwyh::Result;
 use wysiwyh::live::{self, Limit, Sent, Settings, Summary};
 use wysiwyh::recorder::{Target, is_session};
+use wysiwyh::sensor::Options;
 use wysiwyh::sensor::camera::Losses;
 use wysiwyh::sink::device::Way;
 use wysiwyh::spectrum::Preset;
 
 use super::console::Console;
 use super::report::Report;
-use super::{ReadingArguments, STDIN, STOP, SpeakerArguments, VoiceArguments, choose, preset};
+use super::{
+    ReadingArguments, STDIN, STOP, SpeakerArguments, SpeedArguments, VoiceArguments, choose, preset,
+};
 
 /// Plays a source as it comes, ten sound frames a second, to the speaker; on
 /// request also to files. Ctrl-C ends it and closes the files.
@@ -47,6 +50,8 @@ pub struct Arguments {
     voice: VoiceArguments,
     #[command(flatten)]
     reading: ReadingArguments,
+    #[command(flatten)]
+    pace: SpeedArguments,
     /// `listen`: what people hear apart; `data`: what a receiver reads back
     /// [default: listen; a session is heard as it was, unless this or another
     /// choice of model or sound says otherwise]
@@ -149,7 +154,8 @@ impl Arguments {
         }
         let source = self.source.unwrap_or_else(|| STDIN.to_owned());
         let again = self.preset.is_none() && !self.voice.chooses();
-        let (preset, reading) = (self.preset.unwrap_or(Preset::Listen), self.reading.options()?);
+        let preset = self.preset.unwrap_or(Preset::Listen);
+        let reading = Options { speed: self.pace.speed, ..self.reading.options()? };
         let volume_db = self.speaker.volume_db();
         let sides = self.voice.sides(volume_db)?;
         let voice = match again && reading.raw.is_none() && is_session(Path::new(&source)) {
