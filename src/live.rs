@@ -49,7 +49,9 @@ use crate::profile::Polarity;
 use crate::recorder::Target;
 use crate::sensor::camera::Losses;
 use crate::sensor::{self, Hold, Source};
+use crate::sink::Header;
 use crate::sonifier::Sonifier;
+use crate::spectrum::Mapping;
 use crate::synth::SLOT_S;
 use crate::voice::{Ready, Voice};
 
@@ -90,6 +92,10 @@ pub struct Settings {
     pub device: Option<String>,
     /// What the listener's ears need of the speaker.
     pub sides: Sides,
+    /// Whether the original's sound is heard instead of ours, for comparison.
+    /// The voice's preset has to be `data`, and it neither is stereo nor goes into
+    /// a session.
+    pub original: bool,
     /// Whether each picture is heard from where its energy is centred, on two
     /// channels; so is a session that is heard as it was, if it was.
     pub stereo: bool,
@@ -178,6 +184,9 @@ pub fn run(
         Some((ready, _)) => ready,
         None => settings.voice.ready(&settings.source, None)?,
     };
+    if settings.original {
+        sonifier = sonifier.with_original()?;
+    }
     let source = sensor.source().clone();
     let profile = sonifier.model().profile();
     if anew && let Some(own) = settings.voice.own_model(sonifier.model()) {
@@ -188,7 +197,7 @@ pub fn run(
     if let Some(sentence) = sonifier.introduction() {
         say(&sentence);
     }
-    say(&expectation(&source, &sonifier, settings.sent, stereo));
+    say(&expectation(&source, &sonifier, &outputs.header, settings.sent));
 
     let newest = Arc::new(Newest::new(settings.sent));
     let thread = {
@@ -226,8 +235,8 @@ pub fn run(
 }
 
 /// One sentence on what will be heard.
-fn expectation(source: &Source, sonifier: &Sonifier, sent: Sent, stereo: bool) -> String {
-    let mapping = sonifier.layout().mapping();
+fn expectation(source: &Source, sonifier: &Sonifier, header: &Header, sent: Sent) -> String {
+    let Mapping { low_hz, high_hz, .. } = header.mapping;
     let (loud, unit) = (sonifier.polarity(), sonifier.model().bands().first().map(|b| b.unit));
     let loud = match loud {
         Polarity::HotLoud => "high",
@@ -245,11 +254,15 @@ fn expectation(source: &Source, sonifier: &Sonifier, sent: Sent, stereo: bool) -
         Sent::Newest => format!(" One picture in {pictures} is heard, the newest."),
         Sent::Mean => format!(" Each is the mean of about {pictures} pictures."),
     };
-    let place = if stereo { " It comes from the side where there is more of that." } else { "" };
+    let way = match header {
+        Header { original: true, .. } => " It is the sound of the original, for comparison.",
+        Header { stereo: true, .. } => " It comes from the side where there is more of that.",
+        _ => "",
+    };
     format!(
-        "You will hear {}: ten sound frames a second from {} to {} Hz, the louder the more of \
-         the picture is {loud}{range}.{place}{pace} Ctrl-C ends it.",
-        source.description, mapping.low_hz, mapping.high_hz
+        "You will hear {}: ten sound frames a second from {low_hz} to {high_hz} Hz, the louder the \
+         more of the picture is {loud}{range}.{way}{pace} Ctrl-C ends it.",
+        source.description
     )
 }
 
@@ -376,7 +389,7 @@ impl Player<'_> {
         let slew = picture.map_or(0, |[arrived, chosen]| pace.slew(chosen - arrived));
         let stereo = self.outputs.is_stereo();
         let place = stereo.then(|| self.sonifier.place(&sound.sent)).flatten();
-        let played = self.outputs.play(self.sonifier, picture, place, slew);
+        let played = self.outputs.play(self.sonifier, &sound.samples, picture, place, slew);
         let seen = seen.or_else(|| look(self.outputs.is_recorded()));
         let left_out = self.newest.lock().dropped;
         let slot = Slot { played, place, fresh: picture.is_some(), seen, left_out };
