@@ -31,7 +31,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use wysiwyh::ears::{Ears, Sides};
 use wysiwyh::profile::Polarity;
-use wysiwyh::sensor::{Flip, Object, Options, RawFormat, Turn};
+use wysiwyh::sensor::{Flip, Object, Options, RawFormat, Speed, Turn};
 use wysiwyh::sink::device::{self, Way};
 use wysiwyh::sink::guard::{DEFAULT_VOLUME_DB, VOLUMES_DB};
 use wysiwyh::spectrum::{Axis, Preset};
@@ -272,6 +272,22 @@ impl ReadingArguments {
         };
         Options { stop: Some(&STOP), tell: Some(tell), ..Options::default() }
     }
+}
+
+/// How fast a source is heard; shared by the verbs that hear one as it goes.
+#[derive(Args, Debug)]
+pub struct SpeedArguments {
+    /// Hear a recording so many times as fast as it was made, 0.1 to 10; the
+    /// pictures of a folder, pages and others without a clock for 0.1 s / FACTOR
+    /// each, so 0.1 lets each be heard for a second, and 1 is the most
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        default_value = "1",
+        hide_default_value = true,
+        allow_negative_numbers = true
+    )]
+    speed: Speed,
 }
 
 fn emissivity(text: &str) -> std::result::Result<f64, String> {

@@ -163,7 +163,8 @@ pub struct Frame {
     pub data: Array3<f32>,
     /// One entry per band, in the order of `data`.
     pub bands: Arc<[Band]>,
-    /// Seconds since the source's first frame (or its own epoch).
+    /// Seconds since the source's first frame (or its own epoch), as fast as it
+    /// is heard.
     pub time_s: f64,
     /// Where the picture lies, if the source knows.
     pub georeference: Option<GeoReference>,

@@ -461,6 +461,9 @@ impl fmt::Display for Heard {
         if header.stereo {
             writeln!(f, "It is stereo: each frame is heard from a place between left and right.")?;
         }
+        if !header.speed.is_own() {
+            writeln!(f, "The source was heard at {} times its speed.", header.speed.factor())?;
+        }
         if let Some(start) = &header.start_time {
             writeln!(f, "It started at {start}.")?;
         }

@@ -12,8 +12,9 @@
 //! none, the last one is sent again. At the speaker alone slots may be a little
 //! longer or shorter, to begin just after the camera's pictures. Sources without
 //! a clock (pages, pictures in a folder, tiles) give one slot to each of their
-//! frames. A session that is played again gives back slot after slot as it was,
-//! those without a picture, too.
+//! frames, or several where they are to be heard for longer. A session that is
+//! played again gives back slot after slot as it was, those without a picture,
+//! too.
 //!
 //! While a source is away (a camera unplugged, or nothing new for two seconds
 //! from anything with a clock), its last picture fades, and slots go by in silence; when it is
@@ -47,8 +48,10 @@ use crate::frame::Frame;
 use crate::profile::Polarity;
 use crate::recorder::Target;
 use crate::sensor::camera::Losses;
-use crate::sensor::{self, Source};
+use crate::sensor::{self, Hold, Source};
+use crate::sink::Header;
 use crate::sonifier::Sonifier;
+use crate::spectrum::Mapping;
 use crate::synth::SLOT_S;
 use crate::voice::{Ready, Voice};
 
@@ -89,6 +92,10 @@ pub struct Settings {
     pub device: Option<String>,
     /// What the listener's ears need of the speaker.
     pub sides: Sides,
+    /// Whether the original's sound is heard instead of ours, for comparison.
+    /// The voice's preset has to be `data`, and it neither is stereo nor goes into
+    /// a session.
+    pub original: bool,
     /// Whether each picture is heard from where its energy is centred, on two
     /// channels; so is a session that is heard as it was, if it was.
     pub stereo: bool,
@@ -177,6 +184,9 @@ pub fn run(
         Some((ready, _)) => ready,
         None => settings.voice.ready(&settings.source, None)?,
     };
+    if settings.original {
+        sonifier = sonifier.with_original()?;
+    }
     let source = sensor.source().clone();
     let profile = sonifier.model().profile();
     if anew && let Some(own) = settings.voice.own_model(sonifier.model()) {
@@ -187,7 +197,7 @@ pub fn run(
     if let Some(sentence) = sonifier.introduction() {
         say(&sentence);
     }
-    say(&expectation(&source, &sonifier, settings.sent, stereo));
+    say(&expectation(&source, &sonifier, &outputs.header, settings.sent));
 
     let newest = Arc::new(Newest::new(settings.sent));
     let thread = {
@@ -225,8 +235,8 @@ pub fn run(
 }
 
 /// One sentence on what will be heard.
-fn expectation(source: &Source, sonifier: &Sonifier, sent: Sent, stereo: bool) -> String {
-    let mapping = sonifier.layout().mapping();
+fn expectation(source: &Source, sonifier: &Sonifier, header: &Header, sent: Sent) -> String {
+    let Mapping { low_hz, high_hz, .. } = header.mapping;
     let (loud, unit) = (sonifier.polarity(), sonifier.model().bands().first().map(|b| b.unit));
     let loud = match loud {
         Polarity::HotLoud => "high",
@@ -244,11 +254,15 @@ fn expectation(source: &Source, sonifier: &Sonifier, sent: Sent, stereo: bool) -
         Sent::Newest => format!(" One picture in {pictures} is heard, the newest."),
         Sent::Mean => format!(" Each is the mean of about {pictures} pictures."),
     };
-    let place = if stereo { " It comes from the side where there is more of that." } else { "" };
+    let way = match header {
+        Header { original: true, .. } => " It is the sound of the original, for comparison.",
+        Header { stereo: true, .. } => " It comes from the side where there is more of that.",
+        _ => "",
+    };
     format!(
-        "You will hear {}: ten sound frames a second from {} to {} Hz, the louder the more of \
-         the picture is {loud}{range}.{place}{pace} Ctrl-C ends it.",
-        source.description, mapping.low_hz, mapping.high_hz
+        "You will hear {}: ten sound frames a second from {low_hz} to {high_hz} Hz, the louder the \
+         more of the picture is {loud}{range}.{way}{pace} Ctrl-C ends it.",
+        source.description
     )
 }
 
@@ -272,6 +286,7 @@ impl Player<'_> {
     ) -> Result<()> {
         let mut current: Option<Frame> = None;
         let mut absence: Option<Absence> = None;
+        let mut hold = Hold::new(source);
         let mut pace = Pace::new(source);
         let mut looked = Instant::now();
         let most = self.slots;
@@ -286,9 +301,13 @@ impl Player<'_> {
             }
             // Only a source with a clock may be slower than the slots.
             let clockless = source.period_s.is_none() || source.is_slotted();
-            let idle = current.is_none() || clockless;
+            let idle = current.is_none() || (clockless && hold.is_over());
+            let taken = match clockless && !idle {
+                true => Taken::Nothing,
+                false => self.newest.take(idle && !self.is_blind()),
+            };
             let mut picture = None;
-            match self.newest.take(idle && !self.is_blind()) {
+            match taken {
                 Taken::Frame(frame, arrived) => {
                     current = Some(frame);
                     picture = Some([arrived, Instant::now()]);
@@ -317,6 +336,7 @@ impl Player<'_> {
                 self.send(frame, picture, &mut pace, say)?;
             }
             pace.advance();
+            hold.pass(picture.is_some());
             self.outputs.check(say);
             let fresh = picture.map(|_| frame);
             let learned = self.learner.as_mut().and_then(|learner| learner.see(fresh));
@@ -369,7 +389,7 @@ impl Player<'_> {
         let slew = picture.map_or(0, |[arrived, chosen]| pace.slew(chosen - arrived));
         let stereo = self.outputs.is_stereo();
         let place = stereo.then(|| self.sonifier.place(&sound.sent)).flatten();
-        let played = self.outputs.play(self.sonifier, picture, place, slew);
+        let played = self.outputs.play(self.sonifier, &sound.samples, picture, place, slew);
         let seen = seen.or_else(|| look(self.outputs.is_recorded()));
         let left_out = self.newest.lock().dropped;
         let slot = Slot { played, place, fresh: picture.is_some(), seen, left_out };

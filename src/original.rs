@@ -31,6 +31,7 @@ use std::sync::Arc;
 use realfft::num_complex::{Complex32, Complex64};
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
+use crate::error::{Error, Result};
 use crate::random::Random;
 use crate::sink::Header;
 use crate::spectrum::{Axis, Law, MEAN_LUFS, Mapping, hearing};
@@ -85,6 +86,20 @@ impl Original {
         }
     }
 
+    /// Likewise, of the codes that otherwise were heard by `mapping`.
+    ///
+    /// # Errors
+    ///
+    /// If they have more than [`VALUES`] values.
+    pub fn of(mapping: &Mapping, seed: u64) -> Result<Self> {
+        let Mapping { values, .. } = *mapping;
+        if values > VALUES {
+            let what = format!("{values} values, the original's sound has {VALUES}");
+            return Err(Error::usage("--original", what).hint("ask for fewer: --values 128"));
+        }
+        Ok(Self::new(values, seed))
+    }
+
     /// What this sound comes nearest to among our mappings, for the header of
     /// its file: `values` values side by side in hertz, amplitude proportional
     /// to the value.
@@ -102,9 +117,9 @@ impl Original {
 
     /// What a file of this sound says about itself, where a file of ours would
     /// say `header`.
-    pub fn header(header: Header, seed: u64) -> Header {
+    pub fn header(header: Header) -> Header {
         let mapping = Self::mapping(header.mapping.values);
-        Header { original: true, mapping, seed, lead_in_s: 0.0, ..header }
+        Header { original: true, mapping, lead_in_s: 0.0, ..header }
     }
 
     /// How many pictures a sound of `samples` samples holds.

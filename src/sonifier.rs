@@ -6,6 +6,7 @@ use crate::autoencoder::{self, estimate::Estimator};
 use crate::error::{Error, Result};
 use crate::frame::{self, Area, Band, Frame};
 use crate::model::{Model, normalise};
+use crate::original::Original;
 use crate::profile::Polarity;
 use crate::receiver::Receiver;
 use crate::sensor::Source;
@@ -13,7 +14,7 @@ use crate::sink::Header;
 use crate::spectrum::noisy::{Levels, Observation};
 use crate::spectrum::response::{Hearing, Response};
 use crate::spectrum::{Layout, Mapping, Spectrum};
-use crate::synth::{SLOT_S, Synth};
+use crate::synth::{SLOT, SLOT_S, Synth};
 
 /// How often the anchor of noisy levels is corrected; each step takes off at
 /// least half of its error.
@@ -38,6 +39,8 @@ pub struct Sonifier {
     model: Model,
     layout: Layout,
     synth: Synth,
+    /// Makes the sound in place of the synth.
+    original: Option<Original>,
     receiver: Receiver,
     estimator: Estimator,
     response: Option<Response>,
@@ -111,6 +114,7 @@ impl Sonifier {
         Ok(Self {
             layout: Layout::new(&mapping)?,
             synth: Synth::new(seed),
+            original: None,
             receiver: Receiver::new(),
             response: None,
             estimator: Estimator::new(model.autoencoder(), asked),
@@ -137,6 +141,17 @@ impl Sonifier {
     pub fn with_polarity(mut self, polarity: Polarity) -> Self {
         self.polarity = polarity;
         self
+    }
+
+    /// Makes the [original's sound](crate::original) of the codes instead, for
+    /// comparison. All else is told of them as of ours.
+    ///
+    /// # Errors
+    ///
+    /// If the codes have more values than it can sound.
+    pub fn with_original(mut self) -> Result<Self> {
+        self.original = Some(Original::of(self.layout.mapping(), self.seed)?);
+        Ok(self)
     }
 
     /// The model in use.
@@ -204,7 +219,7 @@ impl Sonifier {
             Some(_) => self.area(1, 1),
             None => self.area(source.rows, source.columns),
         };
-        Header {
+        let header = Header {
             format: crate::sink::FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             model: self.model.name().to_owned(),
@@ -218,6 +233,7 @@ impl Sonifier {
             range: self.range.clone(),
             seed: self.seed,
             lead_in_s: SLOT_S,
+            speed: source.speed,
             frames: None,
             area,
             source: name.to_owned(),
@@ -225,7 +241,8 @@ impl Sonifier {
             scene: source.scene.clone(),
             positions: Vec::new(),
             left_out: Vec::new(),
-        }
+        };
+        if self.original.is_some() { Original::header(header) } else { header }
     }
 
     /// The next frame as sound.
@@ -262,7 +279,10 @@ impl Sonifier {
         self.fade_db = (self.fade_db.max(FAINTEST_DB) + FADE_DB).min(0.0);
         let spectrum = self.sounding();
         let mut samples = Vec::new();
-        self.synth.push(&spectrum, &mut samples);
+        match &mut self.original {
+            Some(original) => original.push(&code, &mut samples),
+            None => self.synth.push(&spectrum, &mut samples),
+        }
         Sound {
             band_energy: self.band_energy(&sent.bands, &band_means),
             band_means,
@@ -280,11 +300,14 @@ impl Sonifier {
     ///
     /// A receiver takes no notice of a fade, as it takes gains out by the
     /// pilots: it reads the last picture from a slot that fades, and none from
-    /// a silent one.
+    /// a silent one. The original's sound, which has no fades, is silent at once.
     pub fn rest(&mut self) -> Vec<f32> {
         self.fade_db = (self.fade_db - FADE_DB).max(FAINTEST_DB - FADE_DB);
         let mut samples = Vec::new();
-        self.synth.push(&self.sounding(), &mut samples);
+        match self.original {
+            Some(_) => samples.resize(SLOT, 0.0),
+            None => self.synth.push(&self.sounding(), &mut samples),
+        }
         samples
     }
 
@@ -299,7 +322,8 @@ impl Sonifier {
         spectrum
     }
 
-    /// The end of the sound: the last frame fades out over one more slot.
+    /// The end of the sound: the last frame fades out over one more slot. The
+    /// original's sound ends without.
     pub fn finish(&mut self) -> Vec<f32> {
         let mut samples = Vec::new();
         self.synth.finish(&mut samples);

@@ -14,7 +14,7 @@ use crate::listen;
 use crate::model::{Model, Models, View};
 use crate::profile::{Kind, Match, Polarity, Profile};
 use crate::recorder::is_session;
-use crate::sensor::{self, Detail, Object, Options, Sensor, Session, Source};
+use crate::sensor::{self, Detail, Object, Options, Sensor, Session, Source, Speed};
 use crate::sink::Header;
 use crate::sonifier::Sonifier;
 use crate::spectrum::{Axis, Mapping, Preset};
@@ -188,14 +188,16 @@ impl Voice {
     /// Opens the session at `source` to be heard again as it was, by the codes
     /// that were sent, the model and the mapping, and what it says of its sound:
     /// none where `source` is no session, and where another model is given or
-    /// pictures are to be turned, so that their codes are others.
+    /// pictures are to be turned, so that their codes are others, or to go faster
+    /// or slower, which they cannot.
     ///
     /// # Errors
     ///
     /// If the session cannot be read, or its model is not here.
     pub fn again(&self, source: &str) -> Result<Option<(Ready, Header)>> {
-        let (path, Options { raw, turn, .. }) = (Path::new(source), &self.reading);
-        if raw.is_some() || !turn.is_none() || !is_session(path) {
+        let (path, Options { raw, turn, speed, .. }) = (Path::new(source), &self.reading);
+        let changed = raw.is_some() || !turn.is_none() || !speed.is_own();
+        if changed || !is_session(path) {
             return Ok(None);
         }
         let session = Session::open(path)?.coded();
@@ -347,13 +349,15 @@ pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
     if let Some(profile) = shelf.iter().find(|profile| named(&profile.matching, source)) {
         return Ok(profile.clone());
     }
-    // What is known of the object tells nothing of the instrument, and a source
-    // that takes no such knowledge is refused when it is opened to be heard.
+    // What is known of the object and how fast it is to be heard tell nothing of
+    // the instrument, and a source that takes neither is refused when it is opened
+    // to be heard.
     let options = Options {
         chip: None,
         detail: Detail::default(),
         frames: Some(1),
         object: Object::default(),
+        speed: Speed::default(),
         ..options.clone()
     };
     let sensor = sensor::open(source, None, &options)?;

@@ -89,6 +89,8 @@ mod session;
 mod sound;
 #[path = "it/speaker.rs"]
 mod speaker;
+#[path = "it/speed.rs"]
+mod speed;
 #[cfg(feature = "gdal")]
 #[path = "it/stac.rs"]
 mod stac;

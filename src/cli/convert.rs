@@ -14,7 +14,7 @@ use wysiwyh::spectrum::Preset;
 use wysiwyh::{Error, Result, original};
 
 use super::report::Report;
-use super::{ReadingArguments, STDIN, STOP, VoiceArguments, preset};
+use super::{ReadingArguments, STDIN, STOP, SpeedArguments, VoiceArguments, preset};
 
 /// Turns scenes into sound files: pictures whole, one tenth of a second each;
 /// large scenes in tiles along a path, with a table of what is heard when.
@@ -66,7 +66,7 @@ pub struct Arguments {
 struct Planned {
     /// Take scenes and settings from this file, which `wysiwyh plan` wrote;
     /// the sounds are named by the scenes' identifiers
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenes", "How", "VoiceArguments", "ReadingArguments"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenes", "How", "VoiceArguments", "ReadingArguments", "SpeedArguments"])]
     manifest: Option<PathBuf>,
     /// Only every N-th scene of the manifest, from scene I on: all shards from
     /// 0/N to N-1/N together are the whole
@@ -85,6 +85,8 @@ pub struct How {
     voice: VoiceArguments,
     #[command(flatten)]
     reading: ReadingArguments,
+    #[command(flatten)]
+    pace: SpeedArguments,
     /// `data`: what a receiver reads back; `listen`: what people hear apart
     #[arg(long, value_parser = preset(), default_value = "data")]
     preset: Preset,
@@ -163,8 +165,8 @@ impl How {
             (None, Some(seconds)) => Detail::Duration(seconds),
             (None, None) => Detail::Fitting,
         };
-        let clouds = self.clouds == "keep";
-        let reading = Options { detail, route: self.route, clouds, ..self.reading.options()? };
+        let (route, clouds, speed) = (self.route, self.clouds == "keep", self.pace.speed);
+        let reading = Options { detail, route, clouds, speed, ..self.reading.options()? };
         let mut voice = self.voice.voice(self.preset, reading)?;
         if self.original {
             voice.values.get_or_insert(original::VALUES);

@@ -19,7 +19,7 @@ use wysiwyh::voice::{self, Ready, Voice};
 use wysiwyh::{Error, Result};
 
 use super::report::{Report, aligned};
-use super::{ReadingArguments, STDIN, STOP};
+use super::{ReadingArguments, STDIN, STOP, SpeedArguments};
 
 /// Scenes with more values than this are read in tiles of no more, so that
 /// memory stays small.
@@ -72,11 +72,13 @@ pub struct Arguments {
     frames: Option<usize>,
     #[command(flatten)]
     reading: ReadingArguments,
+    #[command(flatten)]
+    pace: SpeedArguments,
 }
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
-        let reading = self.reading.options()?;
+        let reading = Options { speed: self.pace.speed, ..self.reading.options()? };
         let name = self.source.unwrap_or_else(|| STDIN.to_owned());
         if self.reading.raw.is_none() && is_session(Path::new(&name)) {
             return session::inspect(Path::new(&name), self.table.as_deref(), self.json, report);
@@ -212,7 +214,7 @@ fn document<'a>(
         frames: found.frames,
         rows,
         columns,
-        period_s: found.source.period_s,
+        period_s: found.source.own_period_s(),
         georeference: found.georeference.as_ref(),
         bands: found
             .bands()
@@ -240,7 +242,7 @@ fn frames(count: usize) -> String {
 fn opening(found: &Inspection, profile: Option<&Profile>) -> Vec<String> {
     let (rows, columns) = size(found);
     let frames = frames(found.frames);
-    let pace = match found.source.period_s {
+    let pace = match found.source.own_period_s() {
         Some(period_s) => format!(", {:.3} frames a second", 1.0 / period_s),
         None => String::new(),
     };

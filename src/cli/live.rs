@@ -5,16 +5,19 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use wysiwyh::Result;
 use wysiwyh::live::{self, Limit, Sent, Settings, Summary};
 use wysiwyh::recorder::{Target, is_session};
+use wysiwyh::sensor::Options;
 use wysiwyh::sensor::camera::Losses;
 use wysiwyh::sink::device::Way;
 use wysiwyh::spectrum::Preset;
+use wysiwyh::{Result, original};
 
 use super::console::Console;
 use super::report::Report;
-use super::{ReadingArguments, STDIN, STOP, SpeakerArguments, VoiceArguments, choose, preset};
+use super::{
+    ReadingArguments, STDIN, STOP, SpeakerArguments, SpeedArguments, VoiceArguments, choose, preset,
+};
 
 /// Plays a source as it comes, ten sound frames a second, to the speaker; on
 /// request also to files. Ctrl-C ends it and closes the files.
@@ -47,6 +50,8 @@ pub struct Arguments {
     voice: VoiceArguments,
     #[command(flatten)]
     reading: ReadingArguments,
+    #[command(flatten)]
+    pace: SpeedArguments,
     /// `listen`: what people hear apart; `data`: what a receiver reads back
     /// [default: listen; a session is heard as it was, unless this or another
     /// choice of model or sound says otherwise]
@@ -58,6 +63,11 @@ pub struct Arguments {
     /// its energy is centred between left and right
     #[arg(long)]
     stereo: bool,
+    /// Hear the sound of the original WYSIWYH instead, for comparison: linear axis to
+    /// 5 kHz, new phases every tenth of a second, hard joins; as loud as ours on
+    /// average; of 128 values, or fewer by --values. No session holds it
+    #[arg(long, conflicts_with_all = ["preset", "stereo", "rrd", "connect", "serve", "view"])]
+    original: bool,
     /// Also write the sound to this .wav or .flac file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -148,15 +158,22 @@ impl Arguments {
             return Ok(done);
         }
         let source = self.source.unwrap_or_else(|| STDIN.to_owned());
-        let again = self.preset.is_none() && !self.voice.chooses();
-        let (preset, reading) = (self.preset.unwrap_or(Preset::Listen), self.reading.options()?);
+        let again = self.preset.is_none() && !self.original && !self.voice.chooses();
+        let preset = match self.original {
+            true => Preset::Data,
+            false => self.preset.unwrap_or(Preset::Listen),
+        };
+        let reading = Options { speed: self.pace.speed, ..self.reading.options()? };
         let volume_db = self.speaker.volume_db();
         let sides = self.voice.sides(volume_db)?;
-        let voice = match again && reading.raw.is_none() && is_session(Path::new(&source)) {
+        let mut voice = match again && reading.raw.is_none() && is_session(Path::new(&source)) {
             // Its sound was fitted when it was made.
             true => self.voice.voice(preset, reading)?,
             false => self.voice.heard(preset, reading, report)?,
         };
+        if self.original {
+            voice.values.get_or_insert(original::VALUES);
+        }
         let settings = Settings {
             source,
             voice,
@@ -164,6 +181,7 @@ impl Arguments {
             volume_db,
             device: self.speaker.device,
             sides,
+            original: self.original,
             stereo: self.stereo,
             sound: self.output,
             session: self.viewers.target(self.rrd),

@@ -28,7 +28,9 @@ const WAITING: usize = 512;
 pub(super) struct ChipTable {
     writer: TableWriter,
     scene: Option<Scene>,
-    clocked: bool,
+    /// By how much times that were taken from the source's clock are multiplied,
+    /// as it may be heard faster or slower; none where it has none.
+    clock: Option<f64>,
     /// Number of values of a code.
     values: i32,
     waiting: Vec<Chip>,
@@ -79,7 +81,7 @@ impl ChipTable {
         Ok(Self {
             writer: TableWriter::create(path, columns(values))?,
             scene: source.scene.clone(),
-            clocked: source.period_s.is_some(),
+            clock: source.period_s.map(|_| source.speed.factor()),
             values,
             waiting: Vec::new(),
             written: 0,
@@ -119,14 +121,13 @@ impl ChipTable {
         let floats = |of: fn(&Chip) -> Option<f32>| -> ArrayRef {
             Arc::new(chips.iter().map(of).collect::<Float32Array>())
         };
+        let taken_s = chips.iter().map(|chip| self.clock.map(|clock| chip.time_s * clock));
         let means = chips.iter().map(|chip| Some(chip.band_means.iter().copied()));
         let columns: Vec<ArrayRef> = vec![
             Arc::new(UInt32Array::from_iter_values(slots.clone().map(|slot| slot as u32))),
             Arc::new(Float64Array::from_iter_values(slots.clone().map(slot_s))),
             Arc::new(Float64Array::from_iter_values(slots.map(|slot| slot_s(slot + 1)))),
-            Arc::new(
-                chips.iter().map(|c| self.clocked.then_some(c.time_s)).collect::<Float64Array>(),
-            ),
+            Arc::new(taken_s.collect::<Float64Array>()),
             Arc::new(chips.iter().map(|c| tiled(c.position[0])).collect::<UInt32Array>()),
             Arc::new(chips.iter().map(|c| tiled(c.position[1])).collect::<UInt32Array>()),
             Arc::new(codes),

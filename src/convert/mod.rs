@@ -263,6 +263,9 @@ fn convert(
     let Settings { voice, frames, .. } = &job.settings;
     let limit = sensor::limit(scene, *frames);
     let Ready { sensor, mut sonifier } = voice.ready_with(models, scene, limit)?;
+    if job.settings.original {
+        sonifier = sonifier.with_original()?;
+    }
     let source = sensor.source().clone();
     let staging = StagedFolder::open(&job.folder)?;
     let named = |error| staging.named(error);

@@ -7,11 +7,10 @@ use rayon::prelude::*;
 
 use super::chips::{Chip, ChipTable};
 use super::record::{Outcome, Output, Request};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::frame::Frame;
 use crate::map::Geopackage;
 use crate::npy::FrameArray;
-use crate::original::{self, Original};
 use crate::recorder::{Pace, Recorder, Target};
 use crate::sensor::Source;
 use crate::session;
@@ -19,7 +18,6 @@ use crate::sink::{self, FileSink, Header};
 use crate::sonifier::{Sonifier, Sound};
 use crate::staging::StagedFolder;
 use crate::stereo::{Channels, easting};
-use crate::synth::SLOT;
 use crate::table::Table;
 
 /// The files of one scene in the making.
@@ -33,7 +31,6 @@ pub(super) struct Outputs<'a> {
     table_path: PathBuf,
     geopackage: Option<Geopackage>,
     header: Header,
-    original: Option<Original>,
     channels: Channels,
     array: Option<FrameArray>,
     recorder: Option<Recorder>,
@@ -65,10 +62,6 @@ impl<'a> Outputs<'a> {
         };
         let mut header = sonifier.header(source, &request.source);
         header.stereo = settings.stereo;
-        let original = match settings.original {
-            true => Some(original(&mut header, settings.voice.seed)?),
-            false => None,
-        };
         let sound_path = place(settings.format.extension());
         let sound = sink::create(&sound_path, settings.format, &header)?;
         let table_path = place("parquet");
@@ -101,7 +94,6 @@ impl<'a> Outputs<'a> {
             table_path,
             geopackage,
             header,
-            original,
             channels: Channels::new(settings.stereo),
             array,
             recorder,
@@ -121,22 +113,13 @@ impl<'a> Outputs<'a> {
     ) -> Result<()> {
         for (frame, sound) in frames.iter().zip(&sounds) {
             self.power += 10f64.powf(sound.loudness_lufs / 10.0);
-            match &mut self.original {
-                Some(original) => {
-                    let mut samples = Vec::with_capacity(SLOT);
-                    original.push(&sound.code, &mut samples);
-                    self.sound.write(&samples)?;
-                }
-                None => {
-                    let (row, column) = frame.position;
-                    let place = match &self.source.scene {
-                        _ if !self.header.stereo => None,
-                        Some(scene) => Some(easting(scene, [row, column])),
-                        None => sonifier.place(&sound.sent),
-                    };
-                    self.sound.write(&self.channels.lay(&sound.samples, place))?;
-                }
-            }
+            let (row, column) = frame.position;
+            let place = match &self.source.scene {
+                _ if !self.header.stereo => None,
+                Some(scene) => Some(easting(scene, [row, column])),
+                None => sonifier.place(&sound.sent),
+            };
+            self.sound.write(&self.channels.lay(&sound.samples, place))?;
         }
         let means: Vec<Vec<Option<f64>>> =
             sounds.iter_mut().map(|sound| std::mem::take(&mut sound.band_means)).collect();
@@ -166,9 +149,7 @@ impl<'a> Outputs<'a> {
     /// Completes every file; tells what came of the scene, `skipped` chips of
     /// which are not heard.
     pub fn finish(mut self, sonifier: &mut Sonifier, skipped: usize) -> Result<Outcome> {
-        if self.original.is_none() {
-            self.sound.write(&self.channels.lay(&sonifier.finish(), None))?;
-        }
+        self.sound.write(&self.channels.lay(&sonifier.finish(), None))?;
         self.header.frames = Some(self.slots);
         self.sound.replace_header(&self.header)?;
         self.sound.finish()?;
@@ -195,20 +176,4 @@ impl<'a> Outputs<'a> {
             outputs: self.names.iter().map(written).collect::<Result<_>>()?,
         })
     }
-}
-
-/// What makes the original's sound of the codes that `header` announces, which
-/// then announces that.
-///
-/// # Errors
-///
-/// If they have more values than it can sound.
-fn original(header: &mut Header, seed: u64) -> Result<Original> {
-    let values = header.mapping.values;
-    if values > original::VALUES {
-        let what = format!("{values} values, the original's sound has {}", original::VALUES);
-        return Err(Error::usage("--original", what).hint("ask for fewer: --values 128"));
-    }
-    *header = Original::header(header.clone(), seed);
-    Ok(Original::new(values, seed))
 }

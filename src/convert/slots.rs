@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::frame::Frame;
-use crate::sensor::{self, Sensor};
+use crate::sensor::{self, Hold, Sensor};
 use crate::synth::SLOT_S;
 
 /// The pictures of a sensor, one per slot of sound: the newest at the slot's
 /// start, so that a slower source repeats and a faster one is thinned. A
-/// source without a clock of its own has one slot per picture, and its chips
-/// without any reading are left out.
+/// source without a clock of its own has one slot per picture, or as many as its
+/// speed gives it, and its chips without any reading are left out.
 pub struct Slots {
     sensor: std::iter::Peekable<Box<dyn Sensor>>,
     period_s: Option<f64>,
+    hold: Hold,
     tiled: bool,
     current: Option<Arc<Frame>>,
     first_s: f64,
@@ -32,11 +33,12 @@ const TOLERANCE_S: f64 = 0.001;
 impl Slots {
     /// Deals the pictures of `sensor` to slots.
     pub fn new(sensor: Box<dyn Sensor>) -> Self {
-        let (period_s, tiled) = (sensor.source().period_s, sensor.source().scene.is_some());
+        let source = sensor.source();
         Self {
+            period_s: source.period_s,
+            hold: Hold::new(source),
+            tiled: source.scene.is_some(),
             sensor: sensor.peekable(),
-            period_s,
-            tiled,
             current: None,
             first_s: 0.0,
             slot: 0,
@@ -52,12 +54,17 @@ impl Slots {
     ///
     /// If the sensor fails.
     pub fn advance(&mut self) -> Result<Option<Arc<Frame>>> {
+        let due = self.hold.is_over();
         let more = match self.period_s {
             Some(period_s) => self.catch_up(period_s)?,
-            None => self.step()?,
+            None => !due || self.step()?,
         };
+        if !more {
+            return Ok(None);
+        }
+        self.hold.pass(due);
         self.slot += 1;
-        Ok(self.current.clone().filter(|_| more))
+        Ok(self.current.clone())
     }
 
     /// Takes the next picture that is worth a slot.
@@ -111,7 +118,7 @@ mod tests {
 
     use super::*;
     use crate::frame::{Band, Unit};
-    use crate::sensor::{Route, Scene, Source};
+    use crate::sensor::{Route, Scene, Source, Speed};
 
     /// Pictures at given times, each filled with its number; NaN where the
     /// number is negative.
@@ -134,7 +141,7 @@ mod tests {
         }
     }
 
-    fn slots(period_s: Option<f64>, tiled: bool, pictures: Vec<(f64, f32)>) -> Slots {
+    fn fake(period_s: Option<f64>, tiled: bool, pictures: Vec<(f64, f32)>) -> Fake {
         let scene = Scene {
             rows: 4,
             columns: 4,
@@ -152,10 +159,15 @@ mod tests {
             columns: 2,
             frames: None,
             period_s,
+            speed: Speed::default(),
             scene: tiled.then_some(scene),
             remark: None,
         };
-        Slots::new(Box::new(Fake(source, pictures.into_iter())))
+        Fake(source, pictures.into_iter())
+    }
+
+    fn slots(period_s: Option<f64>, tiled: bool, pictures: Vec<(f64, f32)>) -> Slots {
+        Slots::new(Box::new(fake(period_s, tiled, pictures)))
     }
 
     fn numbers(slots: &mut Slots) -> Vec<f32> {
@@ -194,6 +206,17 @@ mod tests {
     fn a_source_without_clock_has_one_slot_per_picture() {
         let still = (0..40).map(|n| (0.0, n as f32)).collect();
         assert_eq!(numbers(&mut slots(None, false, still)).len(), 40);
+    }
+
+    #[test]
+    fn a_source_without_clock_is_held_as_long_as_its_speed_says() {
+        let mut still = fake(None, false, (0..3).map(|n| (0.0, n as f32)).collect());
+        still.0.speed = Speed::try_from(0.3).unwrap();
+        let mut slow = Slots::new(Box::new(still));
+        let expected = [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0];
+        assert_eq!(numbers(&mut slow), expected);
+        // Its end is one.
+        assert!(slow.advance().unwrap().is_none());
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Alarm {
                 .hint("only radiometric cameras and files measure temperatures; leave it out"));
         };
         let zero = if unit == Unit::Kelvin { CELSIUS_ZERO_K } else { 0.0 };
-        let period = source.period_s.map_or(1.0, |period_s| period_s / SLOT_S);
+        let period = source.slots_of_one();
         Ok(Self {
             above,
             limit: (celsius + zero) as f32,

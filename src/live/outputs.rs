@@ -63,7 +63,7 @@ pub(super) struct Outputs {
     channels: Channels,
     recorder: Option<Recorder>,
     pub alarm: Option<Alarm>,
-    header: Header,
+    pub header: Header,
     pub summary: Summary,
     pub latency: Latency,
     /// A sentence on how large the session becomes, once that is known.
@@ -116,7 +116,7 @@ impl Outputs {
             ));
         }
         let mut recorder = None;
-        if !settings.session.is_none() {
+        if !settings.session.is_none() && !settings.original {
             let about = session::about(sonifier, &header, settings.sound.clone());
             recorder = Some(Recorder::new(&settings.session, &about)?);
             introduce(&settings.session, say);
@@ -266,21 +266,27 @@ impl Outputs {
     }
 
     /// Plays one slot of what `sonifier` sounds like now at `place` or where the
-    /// last one was, longer than others by `slew` samples, as soon as possible.
-    /// `picture` tells when its new picture arrived and was chosen.
+    /// last one was, longer than others by `slew` samples, as soon as possible; the
+    /// original's sound as its `samples` are. `picture` tells when its new picture
+    /// arrived and was chosen.
     pub fn play(
         &mut self,
         sonifier: &Sonifier,
+        samples: &[f32],
         picture: Option<[Instant; 2]>,
         place: Option<f32>,
         slew: isize,
     ) -> Played {
         let mut played = Played { sample: self.sample(), latency_s: None };
         let Some(speaker) = &mut self.speaker else { return played };
-        played.sample = self.synth.position();
         self.samples.clear();
-        self.synth.begin(&sonifier.sounding(), &mut self.samples);
-        self.synth.hold((SLOT - JOIN).saturating_add_signed(slew), &mut self.samples);
+        if self.header.original {
+            self.samples.extend_from_slice(samples);
+        } else {
+            played.sample = self.synth.position();
+            self.synth.begin(&sonifier.sounding(), &mut self.samples);
+            self.synth.hold((SLOT - JOIN).saturating_add_signed(slew), &mut self.samples);
+        }
         // The lead-in is no answer to a picture.
         let picture = picture.filter(|_| played.sample > 0 && speaker.is_connected());
         if let (Some([arrived, chosen]), Some(heard)) = (picture, speaker.heard_at()) {
@@ -298,6 +304,8 @@ impl Outputs {
     fn sample(&self) -> usize {
         match self.summary.slots as usize {
             0 => 0,
+            // It has neither lead-in nor joins.
+            slot if self.header.original => slot * SLOT,
             slot => (slot + 1) * SLOT - JOIN / 2,
         }
     }
@@ -339,7 +347,7 @@ impl Outputs {
     /// Sends one slot of no picture; the recorder is told of pictures alone.
     pub fn rest(&mut self, sonifier: &mut Sonifier, say: &mut dyn FnMut(&str)) {
         let samples = sonifier.rest();
-        self.play(sonifier, None, None, 0);
+        self.play(sonifier, &samples, None, None, 0);
         self.keep(&samples, None, say);
         self.summary.slots += 1;
         self.summary.silent += 1;

@@ -15,7 +15,7 @@ use flate2::read::MultiGzDecoder;
 use ndarray::Array3;
 
 use super::folder::settle;
-use super::{Sensor, Source};
+use super::{Sensor, Source, Speed};
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::profile::Profile;
@@ -90,6 +90,7 @@ impl Cptv {
                 columns: columns as usize,
                 frames: None,
                 period_s: Some(1.0 / f64::from(rate)),
+                speed: Speed::default(),
                 scene: None,
                 remark: None,
             },

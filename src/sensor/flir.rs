@@ -16,7 +16,7 @@ use ndarray::Array3;
 
 use self::records::{HEADER, Recording};
 use super::jpeg::{self, Thermal};
-use super::{LIMIT, Object, Sensor, Source, count, reconcile};
+use super::{LIMIT, Object, Sensor, Source, Speed, count, reconcile};
 use crate::error::{Error, Result};
 use crate::frame::{Band, CELSIUS_ZERO_K, Frame, Unit};
 use crate::profile::Profile;
@@ -82,6 +82,7 @@ impl Flir {
                 columns: first.columns,
                 frames: end.is_none().then_some(places.len() + 1),
                 period_s: None,
+                speed: Speed::default(),
                 scene: None,
                 remark: None,
             },

@@ -11,8 +11,8 @@ use ndarray::{Array3, Axis};
 
 use super::jpeg::{self, Thermal};
 use super::{
-    Content, Cptv, Flir, LIMIT, Object, Options, Sensor, Source, colours, count, reconcile, stack,
-    tiff,
+    Content, Cptv, Flir, LIMIT, Object, Options, Sensor, Source, Speed, colours, count, reconcile,
+    stack, tiff,
 };
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Frame, Unit};
@@ -116,6 +116,7 @@ impl Folder {
                 columns: 0,
                 frames,
                 period_s: None,
+                speed: Speed::default(),
                 scene: None,
                 remark: None,
             },

@@ -17,6 +17,7 @@ mod folder;
 mod gige;
 mod jpeg;
 mod markup;
+mod paced;
 mod peeked;
 mod pixels;
 #[cfg(feature = "gdal")]
@@ -51,6 +52,7 @@ use crate::profile::Profile;
 
 use self::camera::Losses;
 use self::content::Content;
+use self::paced::Paced;
 use self::peeked::Limited;
 use self::turned::Turned;
 
@@ -60,6 +62,8 @@ pub use detail::{Detail, LONGEST_S};
 pub(crate) use files::files;
 pub use flir::Flir;
 pub use folder::Folder;
+pub(crate) use paced::Hold;
+pub use paced::Speed;
 pub(crate) use peeked::Peeked;
 pub use pixels::Packing;
 #[cfg(feature = "gdal")]
@@ -145,6 +149,9 @@ pub struct Options {
     pub turn: Turn,
     /// The source is raw pixels that lie so; `-` is standard input.
     pub raw: Option<RawFormat>,
+    /// How fast it is heard.
+    #[serde(default, skip_serializing_if = "Speed::is_own")]
+    pub speed: Speed,
     /// Once true, a source that waits for its writer ends.
     #[serde(skip)]
     pub stop: Option<&'static AtomicBool>,
@@ -158,8 +165,8 @@ pub struct Options {
 impl PartialEq for Options {
     fn eq(&self, other: &Self) -> bool {
         let said = |options: &Self| {
-            let Self { detail, route, clouds, object, turn, raw, .. } = options.clone();
-            (detail, route, clouds, object, turn, raw)
+            let Self { detail, route, clouds, object, turn, raw, speed, .. } = options.clone();
+            (detail, route, clouds, object, turn, raw, speed)
         };
         said(self) == said(other)
     }
@@ -243,9 +250,11 @@ pub fn is_lasting(source: &str) -> bool {
 ///
 /// If the source is missing, empty, damaged, no picture, of a kind that this
 /// build cannot read, has another number of bands than the profile lists, is
-/// not FLIR's where the options know something of the object, or lies on a map
-/// where they ask to turn it.
+/// not FLIR's where the options know something of the object, lies on a map
+/// where they ask to turn it, or has no other speed than its own where they ask
+/// for that.
 pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
+    options.speed.check(source)?;
     if is_simulated(source) || options.raw.is_some() || camera::is_one(source) {
         options.object.refuse(source)?;
     }
@@ -284,6 +293,9 @@ pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Resul
         let what = format!("{source} is heard whole, not in tiles");
         return Err(Error::usage("--gsd or --duration", what)
             .hint("leave it out, or choose the sensor of a scene with --sensor"));
+    }
+    if !options.speed.is_own() {
+        sensor = Box::new(Paced::new(source, sensor, options.speed)?);
     }
     Ok(match options.frames {
         Some(frames) => Box::new(Limited::new(sensor, frames)),

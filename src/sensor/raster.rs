@@ -24,7 +24,7 @@ use crate::frame::{Frame, GeoReference};
 use crate::profile::{Mask, Profile};
 use crate::sensor::route::Route;
 use crate::sensor::tiles::Tiles;
-use crate::sensor::{LIMIT, Scene, Sensor, Source, count};
+use crate::sensor::{LIMIT, Scene, Sensor, Source, Speed, count};
 use bands::{Layers, Shared};
 use layer::{Law, Layer};
 use part::Part;
@@ -219,6 +219,7 @@ impl Raster {
             columns: grid.columns,
             frames: Some(1),
             period_s: None,
+            speed: Speed::default(),
             scene: None,
             remark: None,
         };

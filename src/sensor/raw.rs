@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::settle;
 use super::pixels::Packing;
-use super::{LIMIT, Options, Sensor, Source, count, reconcile};
+use super::{LIMIT, Options, Sensor, Source, Speed, count, reconcile};
 use crate::error::{Error, Result};
 use crate::frame::{Band, Frame, Unit};
 use crate::profile::Profile;
@@ -142,6 +142,7 @@ impl Raw {
                 columns,
                 frames,
                 period_s: rate_hz.map(|hz| 1.0 / hz),
+                speed: Speed::default(),
                 scene: None,
                 remark: None,
             },

@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use ndarray::{Array2, Array3, Axis};
 
-use super::{Sensor, Source, reconcile};
+use super::{Sensor, Source, Speed, reconcile};
 use crate::error::Result;
 use crate::frame::{Band, CELSIUS_ZERO_K, Frame, Unit};
 use crate::profile::Profile;
@@ -69,6 +69,7 @@ impl Simulated {
             columns: COLUMNS,
             frames: None,
             period_s: Some(PERIOD_S),
+            speed: Speed::default(),
             scene: None,
             remark: None,
         };

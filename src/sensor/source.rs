@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Route, session};
+use super::{Route, Speed, session};
 use crate::frame::{Band, Frame, GeoReference};
 use crate::synth::SLOT_S;
 
@@ -28,9 +28,13 @@ pub struct Source {
     pub columns: usize,
     /// How many frames will come; `None` where it is endless or unknown.
     pub frames: Option<usize>,
-    /// Seconds between frames; `None` where the source has no clock of its
-    /// own (pictures in a folder, pages, chips) and each frame gets one slot.
+    /// Seconds between frames as they are heard; `None` where the source has
+    /// no clock of its own (pictures in a folder, pages, chips) and each frame
+    /// gets one slot, or several where it is slower than by itself.
     pub period_s: Option<f64>,
+    /// How many times as fast as by itself it is heard; the period and the
+    /// frames' times follow that.
+    pub speed: Speed,
     /// How the scene is tiled, where it is.
     pub scene: Option<Scene>,
     /// What people should know before they hear it, in a sentence.
@@ -41,8 +45,18 @@ impl Source {
     /// How many slots its frames are heard for, if no chip of them is empty;
     /// `None` where it is endless or unknown.
     pub fn slots(&self) -> Option<usize> {
-        let each = self.period_s.map_or(1.0, |period_s| period_s / SLOT_S);
-        self.frames.map(|frames| (frames as f64 * each).ceil() as usize)
+        self.frames.map(|frames| (frames as f64 * self.slots_of_one()).ceil() as usize)
+    }
+
+    /// How many slots one of its frames is heard for, below 1 where some are
+    /// left out.
+    pub fn slots_of_one(&self) -> f64 {
+        self.period_s.map_or(1.0 / self.speed.factor(), |period_s| period_s / SLOT_S)
+    }
+
+    /// Seconds between its frames when they were taken, where it has a clock.
+    pub fn own_period_s(&self) -> Option<f64> {
+        self.period_s.map(|period_s| period_s * self.speed.factor())
     }
 
     /// Whether each of its frames is one slot of sound again, as it was when it
@@ -68,6 +82,7 @@ impl Source {
             columns: 0,
             frames: None,
             period_s: None,
+            speed: Speed::default(),
             scene: None,
             remark: None,
         }

@@ -14,7 +14,7 @@ use tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 use tiff::{ColorType, TiffError, TiffResult};
 
-use super::{LIMIT, Sensor, Source, colours, count, reconcile};
+use super::{LIMIT, Sensor, Source, Speed, colours, count, reconcile};
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Frame, Unit};
 use crate::profile::Profile;
@@ -78,6 +78,7 @@ impl Stack {
             columns: page.columns,
             frames: damage.is_none().then_some(directories.len()),
             period_s: None,
+            speed: Speed::default(),
             scene: None,
             remark: None,
         };

@@ -10,7 +10,7 @@ use ndarray::Array3;
 use serde_json::Value;
 
 use super::folder::{settle, single, wants_one};
-use super::{LIMIT, Sensor, Source};
+use super::{LIMIT, Sensor, Source, Speed};
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::profile::Profile;
@@ -61,6 +61,7 @@ impl Video {
                 columns: layout.columns,
                 frames: facts.frames,
                 period_s: Some(1.0 / facts.rate()),
+                speed: Speed::default(),
                 scene: None,
                 remark: None,
             },

@@ -29,7 +29,7 @@ use crate::error::{Error, Fault, Result};
 use crate::frame::Area;
 use crate::model::View;
 use crate::profile::Polarity;
-use crate::sensor::Scene;
+use crate::sensor::{Scene, Speed};
 use crate::spectrum::Mapping;
 
 pub use flac::FlacSink;
@@ -85,6 +85,9 @@ pub struct Header {
     pub seed: u64,
     /// Seconds of sound before the first frame.
     pub lead_in_s: f64,
+    /// How many times as fast as by itself the source is heard.
+    #[serde(default, skip_serializing_if = "Speed::is_own")]
+    pub speed: Speed,
     /// Number of frames, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frames: Option<usize>,
@@ -451,6 +454,7 @@ mod tests {
             range: vec![[18.1, 36.3]],
             seed: 7,
             lead_in_s: 0.1,
+            speed: Speed::default(),
             frames: None,
             area: Area { row: 1, column: 0, rows: 62, columns: 64 },
             source: "Wärme \u{1f525} \"quoted\"\nroom.tif".into(),

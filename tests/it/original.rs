@@ -7,10 +7,10 @@ use std::process::Command;
 use ebur128::{EbuR128, Mode};
 use wysiwyh::original::{Original, VALUES};
 use wysiwyh::random::Random;
-use wysiwyh::sink;
+use wysiwyh::sink::{self, Header};
 use wysiwyh::synth::SAMPLE_RATE;
 
-use crate::cli::{program, refused};
+use crate::cli::{pages, program, refused, text};
 use crate::trip::{array, convert, listen};
 
 /// NumPy's way from codes to sound: the loop of the original that stretches
@@ -94,6 +94,45 @@ fn the_original_sound_is_made_on_request_and_turned_back() {
     assert!(psnr_db > 27.0, "{psnr_db} dB");
     let more = ["convert", "simulated", "--original", "--values", "256", "--frames", "2", "-o"];
     refused(&program().args(more).arg(&out).output().unwrap(), 2, "--original");
+}
+
+#[test]
+fn live_makes_the_same_sound_of_the_same_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    pages(&place("a.tif"), 12);
+    let how = ["--sensor", "hituav-lwir", "--original", "--seed", "3"];
+    convert(&place("a.tif"), folder.path(), &how);
+    let live = |more: &[&str]| {
+        let mut call = program();
+        call.args(["live", "--no-speaker", "-o"]).args([place("live.wav"), place("a.tif")]);
+        call.args(how).args(more).output().unwrap()
+    };
+    let output = live(&[]);
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("from 10 to 5000 Hz") && said.contains("sound of the original"),
+        "{said}"
+    );
+    let [live_sound, converted] =
+        ["live.wav", "a.wav"].map(|name| sink::read(&place(name)).unwrap());
+    assert!(converted.samples.len() == 12 * 4800 && live_sound.samples == converted.samples);
+    let header = Header { start_time: None, ..live_sound.header.unwrap() };
+    assert_eq!(Some(header), converted.header);
+    // The first half of the pictures sounds like the first half of all.
+    assert!(live(&["--frames", "6", "--speed", "1"]).status.success());
+    let half = sink::read(&place("live.wav")).unwrap().samples;
+    assert!(half == converted.samples[..6 * 4800]);
+
+    let more = ["--preset=listen", "--stereo", "--rrd=a.rrd", "--connect", "--serve", "--view"];
+    for more in more {
+        let output = live(&[more]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{more}: {said}");
+        assert!(said.contains("--original"), "{more}: {said}");
+    }
+    refused(&live(&["--values", "256"]), 2, "--original");
 }
 
 /// K-weighted power of the sound at `path` on a meter other than ours: its

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use self::device::{Arrival, Device, Stream};
 use self::picture::{Reader, Reading};
 use super::camera::{self, ANSWER_S, Attached, Losses, PATIENCE_S};
-use super::{Sensor, Source, count};
+use super::{Sensor, Source, Speed, count};
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Frame, Unit};
 use crate::profile::{Camera, Profile};
@@ -249,6 +249,7 @@ fn described(device: &Device, stream: &Stream, reader: &Reader) -> Source {
         frames: None,
         // Where the driver does not say: the rate of most webcams.
         period_s: stream.period_s.or(Some(1.0 / 30.0)),
+        speed: Speed::default(),
         scene: None,
         remark: None,
     }
