@@ -253,7 +253,8 @@ fn pages_that_only_gdal_decodes_are_frames() {
     let path = folder.path().join("zstd.tif");
     let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
     for page in 0u16..3 {
-        let options = RasterCreationOptions::from_iter(["APPEND_SUBDATASET=YES", "COMPRESS=ZSTD"]);
+        let append = if page == 0 { "APPEND_SUBDATASET=NO" } else { "APPEND_SUBDATASET=YES" };
+        let options = RasterCreationOptions::from_iter([append, "COMPRESS=ZSTD"]);
         let file = driver
             .create_with_band_type_with_options::<u16, _>(&path, 20, 10, 1, &options)
             .unwrap();
