@@ -58,6 +58,8 @@ const SHELF: &[(&str, &str, Option<&[u8]>)] = &[
     ("enmap", include_str!("../sensors/enmap.toml"), None),
     ("emit", include_str!("../sensors/emit.toml"), None),
     ("prisma-l2", include_str!("../sensors/prisma-l2.toml"), None),
+    ("generic-scene", include_str!("../sensors/generic-scene.toml"), None),
+    ("generic-picture", include_str!("../sensors/generic-picture.toml"), None),
 ];
 
 /// Whether a source delivers whole pictures or a scene to be tiled.

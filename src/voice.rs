@@ -14,7 +14,7 @@ use crate::listen;
 use crate::model::{Model, Models, View};
 use crate::profile::{Kind, Match, Polarity, Profile};
 use crate::recorder::is_session;
-use crate::sensor::{self, Detail, Object, Options, Sensor, Session, Source, Speed};
+use crate::sensor::{self, Detail, Object, Options, Scene, Sensor, Session, Source, Speed};
 use crate::sink::Header;
 use crate::sonifier::Sonifier;
 use crate::spectrum::{Axis, Mapping, Preset};
@@ -325,12 +325,13 @@ fn general(profile: &Profile, source: &Source, range: &[[f64; 2]]) -> Result<Mod
 }
 
 /// The profile of the shelf that recognises `source`; the simulated camera
-/// has its own, and a session names it.
+/// has its own, and a session names it. A file that none recognises is heard
+/// as it describes itself: see [`unknown`].
 ///
 /// # Errors
 ///
-/// If the source cannot be opened, is raw pixels, or no profile or more than
-/// one fits it.
+/// If the source cannot be opened, is raw pixels, or more than one profile
+/// fits it.
 pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
     if options.raw.is_some() {
         return Err(Error::usage("--raw", "pixels do not say which instrument they are of")
@@ -362,19 +363,37 @@ pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
     };
     let sensor = sensor::open(source, None, &options)?;
     let found = sensor.source();
-    let mut fitting: Vec<_> = shelf.into_iter().filter(|p| fits(&p.matching, found)).collect();
+    let mut fitting: Vec<_> =
+        shelf.into_iter().filter(|p| fits(&p.matching, found) && agrees(p, found)).collect();
     // Who asks for more knows the instrument better.
     let most = fitting.iter().map(|profile| marks(&profile.matching)).max();
     fitting.retain(|profile| Some(marks(&profile.matching)) == most);
     match (fitting.pop(), fitting.pop()) {
         (Some(profile), None) => Ok(profile),
-        (first, _) => {
-            let fit = if first.is_some() { "more than one sensor" } else { "no sensor" };
-            let what = format!("{fit} on the shelf is known by its {} bands", found.bands.len());
+        (None, _) => unknown(source, &options),
+        (Some(_), Some(_)) => {
+            let bands = found.bands.len();
+            let what = format!("more than one sensor on the shelf is known by its {bands} bands");
             Err(Error::input(source, what)
                 .hint("name it: --sensor NAME (`wysiwyh sensors list`), or --model FILE"))
         }
     }
+}
+
+/// More bands than these are no picture for eyes.
+const COLOURS: usize = 3;
+
+/// The profile for `source`, which no instrument on the shelf wrote: a single
+/// picture that lies on a map, or has more bands than colours, is a scene, and
+/// all else is pictures.
+fn unknown(source: &str, options: &Options) -> Result<Profile> {
+    let tiled = Options { chip: Some(GRID), frames: None, ..options.clone() };
+    let sensor = sensor::open(source, None, &tiled)?;
+    let Source { bands, scene, .. } = sensor.source();
+    let is_scene = |scene: &Scene| scene.georeference.is_some() || bands.len() > COLOURS;
+    let name =
+        if scene.as_ref().is_some_and(is_scene) { "generic-scene" } else { "generic-picture" };
+    Profile::find(name)
 }
 
 /// Whether the name of `source` alone says which instrument it is.
@@ -397,6 +416,22 @@ fn fits(matching: &Match, source: &Source) -> bool {
     let hidden = [&matching.usb, &matching.file_name];
     let asks = marks(matching) > 0 && hidden.iter().all(|list| list.is_empty());
     asks && driver && model && bands
+}
+
+/// How far the centres of one band may lie apart in two instruments of a kind,
+/// in micrometres; those of Sentinel-2A and 2B differ by 0.017.
+const SAME_BAND_UM: f32 = 0.03;
+
+/// Whether every wavelength that `source` states is that of a band which
+/// `profile` lists: many instruments have as many bands.
+fn agrees(profile: &Profile, source: &Source) -> bool {
+    let Some(listed) = profile.listed_bands() else { return true };
+    let known = |um: f32| {
+        let mut centres = listed.iter().filter_map(|band| band.wavelength_um);
+        centres.any(|centre| (centre - um).abs() <= SAME_BAND_UM)
+    };
+    let one_knows = listed.iter().any(|band| band.wavelength_um.is_some());
+    !one_knows || source.bands.iter().filter_map(|band| band.wavelength_um).all(known)
 }
 
 /// How many of the marks that [`fits`] looks at are asked for.

@@ -109,6 +109,9 @@ fn data() -> Option<PathBuf> {
     }
     folder
 }
+#[cfg(feature = "gdal")]
+#[path = "it/stranger.rs"]
+mod stranger;
 #[path = "it/table.rs"]
 mod table;
 #[path = "it/train.rs"]

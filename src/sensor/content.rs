@@ -9,6 +9,15 @@ use super::jpeg::Thermal;
 use crate::error::{Error, Result};
 use crate::recorder::MAGIC as RRD;
 
+/// How many bytes are looked at: one packet of a transport stream, and the next
+/// one's first byte.
+const HEAD: u64 = 189;
+
+/// Whether `head` begins with `word`, in letters of either case.
+fn begins(head: &[u8], word: &[u8]) -> bool {
+    head.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+}
+
 /// What a file is, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
@@ -36,10 +45,18 @@ impl Content {
         }
         let mut head = Vec::new();
         File::open(path)
-            .and_then(|file| file.take(64).read_to_end(&mut head))
+            .and_then(|file| file.take(HEAD).read_to_end(&mut head))
             .map_err(|e| Error::input(path, e))?;
         if head.is_empty() {
             return Err(Error::input(path, "is empty (0 bytes)"));
+        }
+        if head.starts_with(b"version https://git-lfs") {
+            return Err(Error::input(path, "is a pointer of Git LFS, not the file itself")
+                .hint("`git lfs pull` fetches it"));
+        }
+        if [&b"<!doctype html"[..], b"<html"].iter().any(|page| begins(&head, page)) {
+            return Err(Error::input(path, "is a web page, not a picture")
+                .hint("the server answered with an error: fetch the file again"));
         }
         Ok(match Self::of_bytes(&head) {
             Self::Other if cptv::is_one(path) => Self::Cptv,
@@ -78,7 +95,8 @@ impl Content {
             && at(15, 3) == [0; 3];
         // Files of ISO media that hold one still picture are left to GDAL.
         let still = [b"avif", b"heic", b"heix", b"mif1", b"jp2 "].iter().any(|b| at(8, 4) == *b);
-        let transport = head.first() == Some(&0x47) && head.len() == 64 && at(1, 1)[0] & 0x80 == 0;
+        // Packets of 188 bytes begin alike; the letter G alone begins GRIB, too.
+        let transport = head.first() == Some(&0x47) && head.get(188) == Some(&0x47);
         if is(&[b"FFF\0", b"AFF\0"]) {
             Self::Flir
         } else if is(&TIFFS) {

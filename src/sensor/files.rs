@@ -5,9 +5,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{Rig, folder, markup};
+use crate::error::{Error, Result};
 
 /// The endings of files that describe the one beside them with the same stem.
 const SIDECARS: [&str; 3] = ["hdr", "tfw", "prj"];
+
+/// The endings of the files that ENVI's headers describe, which may also have
+/// none (those that Spectral Python knows, and the three orders of bands).
+const DESCRIBED: [&str; 9] = ["", "img", "dat", "raw", "bsq", "bil", "bip", "bin", "hyspex"];
 
 /// How much of a virtual raster is looked at for the files it refers to.
 const LONGEST: u64 = 64 << 20;
@@ -40,10 +45,44 @@ fn of_product(source: &str) -> Vec<PathBuf> {
     return vec![];
 }
 
+/// The file that the ENVI header at `path` describes, which lies beside it: of
+/// `a.hdr` it is `a`, or `a.img` and the like, and of `a.img.hdr` it is `a.img`;
+/// `None` where `path` is no such header.
+///
+/// # Errors
+///
+/// If there is none beside it.
+pub fn described_by(path: &Path) -> Result<Option<PathBuf>> {
+    let mut head = Vec::new();
+    if !path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("hdr")) {
+        return Ok(None);
+    }
+    fs::File::open(path)
+        .and_then(|file| file.take(4).read_to_end(&mut head))
+        .map_err(|e| Error::input(path, e))?;
+    if head != b"ENVI" {
+        return Ok(None);
+    }
+    let endings = DESCRIBED.iter().flat_map(|ending| [ending.to_string(), ending.to_uppercase()]);
+    let mut beside = endings.map(|ending| path.with_extension(ending));
+    match beside.find(|file| file.is_file()) {
+        Some(data) => Ok(Some(data)),
+        None => {
+            Err(Error::input(path, "is the header of an ENVI file that does not lie beside it")
+                .hint(format!(
+                    "put the data there, as {} or with one of the endings {}",
+                    path.with_extension("").display(),
+                    DESCRIBED[1..].join(", ")
+                )))
+        }
+    }
+}
+
 fn of_file(path: &Path) -> Vec<PathBuf> {
     let sidecars = SIDECARS.map(|ending| path.with_extension(ending));
     let mut files: Vec<PathBuf> = sidecars.into_iter().chain([path.to_owned()]).collect();
     files.extend(named_in(path));
+    files.extend(described_by(path).ok().flatten());
     if Rig::is_one(path) {
         files.extend(Rig::files(path));
     }
@@ -71,13 +110,14 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         fs::create_dir(at("deep")).unwrap();
         for name in ["a.img", "a.hdr", "b.tif", "a.wav", "deep/c.tif", ".hidden.tif"] {
-            fs::write(at(name), "").unwrap();
+            fs::write(at(name), "ENVI").unwrap();
         }
         let names = |source: &Path| -> Vec<String> {
             let short = |file: PathBuf| file.strip_prefix(&folder).unwrap().display().to_string();
             files(&source.to_string_lossy()).into_iter().map(short).collect()
         };
         assert_eq!(names(&at("a.img")), ["a.hdr", "a.img"]);
+        assert_eq!(names(&at("a.hdr")), ["a.hdr", "a.img"]);
         assert_eq!(names(folder.path()), ["b.tif"]);
         let vrt = "<A><SourceFilename relativeToVRT=\"1\">deep/c.tif</SourceFilename></A>";
         fs::write(at("v.vrt"), vrt).unwrap();

@@ -254,7 +254,7 @@ fn frames_in(file: &Path) -> Option<usize> {
         return Some(1);
     }
     let pages = stack::Outline::of(file)
-        .map_or(1, |outline| if outline.is_sequence() { outline.pages } else { 1 });
+        .map_or(1, |outline| if outline.is_sequence() { outline.pages.len() } else { 1 });
     Some(pages)
 }
 

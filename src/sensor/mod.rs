@@ -44,9 +44,7 @@ use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
-#[cfg(not(feature = "gdal"))]
-use crate::error::Fault;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Frame, Unit};
 use crate::profile::Profile;
 
@@ -227,6 +225,7 @@ pub fn is_lasting(source: &str) -> bool {
 ///   PRISMA: see [`raster::Raster::open`];
 /// - the files of a camera of several lenses, by one of them or their folder:
 ///   one frame for each capture: see [`Rig`];
+/// - the header of an ENVI file: the file that it describes;
 /// - any other folder: its pictures and TIFF files in natural order, one
 ///   sequence;
 /// - a picture (JPEG, PNG, BMP, WebP, PNM): one frame;
@@ -333,6 +332,11 @@ fn open_path(
             _ => "give a file, a folder, a camera, or `simulated`",
         })
     })?;
+    if metadata.is_file()
+        && let Some(data) = files::described_by(path)?
+    {
+        return open_path(&data.to_string_lossy(), profile, options);
+    }
     #[cfg(feature = "gdal")]
     if matches!(Content::of(path), Ok(Content::Other)) {
         // Before anything is opened here to see whether it is a product.
@@ -370,7 +374,10 @@ fn open_path(
 /// `error` about what is no raster either, with a hint.
 fn advised(error: Error) -> Error {
     match error.advice() {
-        None => error.hint("pictures, rasters and videos are read, by what they are"),
+        None => error.hint(
+            "pictures, rasters and videos are read, by what they are; pixels without a header \
+             with --raw FORMAT SIZE@RATE",
+        ),
         Some(_) => error,
     }
 }
@@ -417,12 +424,34 @@ fn named_by_gdal(path: &Path) -> bool {
     !path.exists() && (name.starts_with("/vsi") || is_driver)
 }
 
-/// Opens a TIFF file: sequences of pages as a stack, all others as a raster
-/// where GDAL is at hand.
+/// Opens a TIFF file: sequences of pages as a stack, all others, and pages
+/// that a stack does not read, as rasters where GDAL is at hand.
+#[cfg(feature = "gdal")]
 fn tiff(path: &Path, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
-    if cfg!(feature = "gdal") && !stack::Outline::of(path).is_some_and(|o| o.is_sequence()) {
-        return raster(&path.to_string_lossy(), profile, options);
+    let name = path.to_string_lossy();
+    let damaged = |error: Error| match error.advice() {
+        None => error.hint("the file is damaged or incomplete: fetch it again"),
+        Some(_) => error,
+    };
+    let outline = match stack::Outline::of(path) {
+        // A preview comes first, which is what GDAL would take.
+        Some(outline) if outline.pages.first() > Some(&0) && !outline.placed => {
+            return Ok(Box::new(raster::Pages::open(&name, outline.pages, profile)?));
+        }
+        Some(outline) if outline.is_sequence() => outline,
+        _ => return raster(&name, profile, options).map_err(damaged),
+    };
+    match Stack::open(path, profile) {
+        Err(error) if error.fault == Fault::Unsupported && !outline.masked => {
+            let pages = raster::Pages::open(&name, outline.pages, profile);
+            Ok(Box::new(pages.map_err(|_| error)?))
+        }
+        opened => Ok(Box::new(opened?)),
     }
+}
+
+#[cfg(not(feature = "gdal"))]
+fn tiff(path: &Path, profile: Option<&Profile>, _: &Options) -> Result<Box<dyn Sensor>> {
     Ok(Box::new(Stack::open(path, profile)?))
 }
 

@@ -4,9 +4,11 @@
 //! module. Scale and offset, missing readings (nodata, masks, alpha) and the
 //! wavelengths are resolved here: a [`Frame`] holds physical values and NaN.
 
+mod arrays;
 mod bands;
 mod layer;
 pub(crate) mod library;
+mod pages;
 mod part;
 mod product;
 mod strips;
@@ -27,6 +29,7 @@ use crate::sensor::tiles::Tiles;
 use crate::sensor::{LIMIT, Scene, Sensor, Source, Speed, count};
 use bands::{Layers, Shared};
 use layer::{Law, Layer};
+pub(super) use pages::Pages;
 use part::Part;
 use product::{Piece, Product};
 pub use strips::{Chips, Strips};
@@ -93,13 +96,17 @@ impl Raster {
         }
         let part = Part::open(&path)?;
         check(&part.dataset, &path)?;
-        let Layers { shown, shared_mask, left_out } = bands::layers(&part.dataset, &path, profile)?;
+        let Layers { shown, shared_mask, left_out, divided } =
+            bands::layers(&part.dataset, &path, profile)?;
         let driver = part.dataset.driver().short_name();
         let mut what = format!("{path}: {driver}, {}", count(shown.len(), "band"));
         if left_out > 0 {
             what.push_str(&format!(" and {left_out} left out"));
         }
-        let description = format!("{what}, {} x {} pixels", part.columns, part.rows);
+        let mut description = format!("{what}, {} x {} pixels", part.columns, part.rows);
+        if divided {
+            description.push_str("; its numbers are reflectance already");
+        }
         let mut raster = Self::of_parts(path, vec![part], shown, description)?;
         raster.source.driver = Some(driver);
         raster.shared_mask = shared_mask;

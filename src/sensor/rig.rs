@@ -1,5 +1,6 @@
 //! Cameras of several lenses, one for each band, which write a TIFF file for
-//! each: MicaSense RedEdge and Altum, Parrot Sequoia.
+//! each: MicaSense RedEdge and Altum, Parrot Sequoia, and DJI's multispectral
+//! ones.
 //!
 //! The files of one moment are one frame, a capture. Its bands stand in order
 //! of wavelength, in the units that the camera's own calibration leads to,
@@ -162,13 +163,20 @@ fn tiffs(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// What the names of a capture's files have in common: all up to the band,
-/// which is a number or letters (`IMG_0001_4.tif`, `IMG_0001_NIR.TIF`).
+/// which is a number or letters (`IMG_0001_4.tif`, `IMG_0001_NIR.TIF`,
+/// `DJI_20240329124328_0001_MS_G.TIF`), or the last digit of DJI's older names
+/// (`DJI_0014.TIF`).
 fn stem(file: &Path) -> Option<String> {
     let name = file.file_stem()?.to_str()?;
     let (stem, band) = name.rsplit_once('_')?;
     let sound = |word: &str, of: fn(&char) -> bool| word.chars().all(|c| of(&c));
-    let number = band.len() <= 2 && sound(band, char::is_ascii_digit);
-    let letters = (2..=4).contains(&band.len()) && sound(band, char::is_ascii_uppercase);
+    let digits = sound(band, char::is_ascii_digit);
+    if stem == "DJI" && digits && band.len() == 4 && !band.ends_with('0') {
+        return Some(name[..name.len() - 1].to_owned());
+    }
+    let number = band.len() <= 2 && digits;
+    let shortest = if stem.ends_with("_MS") { 1 } else { 2 };
+    let letters = (shortest..=4).contains(&band.len()) && sound(band, char::is_ascii_uppercase);
     (!stem.is_empty() && !band.is_empty() && (number || letters)).then(|| stem.to_owned())
 }
 
@@ -292,6 +300,10 @@ mod tests {
         assert_eq!(of("IMG_0001_10.tif"), of("IMG_0001_4.tif"));
         let sequoia = of("IMG_180413_080658_0000_NIR.TIF");
         assert_eq!(sequoia.as_deref(), Some("IMG_180413_080658_0000"));
+        let mavic = of("DJI_20240329124328_0001_MS_G.TIF");
+        assert_eq!(mavic.as_deref(), Some("DJI_20240329124328_0001_MS"));
+        assert_eq!(mavic, of("DJI_20240329124328_0001_MS_NIR.TIF"));
+        assert_eq!(of("DJI_0014.TIF").as_deref(), Some("DJI_001"));
         assert_eq!(
             (of("plain.tif"), of("_1.tif"), of("a_.tif"), of("a_0001.tif")),
             Default::default()

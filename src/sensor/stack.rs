@@ -20,6 +20,10 @@ use crate::frame::{Band, Frame, Unit};
 use crate::profile::Profile;
 use crate::synth::SLOT_S;
 
+/// How pages may be compressed: not at all, as faxes, by LZW, JPEG, deflate
+/// under its new and its old number, or PackBits.
+const COMPRESSIONS: [u16; 7] = [1, 4, 5, 7, 8, 32946, 32773];
+
 /// The tag in which GDAL keeps scale, offset and description of each band.
 const GDAL_METADATA: Tag = Tag::Unknown(42112);
 
@@ -150,16 +154,22 @@ impl Sensor for Stack {
 }
 
 /// What decides which reader suits a TIFF file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outline {
-    /// Pages that are no reduced copies; at least 1.
-    pub pages: usize,
+    /// Where pages that are no reduced copies stand among the directories of
+    /// the file; at least one, the first.
+    pub pages: Vec<usize>,
+    /// How many of them are smaller than the first or have other bands: reduced
+    /// copies that are not marked as such, or pictures for the eye.
+    pub others: usize,
     /// Whether the first page is placed on the Earth.
     pub placed: bool,
+    /// Whether a page says where others have readings.
+    pub masked: bool,
 }
 
 impl Outline {
-    /// Counts the pages of the TIFF at `path`; `None` where the first is
+    /// Finds the pages of the TIFF at `path`; `None` where the first is
     /// unreadable here.
     pub fn of(path: &Path) -> Option<Self> {
         let path = path.to_string_lossy();
@@ -167,16 +177,38 @@ impl Outline {
         let placed = [Tag::ModelPixelScaleTag, Tag::ModelTransformationTag]
             .iter()
             .any(|&tag| matches!(decoder.find_tag(tag), Ok(Some(_))));
-        let mut pages = 1;
-        while decoder.more_images() && guard(&path, pages, || decoder.next_image()).is_ok() {
-            pages += usize::from(matches!(role(&mut decoder), Ok(Role::Picture)));
+        let size = |decoder: &mut Decoder<BufReader<File>>| {
+            let samples = decoder.find_tag_unsigned::<u16>(Tag::SamplesPerPixel);
+            Some((decoder.dimensions().ok()?, samples.ok()?.unwrap_or(1)))
+        };
+        let mut first = size(&mut decoder)?;
+        let (mut pages, mut others, mut masked) = (vec![0], 0, false);
+        let mut preview = matches!(role(&mut decoder), Ok(Role::Reduced));
+        for directory in 1.. {
+            if !decoder.more_images() || guard(&path, directory, || decoder.next_image()).is_err() {
+                break;
+            }
+            match role(&mut decoder) {
+                Ok(Role::Picture) if preview => {
+                    first = size(&mut decoder)?;
+                    (pages, preview) = (vec![directory], false);
+                }
+                Ok(Role::Picture) => {
+                    let (own, (most, _)) = (size(&mut decoder).unwrap_or(first), first);
+                    pages.push(directory);
+                    others += usize::from(own != first && own.0.0 <= most.0 && own.0.1 <= most.1);
+                }
+                Ok(Role::Mask) => masked = true,
+                Ok(Role::Reduced) | Err(_) => {}
+            }
         }
-        Some(Self { pages, placed })
+        Some(Self { pages, others, placed, masked })
     }
 
-    /// Whether the pages are frames of a sequence.
-    pub fn is_sequence(self) -> bool {
-        self.pages > 1 && !self.placed
+    /// Whether the pages are frames of a sequence, and not a picture with
+    /// others behind it.
+    pub fn is_sequence(&self) -> bool {
+        self.others + 1 < self.pages.len() && !self.placed
     }
 }
 
@@ -199,7 +231,7 @@ impl Page {
     /// Describes the page that `decoder` stands at, in `directory` of the
     /// file, and refuses those that would decode wrongly.
     fn read(decoder: &mut Decoder<BufReader<File>>, path: &str, directory: usize) -> Result<Self> {
-        let (page, colour_type, white_is_zero) = guard(path, directory, || {
+        let (page, colour_type, white_is_zero, compression) = guard(path, directory, || {
             let (columns, rows) = decoder.dimensions()?;
             let number = |tag: u32| usize::try_from(tag).unwrap_or(usize::MAX);
             let colour_type = decoder.colortype()?;
@@ -215,7 +247,8 @@ impl Page {
             let colour = matches!(colour_type, ColorType::RGB(_) | ColorType::RGBA(_));
             let (rows, columns) = (number(rows), number(columns));
             let page = Self { rows, columns, samples, alpha, planar, colour };
-            Ok((page, colour_type, photometric == Some(0)))
+            let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression)?.unwrap_or(1);
+            Ok((page, colour_type, photometric == Some(0), compression))
         })?;
         let refuse = |what: String| {
             let what = format!("page {} {what}", directory + 1);
@@ -235,6 +268,11 @@ impl Page {
             }
             _ if page.planar && decoder.get_chunk_type() == ChunkType::Tile => {
                 return refuse("keeps its bands apart in tiles".to_string());
+            }
+            _ if !COMPRESSIONS.contains(&compression) => {
+                return refuse(format!("is compressed by method {compression}")).map_err(|e| {
+                    e.hint("another program has to decompress it first, such as tifffile")
+                });
             }
             _ if white_is_zero => return refuse("is a negative: 0 is white".to_string()),
             _ => {}
@@ -504,7 +542,13 @@ mod tests {
     fn an_outline_counts_pages() {
         let folder = tempfile::tempdir().unwrap();
         let path = sequence(folder.path(), &[4, 4]);
-        assert_eq!(Outline::of(&path), Some(Outline { pages: 2, placed: false }));
+        let outline = Outline::of(&path).unwrap();
+        assert!(outline.is_sequence());
+        assert_eq!(outline, Outline { pages: vec![0, 1], others: 0, placed: false, masked: false });
+        let path = sequence(folder.path(), &[8, 4, 2]);
+        let outline = Outline::of(&path).unwrap();
+        assert!(!outline.is_sequence());
+        assert_eq!((outline.pages, outline.others), (vec![0, 1, 2], 2));
         std::fs::write(&path, b"II*\0").unwrap();
         assert_eq!(Outline::of(&path), None);
     }

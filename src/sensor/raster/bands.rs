@@ -30,6 +30,9 @@ pub(super) struct Layers {
     pub shared_mask: Option<Shared>,
     /// How many bands are left out.
     pub left_out: usize,
+    /// Whether the profile's scale was left out, because the numbers are
+    /// reflectance already.
+    pub divided: bool,
 }
 
 /// A mask that holds for all bands of a file.
@@ -84,14 +87,50 @@ pub(super) fn layers(dataset: &Dataset, path: &str, profile: Option<&Profile>) -
     })?;
     tell_apart(&mut claims);
     name_colours(&mut claims);
-    let (shown, masks) = settle(claims, path, profile)?;
+    let silent: Vec<usize> =
+        claims.iter().filter(|claim| claim.is_bare()).map(|c| c.index).collect();
+    let (mut shown, masks) = settle(claims, path, profile)?;
+    let scaled = shown.iter().find(|layer| layer.is_divided() && silent.contains(&layer.index));
+    let divided = match scaled {
+        Some(layer) => library::call(Fault::Input, path, || small_floats(dataset, layer))?,
+        None => false,
+    };
+    for layer in shown.iter_mut().filter(|layer| divided && silent.contains(&layer.index)) {
+        (layer.band.scale, layer.band.offset) = (1.0, 0.0);
+    }
     let shared_mask = match (alpha, masks.first()) {
         (Some(alpha), _) => Some(Shared::Alpha(alpha)),
         (None, Some(Mask::Shared)) => shown.first().map(|layer| Shared::MaskOf(layer.index)),
         _ => None,
     };
     let left_out = dataset.raster_count() - shown.len() - usize::from(alpha.is_some());
-    Ok(Layers { shown, shared_mask, left_out })
+    Ok(Layers { shown, shared_mask, left_out, divided })
+}
+
+/// Side of the piece in the middle of a raster by which its numbers are judged.
+const PIECE: usize = 64;
+
+/// No reflectance is larger, and hardly any number before it is divided is
+/// smaller.
+const BRIGHTEST: f32 = 2.0;
+
+/// Whether the numbers of `layer` are floats as small as reflectances, by those
+/// in the middle of `dataset`.
+fn small_floats(dataset: &Dataset, layer: &Layer) -> gdal::errors::Result<bool> {
+    let band = dataset.rasterband(layer.index)?;
+    if band.band_type().is_integer() {
+        return Ok(false);
+    }
+    let (columns, rows) = dataset.raster_size();
+    let size = (columns.min(PIECE), rows.min(PIECE));
+    let corner = ((columns - size.0) / 2, (rows - size.1) / 2);
+    let corner = (corner.0.try_into()?, corner.1.try_into()?);
+    let mut numbers = vec![0.0f32; size.0 * size.1];
+    band.read_into_slice(corner, size, size, &mut numbers, None)?;
+    numbers.retain(|number| {
+        number.is_finite() && *number != 0.0 && !layer.missing.contains(&f64::from(*number))
+    });
+    Ok(!numbers.is_empty() && numbers.iter().all(|number| number.abs() <= BRIGHTEST))
 }
 
 /// The number of the band of `dataset` that is called `name`.
@@ -188,6 +227,11 @@ impl Claim {
         }
         let Self { part, index, missing, law, mask, .. } = self;
         (Layer { part, index, band, missing, law, own_mask: mask == Mask::Own }, mask)
+    }
+
+    /// Whether the file states neither scale nor offset.
+    fn is_bare(&self) -> bool {
+        (self.band.scale, self.band.offset) == (1.0, 0.0)
     }
 
     /// Everything that `dataset` says of its `band` at `position`, from 0.
@@ -420,7 +464,7 @@ fn spectrum(
 
 /// Centre and width in micrometres from numbers in the units named; a width
 /// without a unit is in the unit of the centre.
-fn micrometres(
+pub(super) fn micrometres(
     centre: f64,
     fwhm: Option<f64>,
     unit: &str,
@@ -510,7 +554,7 @@ fn nth(list: &str, position: usize) -> Option<f64> {
 }
 
 /// The unit that files call `text`, if it is one of ours.
-fn known_unit(text: &str) -> Option<Unit> {
+pub(super) fn known_unit(text: &str) -> Option<Unit> {
     let text: String = text.to_lowercase().chars().filter(|c| !c.is_whitespace()).collect();
     match text.as_str() {
         "k" | "kelvin" => Some(Unit::Kelvin),

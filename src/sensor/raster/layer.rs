@@ -1,6 +1,6 @@
 //! How the stored numbers of a band become readings.
 
-use crate::frame::Band;
+use crate::frame::{Band, Unit};
 
 /// A band of the file that is a band of the frame, and how its stored numbers
 /// become readings.
@@ -32,6 +32,11 @@ pub(super) enum Law {
 }
 
 impl Layer {
+    /// Whether its readings are reflectances that are stored as larger numbers.
+    pub fn is_divided(&self) -> bool {
+        self.band.unit == Unit::Reflectance && self.band.scale < 1.0
+    }
+
     /// The reading that `stored` stands for; NaN where there is none.
     pub fn reading(&self, stored: f64) -> f32 {
         let value = match self.law {

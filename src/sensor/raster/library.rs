@@ -123,14 +123,16 @@ fn message(error: GdalError) -> String {
         GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. } if !msg.is_empty() => {
             msg
         }
+        GdalError::CplError { .. } | GdalError::NullPointer { .. } => "cannot be read".to_owned(),
         other => other.to_string(),
     }
 }
 
 /// One line, without the path that the error already names.
 fn plain(path: &str, message: &str) -> String {
+    let message = message.replace(&format!("{path}:"), "");
     let quoted = format!("`{path}'");
-    let message = message.strip_prefix(path).unwrap_or(message);
+    let message = message.strip_prefix(path).unwrap_or(&message);
     let message = message.strip_prefix(&quoted).unwrap_or(message);
     let message = message.trim_start_matches([':', ',', ' ']);
     message.split_whitespace().collect::<Vec<_>>().join(" ")

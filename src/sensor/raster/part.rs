@@ -1,10 +1,11 @@
 //! One file of a raster, and how its pixels lie under the raster's grid.
 
 use gdal::cpl::CslStringList;
-use gdal::raster::{Group, RasterBand, ResampleAlg};
+use gdal::raster::{RasterBand, ResampleAlg};
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
 use ndarray::{Array2, s};
 
+use super::arrays::{self, ArrayName, Axes, Order};
 use super::library;
 use crate::error::{Error, Fault, Result};
 use crate::frame::GeoReference;
@@ -24,33 +25,6 @@ pub(super) struct Part {
     fit: Option<Fit>,
     /// The array that is read, and its axes, where it is no raster.
     array: Option<(ArrayName, Axes)>,
-}
-
-/// An array in a file of arrays: its groups and its name, joined by slashes,
-/// and the order of its axes.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct ArrayName {
-    pub path: String,
-    pub order: Order,
-}
-
-/// The order of the axes of an array.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Order {
-    /// `[row, column, band]`
-    BandsLast,
-    /// `[row, band, column]`
-    BandsBetween,
-}
-
-/// The sizes of an array of rows, columns and bands.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Axes {
-    pub rows: usize,
-    pub columns: usize,
-    pub bands: usize,
-    /// The stored number that means that there is no reading.
-    pub nodata: Option<f64>,
 }
 
 /// The file's line under line `n` of the grid, for rows and for columns.
@@ -121,6 +95,7 @@ impl Part {
         };
         if part.dataset.raster_count() > 0 {
             part.check_blocks()?;
+            part.check_length()?;
         }
         Ok(part)
     }
@@ -131,7 +106,7 @@ impl Part {
     ///
     /// If the file is damaged, or has no such array.
     pub fn open_array(path: &str, array: &ArrayName) -> Result<Self> {
-        let axes = axes(path, array)?.ok_or_else(|| {
+        let axes = arrays::axes(path, array)?.ok_or_else(|| {
             Error::input(path, format!("has no array {} of three axes", array.path))
         })?;
         let bytes = 2 * size_of::<f32>().saturating_mul(axes.bands);
@@ -140,7 +115,7 @@ impl Part {
             return Err(Error::input(path, what).hint("the file is damaged: fetch it again"));
         }
         Ok(Self {
-            dataset: arrays(path)?,
+            dataset: arrays::open(path)?,
             path: path.to_owned(),
             rows: axes.rows,
             columns: axes.columns,
@@ -182,7 +157,9 @@ impl Part {
         let Some((name, axes)) = &self.array else { return Ok(None) };
         let (rows, columns, bands) = (window.rows, window.columns, axes.bands);
         let mut numbers = vec![0.0f32; rows * columns * bands];
-        let Some((group, array)) = group(&self.dataset, &name.path)? else { return Ok(None) };
+        let Some((group, array)) = arrays::group(&self.dataset, &name.path)? else {
+            return Ok(None);
+        };
         let array = group.open_md_array(array, CslStringList::new())?;
         let (row, column) = (window.row as u64, window.column as u64);
         if name.order == Order::BandsLast {
@@ -224,6 +201,35 @@ impl Part {
         );
         Err(Error::input(&self.path, what)
             .hint("`gdal_translate -co TILED=YES` makes them smaller"))
+    }
+
+    /// Refuses ENVI files that hold less than their header says: GDAL takes what
+    /// is missing for zeros.
+    fn check_length(&self) -> Result<()> {
+        let header = |key| self.dataset.metadata_item(key, "ENVI");
+        let compressed = header("file_compression").is_some_and(|method| method.trim() != "0");
+        if self.dataset.driver().short_name() != "ENVI" || compressed {
+            return Ok(());
+        }
+        let Ok(found) = std::fs::metadata(&self.path) else { return Ok(()) };
+        let bands = self.dataset.raster_count() as u64;
+        let stored = library::call(Fault::Input, &self.path, || {
+            Ok(u64::from(self.dataset.rasterband(1)?.band_type().bytes()))
+        })?;
+        let before = header("header_offset").and_then(|text| text.trim().parse().ok());
+        let pixels = (self.rows as u64).saturating_mul(self.columns as u64);
+        let needed = pixels.saturating_mul(bands.saturating_mul(stored));
+        let needed = needed.saturating_add(before.unwrap_or(0));
+        if found.len() >= needed {
+            return Ok(());
+        }
+        let what = format!(
+            "holds {} bytes, but its header says {} x {} pixels of {bands} bands, which take {needed}",
+            found.len(),
+            self.columns,
+            self.rows
+        );
+        Err(Error::input(&self.path, what).hint("it is cut short: fetch it again"))
     }
 
     /// The width of a pixel in units of the map, or the inverse of the number
@@ -281,6 +287,9 @@ impl Part {
         let (None, None, Ok(band)) = (&self.array, self.fit, self.dataset.rasterband(index)) else {
             return false;
         };
+        if is_signed(&band) {
+            return false;
+        }
         let nodata = band.no_data_value();
         // Nothing that is no number but nodata may lie among floats.
         let numbers = band.band_type().is_integer() || nodata.is_some_and(f64::is_nan);
@@ -401,6 +410,13 @@ fn cells(first: usize, count: usize, whole: usize) -> impl Iterator<Item = (usiz
     [(first, inside), (first + inside, count - inside)].into_iter().filter(|&(_, count)| count > 0)
 }
 
+/// Whether the bytes of `band` are signed: versions of GDAL before 3.7 have no
+/// such type, and say so beside it.
+fn is_signed(band: &RasterBand) -> bool {
+    let kind = band.metadata_item("PIXELTYPE", "IMAGE_STRUCTURE");
+    kind.is_some_and(|kind| kind == "SIGNEDBYTE")
+}
+
 /// The first of `lines`, and how many lie from it to the last.
 fn span(lines: &[Option<usize>]) -> Option<(usize, usize)> {
     let known = || lines.iter().flatten();
@@ -433,83 +449,6 @@ fn georeference(dataset: &Dataset, path: &str) -> Option<GeoReference> {
     (sound && !crs_wkt.is_empty()).then_some(GeoReference { transform, crs_wkt })
 }
 
-/// Opens the file at `path` as one of arrays.
-fn arrays(path: &str) -> Result<Dataset> {
-    library::call(Fault::Input, path, || {
-        let open_flags =
-            GdalOpenFlags::GDAL_OF_MULTIDIM_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
-        let options = DatasetOptions { open_flags, ..DatasetOptions::default() };
-        let dataset = Dataset::open_ex(path, options)?;
-        library::forgive();
-        Ok(dataset)
-    })
-}
-
-/// The group that the array at `path` is in, and its name there; `None` where
-/// there is no such array.
-fn group<'a>(
-    dataset: &'a Dataset,
-    path: &'a str,
-) -> gdal::errors::Result<Option<(Group<'a>, &'a str)>> {
-    let options = CslStringList::new;
-    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let mut group = dataset.root_group()?;
-    for folder in folders.split('/').filter(|folder| !folder.is_empty()) {
-        if !group.group_names(options()).iter().any(|known| known == folder) {
-            return Ok(None);
-        }
-        group = group.open_group(folder, options())?;
-    }
-    let known = group.array_names(options()).iter().any(|known| known == name);
-    Ok(known.then_some((group, name)))
-}
-
-/// The axes of the array called `name` in the file at `path`; `None` where
-/// there is no such array, or not of three axes.
-pub(super) fn axes(path: &str, name: &ArrayName) -> Result<Option<Axes>> {
-    let dataset = arrays(path)?;
-    library::call(Fault::Input, path, || {
-        let Some((group, array)) = group(&dataset, &name.path)? else { return Ok(None) };
-        let array = group.open_md_array(array, CslStringList::new())?;
-        let sizes: Vec<usize> = array.dimensions()?.iter().map(|axis| axis.size()).collect();
-        let (rows, columns, bands) = match (&sizes[..], name.order) {
-            (&[rows, columns, bands], Order::BandsLast) => (rows, columns, bands),
-            (&[rows, bands, columns], Order::BandsBetween) => (rows, columns, bands),
-            _ => return Ok(None),
-        };
-        Ok(Some(Axes { rows, columns, bands, nodata: array.no_data_value_as_double() }))
-    })
-}
-
-/// The numbers of the array of one axis called `name` in the file at `path`,
-/// if it has that.
-pub(super) fn list(path: &str, name: &str) -> Result<Option<Vec<f64>>> {
-    let dataset = arrays(path)?;
-    library::call(Fault::Input, path, || {
-        let Some((group, array)) = group(&dataset, name)? else { return Ok(None) };
-        let array = group.open_md_array(array, CslStringList::new())?;
-        let sizes: Vec<usize> = array.dimensions()?.iter().map(|axis| axis.size()).collect();
-        let &[length] = &sizes[..] else { return Ok(None) };
-        if length > LIMIT / size_of::<f64>() {
-            return Ok(None);
-        }
-        let mut numbers = vec![0.0; length];
-        array.read_into_slice(&mut numbers, vec![0], vec![length])?;
-        Ok(Some(numbers))
-    })
-}
-
-/// The numbers in the attribute called `name` of the file at `path`; none
-/// where it has no such attribute.
-pub(super) fn attribute(path: &str, name: &str) -> Result<Vec<f64>> {
-    let dataset = arrays(path)?;
-    library::call(Fault::Input, path, || {
-        let found = dataset.root_group()?.attribute(name);
-        library::forgive();
-        Ok(found.map(|attribute| attribute.read_as_f64_array()).unwrap_or_default())
-    })
-}
-
 /// A part of a grid.
 #[derive(Clone, Copy)]
 pub(super) struct Window {
@@ -526,6 +465,11 @@ impl Window {
         let size = (self.columns, self.rows);
         let mut stored = vec![0.0; self.rows * self.columns];
         band.read_into_slice(corner, size, size, &mut stored, None)?;
+        if is_signed(band) {
+            for byte in stored.iter_mut().filter(|byte| **byte > 127.0) {
+                *byte -= 256.0;
+            }
+        }
         Ok(stored)
     }
 }

@@ -1,6 +1,7 @@
 //! Products: pictures whose bands lie in several files, held together by a
 //! metadata file.
 
+mod cube;
 mod emit;
 mod enmap;
 mod landsat;
@@ -8,6 +9,7 @@ mod modis;
 mod prisma;
 pub(super) mod sentinel2;
 pub(in crate::sensor) mod stac;
+mod variables;
 
 use std::fs::File;
 use std::io::Read;
@@ -15,9 +17,9 @@ use std::path::Path;
 
 use gdal::{Dataset, Metadata};
 
+use super::arrays::ArrayName;
 use super::layer::Law;
 use super::library;
-use super::part::ArrayName;
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, GeoReference};
 use crate::sensor::count;
@@ -123,11 +125,13 @@ const OF_SEVERAL: [Kind; 3] = [
     (enmap::is_metadata, enmap::product),
 ];
 
-/// Those that are one file.
-const OF_ONE: [Kind; 3] = [
+/// Those that are one file; the more particular ones first.
+const OF_ONE: [Kind; 5] = [
     (emit::is_metadata, emit::product),
     (modis::is_metadata, modis::product),
     (prisma::is_metadata, prisma::product),
+    (cube::is_metadata, cube::product),
+    (variables::is_metadata, variables::product),
 ];
 
 /// The files among which the metadata of a product at `path` would be.

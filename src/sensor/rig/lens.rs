@@ -65,14 +65,23 @@ struct Radiance {
 }
 
 impl Lens {
-    /// Whether the file at `path` is by a camera of several lenses.
+    /// Whether the file at `path` is by a camera of several lenses. DJI also
+    /// makes others; the files of those name no band.
     pub fn is_one(path: &Path) -> bool {
         let make = || {
             let path = path.to_string_lossy();
             let mut decoder = stack::decoder(&path).ok()?;
             stack::guard(&path, 0, || decoder.get_tag_ascii_string(Tag::Make)).ok()
         };
-        make().is_some_and(|make| matches!(make.trim(), "MicaSense" | "Parrot"))
+        let names_its_band = || {
+            let tags = Tags::read(&path.to_string_lossy());
+            tags.is_ok_and(|tags| stated(&tags.xmp, "BandName").is_some())
+        };
+        make().is_some_and(|make| match make.trim() {
+            "MicaSense" | "Parrot" => true,
+            "DJI" => names_its_band(),
+            _ => false,
+        })
     }
 
     /// Reads what the file at `path` says, but not its picture.
@@ -83,12 +92,12 @@ impl Lens {
     pub fn open(path: &Path) -> Result<Self> {
         let name = path.to_string_lossy();
         let tags = Tags::read(&name)?;
-        let text = |what: &str| xmp(&tags.xmp, what);
+        let text = |what: &str| stated(&tags.xmp, what);
         let number = |what: &str| numbers(text(what)?).first().copied();
         let micrometres = |what| number(what).map(|nm| (nm / 1000.0) as f32);
-        let mut band = Band::new(text("Camera:BandName").unwrap_or("band").trim(), Unit::Counts);
-        band.wavelength_um = micrometres("Camera:CentralWavelength");
-        band.fwhm_um = micrometres("Camera:WavelengthFWHM");
+        let mut band = Band::new(text("BandName").unwrap_or("band").trim(), Unit::Counts);
+        band.wavelength_um = micrometres("CentralWavelength");
+        band.fwhm_um = micrometres("WavelengthFWHM");
         let heat = band.name == "LWIR" || band.wavelength_um.is_some_and(|um| um > THERMAL_UM);
         let law = match tags.make.as_str() {
             "MicaSense" if heat => Law::Thermal,
@@ -258,6 +267,11 @@ fn mean(value: &Value) -> Option<f64> {
         }
         _ => None,
     }
+}
+
+/// What `text` states of its lens as `name`, in the words of Pix4D or of DJI.
+fn stated<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    ["Camera", "drone-dji"].iter().find_map(|prefix| xmp(text, &format!("{prefix}:{name}")))
 }
 
 /// What the property called `name` holds: the content of its element, or of

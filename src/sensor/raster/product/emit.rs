@@ -4,8 +4,8 @@
 //! GDAL shows that axis as bands from version 3.8 on; older ones take the scan
 //! lines for bands. Read by its array, a file is the same for all of them.
 
+use super::super::arrays::{self, ArrayName, Axes, Order};
 use super::super::layer::Law;
-use super::super::part::{self, ArrayName, Axes, Order};
 use super::{Piece, Product, file_name};
 use crate::error::Result;
 use crate::frame::{Band, Unit};
@@ -25,7 +25,7 @@ pub(super) fn is_metadata(name: &str) -> bool {
 pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
     for (array, level, unit, scale) in ARRAYS {
         let array = ArrayName { path: array.to_owned(), order: Order::BandsLast };
-        let Some(axes) = part::axes(metadata, &array)? else { continue };
+        let Some(axes) = arrays::axes(metadata, &array)? else { continue };
         return cube(path, metadata, &array, &axes, (level, unit, scale)).map(Some);
     }
     Ok(None)
@@ -38,7 +38,7 @@ fn cube(
     axes: &Axes,
     (level, unit, scale): (&str, Unit, f64),
 ) -> Result<Product> {
-    let list = |name: &str| part::list(file, &format!("sensor_band_parameters/{name}"));
+    let list = |name: &str| arrays::list(file, &format!("sensor_band_parameters/{name}"));
     let (wavelengths, widths) = (list("wavelengths")?, list("fwhm")?);
     let good = list("good_wavelengths")?;
     let bad = |band: usize| good.as_ref().is_some_and(|good| good.get(band) == Some(&0.0));

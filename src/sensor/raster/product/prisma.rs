@@ -4,9 +4,9 @@
 
 use gdal::spatial_ref::SpatialRef;
 
+use super::super::arrays::{self, ArrayName, Order};
 use super::super::layer::Law;
 use super::super::library;
-use super::super::part::{self, ArrayName, Order};
 use super::{Piece, Product, lacks};
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, GeoReference, Unit};
@@ -61,12 +61,12 @@ fn cube(
     let name = spectrometer.to_uppercase();
     let path = format!("HDFEOS/SWATHS/PRS_L{level}_HCO/Data Fields/{name}_Cube");
     let array = ArrayName { path, order: Order::BandsBetween };
-    let Some(axes) = part::axes(file, &array)? else { return Ok(Vec::new()) };
-    let wavelengths = part::attribute(file, &format!("List_Cw_{spectrometer}"))?;
-    let widths = part::attribute(file, &format!("List_Fwhm_{spectrometer}"))?;
+    let Some(axes) = arrays::axes(file, &array)? else { return Ok(Vec::new()) };
+    let wavelengths = arrays::attribute(file, &format!("List_Cw_{spectrometer}"))?;
+    let widths = arrays::attribute(file, &format!("List_Fwhm_{spectrometer}"))?;
     let end = |end: &str| {
         let name = format!("L2Scale{spectrometer}{end}");
-        let value = part::attribute(file, &name)?.first().copied();
+        let value = arrays::attribute(file, &name)?.first().copied();
         value.filter(|v| v.is_finite()).ok_or_else(|| lacks(file, &name))
     };
     let (low, high) = (end("Min")?, end("Max")?);
@@ -92,7 +92,7 @@ fn cube(
 /// Where a geocoded product lies: its corners are the middles of its pixels,
 /// which have 30 m.
 fn place(file: &str) -> Result<Option<GeoReference>> {
-    let number = |name| Ok(part::attribute(file, name)?.first().copied());
+    let number = |name| Ok(arrays::attribute(file, name)?.first().copied());
     let (Some(epsg), Some(east), Some(north)) = (
         number("Epsg_Code")?,
         number("Product_ULcorner_easting")?,
