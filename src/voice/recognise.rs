@@ -1,0 +1,175 @@
+//! Which profile of the shelf a source is for.
+
+use std::path::Path;
+
+use crate::dataset::GRID;
+use crate::error::{Error, Result};
+use crate::profile::{Match, Profile};
+use crate::recorder::is_session;
+use crate::sensor::{self, Detail, Object, Options, Scene, Session, Source, Speed};
+
+/// The profile of the shelf that recognises `source`; the simulated camera
+/// has its own, and a session names it. A file that none recognises is heard
+/// as it describes itself: see [`unknown`].
+///
+/// # Errors
+///
+/// If the source cannot be opened, is raw pixels, or more than one profile
+/// fits it.
+pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
+    if options.raw.is_some() {
+        return Err(Error::usage("--raw", "pixels do not say which instrument they are of")
+            .hint("name it: --sensor NAME (`wysiwyh sensors list`), or --model FILE"));
+    }
+    if sensor::is_simulated(source) {
+        return Profile::find("simulated-lwir");
+    }
+    if sensor::camera::is_one(source) {
+        return sensor::camera::recognise(source, None);
+    }
+    if is_session(Path::new(source)) {
+        return Profile::find(&Session::open(source)?.header().profile);
+    }
+    let shelf = Profile::shelf()?;
+    if let Some(profile) = shelf.iter().find(|profile| named(&profile.matching, source)) {
+        return Ok(profile.clone());
+    }
+    // What is known of the object and how fast it is to be heard tell nothing of
+    // the instrument, and a source that takes neither is refused when it is opened
+    // to be heard.
+    let options = Options {
+        chip: None,
+        detail: Detail::default(),
+        frames: Some(1),
+        object: Object::default(),
+        speed: Speed::default(),
+        ..options.clone()
+    };
+    let sensor = sensor::open(source, None, &options)?;
+    let found = sensor.source();
+    let mut fitting: Vec<_> =
+        shelf.into_iter().filter(|p| fits(&p.matching, found) && agrees(p, found)).collect();
+    // Who asks for more knows the instrument better.
+    let most = fitting.iter().map(|profile| marks(&profile.matching)).max();
+    fitting.retain(|profile| Some(marks(&profile.matching)) == most);
+    match (fitting.pop(), fitting.pop()) {
+        (Some(profile), None) => Ok(profile),
+        (None, _) => unknown(source, &options),
+        (Some(_), Some(_)) => {
+            let bands = found.bands.len();
+            let what = format!("more than one sensor on the shelf is known by its {bands} bands");
+            Err(Error::input(source, what)
+                .hint("name it: --sensor NAME (`wysiwyh sensors list`), or --model FILE"))
+        }
+    }
+}
+
+/// More bands than these are no picture for eyes.
+const COLOURS: usize = 3;
+
+/// The profile for `source`, which no instrument on the shelf wrote: a single
+/// picture that lies on a map, or has more bands than colours, is a scene, and
+/// all else is pictures.
+fn unknown(source: &str, options: &Options) -> Result<Profile> {
+    let tiled = Options { chip: Some(GRID), frames: None, ..options.clone() };
+    let sensor = sensor::open(source, None, &tiled)?;
+    let Source { bands, scene, .. } = sensor.source();
+    let is_scene = |scene: &Scene| scene.georeference.is_some() || bands.len() > COLOURS;
+    let name =
+        if scene.as_ref().is_some_and(is_scene) { "generic-scene" } else { "generic-picture" };
+    Profile::find(name)
+}
+
+/// Whether the name of `source` alone says which instrument it is.
+fn named(matching: &Match, source: &str) -> bool {
+    let name = Path::new(source).file_name().unwrap_or_default().to_string_lossy();
+    matching.file_name.iter().any(|text| name.contains(text.as_str()))
+}
+
+/// Whether number of bands, format and model say so; a profile that asks for
+/// more than a source can show is not recognised by less.
+fn fits(matching: &Match, source: &Source) -> bool {
+    let driver = matching.driver.is_empty()
+        || source.driver.as_ref().is_some_and(|driver| matching.driver.contains(driver));
+    let model = matching.model.is_empty()
+        || source
+            .model
+            .as_ref()
+            .is_some_and(|model| matching.model.iter().any(|text| model.contains(text.as_str())));
+    let bands = matching.bands.is_none_or(|bands| bands == source.bands.len());
+    let hidden = [&matching.usb, &matching.file_name];
+    let asks = marks(matching) > 0 && hidden.iter().all(|list| list.is_empty());
+    asks && driver && model && bands
+}
+
+/// How far the centres of one band may lie apart in two instruments of a kind,
+/// in micrometres; those of Sentinel-2A and 2B differ by 0.017.
+const SAME_BAND_UM: f32 = 0.03;
+
+/// Whether every wavelength that `source` states is that of a band which
+/// `profile` lists: many instruments have as many bands.
+fn agrees(profile: &Profile, source: &Source) -> bool {
+    let Some(listed) = profile.listed_bands() else { return true };
+    let known = |um: f32| {
+        let mut centres = listed.iter().filter_map(|band| band.wavelength_um);
+        centres.any(|centre| (centre - um).abs() <= SAME_BAND_UM)
+    };
+    let one_knows = listed.iter().any(|band| band.wavelength_um.is_some());
+    !one_knows || source.bands.iter().filter_map(|band| band.wavelength_um).all(known)
+}
+
+/// How many of the marks that [`fits`] looks at are asked for.
+fn marks(matching: &Match) -> usize {
+    let lists = [&matching.driver, &matching.model];
+    lists.iter().filter(|list| !list.is_empty()).count() + usize::from(matching.bands.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array3;
+
+    use super::*;
+    use crate::frame::{Band, Frame, Unit};
+
+    /// A source of bands at these wavelengths in micrometres.
+    fn source(wavelengths_um: &[Option<f32>]) -> Source {
+        let band = |(at, &wavelength_um): (usize, &Option<f32>)| Band {
+            wavelength_um,
+            ..Band::new(at.to_string(), Unit::Counts)
+        };
+        let bands = wavelengths_um.iter().enumerate().map(band).collect();
+        Source { bands, ..Source::like(&Frame::new(Array3::zeros((0, 1, 1)), [].into(), 0.0), "") }
+    }
+
+    #[test]
+    fn a_profile_without_marks_recognises_nothing() {
+        let frame = |bands: usize| source(&vec![None; bands]);
+        let nothing = Match::default();
+        assert!(!named(&nothing, "simulated") && !fits(&nothing, &frame(1)));
+        let twelve = Match { bands: Some(12), ..Match::default() };
+        assert!(fits(&twelve, &frame(12)) && !fits(&twelve, &frame(13)));
+        let hardware = Match { usb: vec!["09cb:1996".into()], ..twelve };
+        assert!(!fits(&hardware, &frame(12)));
+        let format = Match { driver: vec!["FLIR".into()], ..Match::default() };
+        let flir = Source { driver: Some("FLIR".into()), ..frame(1) };
+        assert!(fits(&format, &flir) && !fits(&format, &frame(1)));
+        let camera = Match { model: vec!["FLIR AX5".into(), "FLIR A35".into()], ..format };
+        assert!(!fits(&camera, &flir));
+        assert!(fits(&camera, &Source { model: Some("FLIR A35 9Hz".into()), ..flir.clone() }));
+    }
+
+    #[test]
+    fn a_source_with_wavelengths_is_of_an_instrument_that_has_those() {
+        let sentinel = Profile::find("sentinel2-l2a").unwrap();
+        let own: Vec<_> =
+            sentinel.listed_bands().unwrap().iter().map(|b| b.wavelength_um).collect();
+        let shifted = |by: f32| own.iter().map(|um| um.map(|um| um + by)).collect::<Vec<_>>();
+        assert!(agrees(&sentinel, &source(&shifted(0.01))));
+        assert!(agrees(&sentinel, &source(&[None; 12])), "nothing is stated that it has not");
+        let mut foreign = own.clone();
+        foreign[3] = Some(10.9);
+        assert!(!agrees(&sentinel, &source(&foreign)));
+        let any = Profile::find("enmap").unwrap();
+        assert!(agrees(&any, &source(&foreign)), "its bands are those of the file");
+    }
+}
