@@ -11,6 +11,9 @@ mod again;
 mod archive;
 #[path = "it/cli.rs"]
 mod cli;
+#[cfg(feature = "gdal")]
+#[path = "it/coarser.rs"]
+mod coarser;
 #[path = "it/completions.rs"]
 mod completions;
 #[path = "it/cptv.rs"]
@@ -82,6 +85,9 @@ mod rig;
 mod scene;
 #[path = "it/sensor.rs"]
 mod sensor;
+#[cfg(feature = "gdal")]
+#[path = "it/sentinel2.rs"]
+mod sentinel2;
 #[cfg(feature = "rerun")]
 #[path = "it/session.rs"]
 mod session;
