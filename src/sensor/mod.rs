@@ -338,7 +338,7 @@ fn open_path(
         return open_path(&data.to_string_lossy(), profile, options);
     }
     #[cfg(feature = "gdal")]
-    if matches!(Content::of(path), Ok(Content::Other)) {
+    if metadata.is_file() && Content::of(path)? == Content::Other {
         // Before anything is opened here to see whether it is a product.
         probe::check(source).map_err(advised)?;
     }
