@@ -363,20 +363,23 @@ pub(crate) fn average(source: ArrayView3<f32>, factor: usize, mut target: ArrayV
 /// Fills `target` with the area averages of `source`, separably: first down the
 /// columns, then along the rows, each with fractional weights at the borders.
 fn shrink(source: ArrayView2<f32>, mut target: ArrayViewMut2<f32>) {
-    let row_spans = spans(source.nrows(), target.nrows());
-    let column_spans = spans(source.ncols(), target.ncols());
-    let (mut sums, mut weights) = (vec![0.0f64; source.ncols()], vec![0.0f64; source.ncols()]);
+    let (rows, columns) = source.dim();
+    let (row_spans, column_spans) = (spans(rows, target.nrows()), spans(columns, target.ncols()));
+    let source = source.as_standard_layout();
+    let pixels = source.as_slice().unwrap_or_default();
+    let (mut sums, mut weights) = (vec![0.0f64; columns], vec![0.0f64; columns]);
     for (row_span, mut target_row) in row_spans.iter().zip(target.outer_iter_mut()) {
         sums.fill(0.0);
         weights.fill(0.0);
         for &(row, covered) in row_span {
-            let line = source.row(row);
             // Without branches, so that many pixels are done at once.
-            Zip::from(&mut sums[..]).and(&mut weights[..]).and(line).for_each(|sum, weight, &v| {
-                let there = !v.is_nan();
-                *sum += if there { covered * f64::from(v) } else { 0.0 };
+            for ((sum, weight), &value) in
+                sums.iter_mut().zip(&mut weights).zip(&pixels[row * columns..])
+            {
+                let there = !value.is_nan();
+                *sum += if there { covered * f64::from(value) } else { 0.0 };
                 *weight += if there { covered } else { 0.0 };
-            });
+            }
         }
         for (column_span, cell) in column_spans.iter().zip(target_row.iter_mut()) {
             let (mut sum, mut weight) = (0.0, 0.0);

@@ -128,32 +128,37 @@ fn varied(picture: &Array3<f32>, settings: &Settings, random: &mut Random) -> Ar
 /// interpolation.
 fn crop(picture: ArrayView3<f32>, scale: f64, corner: [f64; 2]) -> Array3<f32> {
     let (bands, rows, columns) = picture.dim();
-    let places = |size: usize, corner: f64| -> Vec<(usize, usize, f32)> {
+    // Each pixel lies between one of the picture and the next, this far on.
+    let places = |size: usize, corner: f64| -> Vec<(usize, f32)> {
         (0..size)
             .map(|index| {
                 let at = corner * size as f64 + (index as f64 + 0.5) * scale - 0.5;
                 let at = at.clamp(0.0, (size - 1) as f64);
-                let low = at.floor() as usize;
-                (low, (low + 1).min(size - 1), (at - low as f64) as f32)
+                (at.floor() as usize, at.fract() as f32)
             })
             .collect()
     };
-    let (down, right) = (places(rows, corner[0]), places(columns, corner[1]));
-    let mut enlarged = Array3::zeros((bands, rows, columns));
-    let mut line = vec![0.0; columns];
-    for (from, mut to) in picture.outer_iter().zip(enlarged.outer_iter_mut()) {
-        for (&(top, bottom, v), mut to) in down.iter().zip(to.rows_mut()) {
-            // Down first, as whole rows are done many pixels at a time.
-            for ((pixel, upper), lower) in line.iter_mut().zip(from.row(top)).zip(from.row(bottom))
-            {
+    let (down, across) = (places(rows, corner[0]), places(columns, corner[1]));
+    let mut enlarged = Vec::with_capacity(picture.len());
+    // The last pixel of a line is its own neighbour.
+    let mut line = vec![0.0; columns + 1];
+    let picture = picture.as_standard_layout();
+    for band in picture.as_slice().unwrap_or_default().chunks(rows * columns) {
+        for &(top, v) in &down {
+            // Down first, as whole lines are done many pixels at a time.
+            let [upper, lower] = [top, (top + 1).min(rows - 1)].map(|row| &band[row * columns..]);
+            for ((pixel, upper), lower) in line[..columns].iter_mut().zip(upper).zip(lower) {
                 *pixel = upper + v * (lower - upper);
             }
-            for (pixel, &(left, right, u)) in to.iter_mut().zip(&right) {
-                *pixel = line[left] + u * (line[right] - line[left]);
-            }
+            line[columns] = line[columns - 1];
+            enlarged.extend(across.iter().map(|&(left, u)| {
+                let (left, right) = (line[left], line[left + 1]);
+                left + u * (right - left)
+            }));
         }
     }
-    enlarged
+    // It has as many pixels as the picture.
+    Array3::from_shape_vec((bands, rows, columns), enlarged).unwrap_or_default()
 }
 
 #[cfg(test)]
