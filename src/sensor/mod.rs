@@ -102,7 +102,7 @@ pub(crate) fn check_clock(before_s: f64, now_s: f64) -> Result<()> {
 ///
 /// A camera that was opened never ends by itself. One that is unplugged, or
 /// that has sent nothing new for [`camera::PATIENCE_S`], gives an error of
-/// [`Fault::Away`](crate::error::Fault::Away), which does not end the
+/// [`Fault::Away`], which does not end the
 /// iteration: each further call looks for the camera again, and gives either
 /// its next frame or, as a rule after [`camera::ANSWER_S`], the error anew. So
 /// a call returns in bounded time whatever happens to the camera, and whoever

@@ -10,7 +10,8 @@ use crate::sensor::{self, Detail, Object, Options, Scene, Session, Source, Speed
 
 /// The profile of the shelf that recognises `source`; the simulated camera
 /// has its own, and a session names it. A file that none recognises is heard
-/// as it describes itself: see [`unknown`].
+/// as it describes itself: one that lies on a map or has more than three bands as
+/// `generic-scene`, any other as `generic-picture`.
 ///
 /// # Errors
 ///

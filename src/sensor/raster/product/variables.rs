@@ -2,12 +2,14 @@
 //! writes of a satellite scene: variables on one grid, alike in type, unit and
 //! scale. Where they differ, the user has to name one.
 
+use gdal::raster::GdalDataType;
 use gdal::{Dataset, Metadata};
 
 use super::super::layer::Layer;
 use super::super::{bands, library};
 use super::{Piece, Product, cube};
 use crate::error::{Fault, Result};
+use crate::frame::{Band, Unit};
 use crate::sensor::count;
 
 /// No file of bands has more variables; each of them is opened.
@@ -43,8 +45,8 @@ pub(super) fn product(path: &str, file: &str) -> Result<Option<Product>> {
     let mut pieces = Vec::new();
     let mut first = None;
     for name in names {
-        let Some((kind, layer)) = raster(name)? else { return Ok(None) };
-        if *first.get_or_insert_with(|| kind.clone()) != kind {
+        let Some((common, layer)) = raster(name)? else { return Ok(None) };
+        if *first.get_or_insert(common) != common {
             return Ok(None);
         }
         let Layer { mut band, missing, law, .. } = layer;
@@ -56,9 +58,20 @@ pub(super) fn product(path: &str, file: &str) -> Result<Option<Product>> {
     Ok(Some(Product::new(path, model, pieces, vec!["each of them a band".to_owned()])))
 }
 
+/// What bands of one picture have in common.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Common {
+    /// Columns and rows.
+    size: (usize, usize),
+    kind: GdalDataType,
+    unit: Unit,
+    scale: f64,
+    offset: f64,
+}
+
 /// What bands of one picture have in common, and the only band of the raster
 /// called `name`; `None` where it has none or several.
-fn raster(name: &str) -> Result<Option<(String, Layer)>> {
+fn raster(name: &str) -> Result<Option<(Common, Layer)>> {
     let dataset = library::call(Fault::Input, name, || {
         let dataset = Dataset::open(name)?;
         library::forgive();
@@ -69,9 +82,9 @@ fn raster(name: &str) -> Result<Option<(String, Layer)>> {
     }
     let kind = library::call(Fault::Input, name, || Ok(dataset.rasterband(1)?.band_type()))?;
     let Some(layer) = bands::layers(&dataset, name, None)?.shown.pop() else { return Ok(None) };
-    let band = &layer.band;
-    let alike = (dataset.raster_size(), kind, band.unit, band.scale, band.offset);
-    Ok(Some((format!("{alike:?}"), layer)))
+    let Band { unit, scale, offset, .. } = layer.band;
+    let size = dataset.raster_size();
+    Ok(Some((Common { size, kind, unit, scale, offset }, layer)))
 }
 
 /// The name of a variable, which GDAL's name for its raster ends in.
