@@ -37,6 +37,6 @@ keep session.png crop=iw:ih-28:0:28
 
 # Clips 1 to 30 are those of which the model was trained on most.
 wysiwyh evaluate simulated-lwir simulated:{1..30} simulated:{201..204} --report report.html
-chromium --headless --no-sandbox --hide-scrollbars --disable-gpu --window-size=1100,2830 \
+chromium --headless --no-sandbox --hide-scrollbars --disable-gpu --window-size=1100,2880 \
     --screenshot=report.png report.html 2>chromium.log || { cat chromium.log >&2; exit 1; }
 keep report.png null
