@@ -115,6 +115,7 @@ fn data() -> Option<PathBuf> {
     }
     folder
 }
+
 #[cfg(feature = "gdal")]
 #[path = "it/stranger.rs"]
 mod stranger;

@@ -443,6 +443,7 @@ fn tiff(path: &Path, profile: Option<&Profile>, options: &Options) -> Result<Box
     };
     match Stack::open(path, profile) {
         Err(error) if error.fault == Fault::Unsupported && !outline.masked => {
+            // Where GDAL reads them no better, what the stack says is the reason.
             let pages = raster::Pages::open(&name, outline.pages, profile);
             Ok(Box::new(pages.map_err(|_| error)?))
         }

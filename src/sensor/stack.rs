@@ -157,7 +157,8 @@ impl Sensor for Stack {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outline {
     /// Where pages that are no reduced copies stand among the directories of
-    /// the file; at least one, the first.
+    /// the file, from 0; at least one. It is the first directory unless a preview
+    /// stands there.
     pub pages: Vec<usize>,
     /// How many of them are smaller than the first or have other bands: reduced
     /// copies that are not marked as such, or pictures for the eye.

@@ -92,7 +92,7 @@ pub(super) fn layers(dataset: &Dataset, path: &str, profile: Option<&Profile>) -
     let (mut shown, masks) = settle(claims, path, profile)?;
     let scaled = shown.iter().find(|layer| layer.is_divided() && silent.contains(&layer.index));
     let divided = match scaled {
-        Some(layer) => library::call(Fault::Input, path, || small_floats(dataset, layer))?,
+        Some(layer) => library::call(Fault::Input, path, || layer.holds_reflectances(dataset))?,
         None => false,
     };
     for layer in shown.iter_mut().filter(|layer| divided && silent.contains(&layer.index)) {
@@ -105,32 +105,6 @@ pub(super) fn layers(dataset: &Dataset, path: &str, profile: Option<&Profile>) -
     };
     let left_out = dataset.raster_count() - shown.len() - usize::from(alpha.is_some());
     Ok(Layers { shown, shared_mask, left_out, divided })
-}
-
-/// Side of the piece in the middle of a raster by which its numbers are judged.
-const PIECE: usize = 64;
-
-/// No reflectance is larger, and hardly any number before it is divided is
-/// smaller.
-const BRIGHTEST: f32 = 2.0;
-
-/// Whether the numbers of `layer` are floats as small as reflectances, by those
-/// in the middle of `dataset`.
-fn small_floats(dataset: &Dataset, layer: &Layer) -> gdal::errors::Result<bool> {
-    let band = dataset.rasterband(layer.index)?;
-    if band.band_type().is_integer() {
-        return Ok(false);
-    }
-    let (columns, rows) = dataset.raster_size();
-    let size = (columns.min(PIECE), rows.min(PIECE));
-    let corner = ((columns - size.0) / 2, (rows - size.1) / 2);
-    let corner = (corner.0.try_into()?, corner.1.try_into()?);
-    let mut numbers = vec![0.0f32; size.0 * size.1];
-    band.read_into_slice(corner, size, size, &mut numbers, None)?;
-    numbers.retain(|number| {
-        number.is_finite() && *number != 0.0 && !layer.missing.contains(&f64::from(*number))
-    });
-    Ok(!numbers.is_empty() && numbers.iter().all(|number| number.abs() <= BRIGHTEST))
 }
 
 /// The number of the band of `dataset` that is called `name`.

@@ -1,6 +1,15 @@
 //! How the stored numbers of a band become readings.
 
+use gdal::Dataset;
+
 use crate::frame::{Band, Unit};
+
+/// Side of the piece in the middle of a raster by which its numbers are judged.
+const PIECE: usize = 64;
+
+/// No reflectance is larger, and hardly any number before it is divided is
+/// smaller.
+const BRIGHTEST: f32 = 2.0;
 
 /// A band of the file that is a band of the frame, and how its stored numbers
 /// become readings.
@@ -35,6 +44,25 @@ impl Layer {
     /// Whether its readings are reflectances that are stored as larger numbers.
     pub fn is_divided(&self) -> bool {
         self.band.unit == Unit::Reflectance && self.band.scale < 1.0
+    }
+
+    /// Whether its numbers are floats as small as reflectances, by those in the
+    /// middle of `dataset`.
+    pub fn holds_reflectances(&self, dataset: &Dataset) -> gdal::errors::Result<bool> {
+        let band = dataset.rasterband(self.index)?;
+        if band.band_type().is_integer() {
+            return Ok(false);
+        }
+        let (columns, rows) = dataset.raster_size();
+        let size = (columns.min(PIECE), rows.min(PIECE));
+        let corner = ((columns - size.0) / 2, (rows - size.1) / 2);
+        let corner = (corner.0.try_into()?, corner.1.try_into()?);
+        let mut numbers = vec![0.0f32; size.0 * size.1];
+        band.read_into_slice(corner, size, size, &mut numbers, None)?;
+        numbers.retain(|number| {
+            number.is_finite() && *number != 0.0 && !self.missing.contains(&f64::from(*number))
+        });
+        Ok(!numbers.is_empty() && numbers.iter().all(|number| number.abs() <= BRIGHTEST))
     }
 
     /// The reading that `stored` stands for; NaN where there is none.
