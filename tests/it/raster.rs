@@ -520,6 +520,8 @@ fn a_file_that_fails_midway_is_an_error() {
 /// A VRT is a small text file that may order GDAL to fetch from anywhere.
 #[test]
 fn a_local_file_does_not_reach_the_network() {
+    // As in a program that used GDAL for something else before.
+    gdal::DriverManager::register_all();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::sync::Once;
 
+use gdal::DriverManager;
 use gdal::config::{
     clear_thread_local_config_option, get_config_option, set_config_option, set_error_handler,
     set_thread_local_config_option,
@@ -57,6 +58,9 @@ fn ready() {
                 let _ = set_config_option(option, value);
             }
         }
+        // A registration also takes away the drivers to skip, which a program
+        // that used GDAL before us has registered already.
+        DriverManager::register_all();
         set_error_handler(|class, _, message| {
             if matches!(class, CplErrType::Failure | CplErrType::Fatal) {
                 FAILURE.with_borrow_mut(|first| {
