@@ -187,7 +187,7 @@ impl VoiceArguments {
 
     /// The same where somebody listens: fitted to the user's ears.
     fn heard(self, preset: Preset, reading: Options, report: &Report) -> Result<Voice> {
-        let asked = self.hearing.is_some() || preset == Preset::Data;
+        let asked = self.hearing.is_some() || preset != Preset::Listen;
         let mut voice = self.voice(preset, reading)?;
         if !asked {
             voice.listener.ears = own_ears(report)?;

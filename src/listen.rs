@@ -141,11 +141,6 @@ fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
         Err(error) => return Err(error),
     };
     let (mut header, model) = match said {
-        Some(header) if header.original => {
-            let what = "a copy of the original's sound, which only decodes from its own file";
-            return Err(Error::new(Fault::Unsupported, audio.display(), what)
-                .hint("give the file that convert --original wrote"));
-        }
         Some(header) => {
             let model = find_model(audio, &header, voice.model.as_deref())?;
             let model = seen(audio, &header, model)?;
@@ -153,6 +148,11 @@ fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
         }
         None => unsaid(audio, voice)?,
     };
+    if header.original {
+        let what = "a copy of the original's sound, which only decodes from its own file";
+        return Err(Error::new(Fault::Unsupported, audio.display(), what)
+            .hint("give the file that convert --original wrote"));
+    }
     let sides: [Vec<f32>; 2] = sink::decode(audio)?;
     let found = align(sides.each_ref().map(Vec::as_slice));
     let Aligned { samples, frames, sureness } = found.ok_or_else(|| {

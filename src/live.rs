@@ -92,10 +92,6 @@ pub struct Settings {
     pub device: Option<String>,
     /// What the listener's ears need of the speaker.
     pub sides: Sides,
-    /// Whether the original's sound is heard instead of ours, for comparison.
-    /// The voice's preset has to be `data`, and it neither is stereo nor goes into
-    /// a session.
-    pub original: bool,
     /// Whether each picture is heard from where its energy is centred, on two
     /// channels; so is a session that is heard as it was, if it was.
     pub stereo: bool,
@@ -156,7 +152,8 @@ pub struct Heard {
 ///
 /// # Errors
 ///
-/// If the source, the model or a file is unusable from the start; if there is
+/// If the source, the model or a file is unusable from the start; if the settings
+/// do not go together, see [`Voice::check`]; if there is
 /// neither a speaker nor a file; or if the source fails on the way. Files are
 /// closed whole all the same. A file that fails on the way ends nothing else:
 /// see [`Summary::failures`].
@@ -174,6 +171,7 @@ pub fn run(
         return Err(Error::usage(path.display(), "is the session that is played")
             .hint("record into another file"));
     }
+    settings.voice.check(settings.stereo, !settings.session.is_none())?;
     let again = match settings.again {
         true => settings.voice.again(&settings.source)?,
         false => None,
@@ -184,9 +182,6 @@ pub fn run(
         Some((ready, _)) => ready,
         None => settings.voice.ready(&settings.source, None)?,
     };
-    if settings.original {
-        sonifier = sonifier.with_original()?;
-    }
     let source = sensor.source().clone();
     let profile = sonifier.model().profile();
     if anew && let Some(own) = settings.voice.own_model(sonifier.model()) {

@@ -43,8 +43,10 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// If there is no source, or one that can be read only once.
+    /// If there is no source, or one that can be read only once, or the settings
+    /// do not go together: see [`Voice::check`](crate::voice::Voice::check).
     pub fn new(sources: &[String], settings: Settings) -> Result<Self> {
+        settings.voice.check(settings.stereo, settings.rrd)?;
         let mut units = BTreeMap::new();
         for source in sources {
             if !is_repeatable(source) {

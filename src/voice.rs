@@ -181,6 +181,26 @@ impl Voice {
         Ok(Ready { sensor, sonifier: self.sonifier(model, range)? })
     }
 
+    /// Refuses what a sound of this preset is not: the original's is of one
+    /// channel, and no session holds it.
+    ///
+    /// # Errors
+    ///
+    /// If it is the original's, and is to be `stereo` or `recorded`.
+    pub fn check(&self, stereo: bool, recorded: bool) -> Result<()> {
+        let refused = |what, hint| Err(Error::usage("--original", what).hint(hint));
+        match self.preset {
+            Preset::Original if stereo => {
+                refused("its sound is of one channel", "leave out --stereo")
+            }
+            Preset::Original if recorded => refused(
+                "no session holds its sound",
+                "leave out --rrd, --connect, --serve and --view",
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// One sentence where a model of the user's own, `model`, speaks in place
     /// of the one that ships.
     pub fn own_model(&self, model: &Model) -> Option<String> {
@@ -279,7 +299,10 @@ impl Voice {
         if let Some(polarity) = self.polarity {
             sonifier = sonifier.with_polarity(polarity);
         }
-        Ok(sonifier)
+        match self.preset {
+            Preset::Original => sonifier.with_original(),
+            Preset::Listen | Preset::Data => Ok(sonifier),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use wysiwyh::plan::{self, Manifest, Part};
 use wysiwyh::sensor::{Detail, Options, Route};
 use wysiwyh::sink::Format;
 use wysiwyh::spectrum::Preset;
-use wysiwyh::{Error, Result, original};
+use wysiwyh::{Error, Result};
 
 use super::report::Report;
 use super::{ReadingArguments, STDIN, STOP, SpeedArguments, VoiceArguments, preset};
@@ -93,11 +93,11 @@ pub struct How {
     /// Make the sound of the original WYSIWYH instead, for comparison: linear
     /// axis to 5 kHz, new phases every tenth of a second, hard joins; as loud
     /// as ours on average; of 128 values, or fewer by --values
-    #[arg(long, conflicts_with_all = ["preset", "rrd"])]
+    #[arg(long, conflicts_with = "preset")]
     original: bool,
     /// Two channels: each tile of a scene is heard from where it lies between west
     /// and east, each picture from where its energy is centred
-    #[arg(long, conflicts_with = "original")]
+    #[arg(long)]
     stereo: bool,
     /// Format of the sound
     #[arg(long, value_parser = format(), default_value = "wav")]
@@ -167,14 +167,10 @@ impl How {
         };
         let (route, clouds, speed) = (self.route, self.clouds == "keep", self.pace.speed);
         let reading = Options { detail, route, clouds, speed, ..self.reading.options()? };
-        let mut voice = self.voice.voice(self.preset, reading)?;
-        if self.original {
-            voice.values.get_or_insert(original::VALUES);
-        }
+        let preset = if self.original { Preset::Original } else { self.preset };
         Ok(Settings {
-            voice,
+            voice: self.voice.voice(preset, reading)?,
             format: self.format,
-            original: self.original,
             stereo: self.stereo,
             rrd: self.rrd,
             npy: self.npy,

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use wysiwyh::Result;
 use wysiwyh::live::{self, Limit, Sent, Settings, Summary};
 use wysiwyh::recorder::{Target, is_session};
 use wysiwyh::sensor::Options;
 use wysiwyh::sensor::camera::Losses;
 use wysiwyh::sink::device::Way;
 use wysiwyh::spectrum::Preset;
-use wysiwyh::{Result, original};
 
 use super::console::Console;
 use super::report::Report;
@@ -66,7 +66,7 @@ pub struct Arguments {
     /// Hear the sound of the original WYSIWYH instead, for comparison: linear axis to
     /// 5 kHz, new phases every tenth of a second, hard joins; as loud as ours on
     /// average; of 128 values, or fewer by --values. No session holds it
-    #[arg(long, conflicts_with_all = ["preset", "stereo", "rrd", "connect", "serve", "view"])]
+    #[arg(long, conflicts_with = "preset")]
     original: bool,
     /// Also write the sound to this .wav or .flac file
     #[arg(short, long, value_name = "FILE")]
@@ -160,20 +160,17 @@ impl Arguments {
         let source = self.source.unwrap_or_else(|| STDIN.to_owned());
         let again = self.preset.is_none() && !self.original && !self.voice.chooses();
         let preset = match self.original {
-            true => Preset::Data,
+            true => Preset::Original,
             false => self.preset.unwrap_or(Preset::Listen),
         };
         let reading = Options { speed: self.pace.speed, ..self.reading.options()? };
         let volume_db = self.speaker.volume_db();
         let sides = self.voice.sides(volume_db)?;
-        let mut voice = match again && reading.raw.is_none() && is_session(Path::new(&source)) {
+        let voice = match again && reading.raw.is_none() && is_session(Path::new(&source)) {
             // Its sound was fitted when it was made.
             true => self.voice.voice(preset, reading)?,
             false => self.voice.heard(preset, reading, report)?,
         };
-        if self.original {
-            voice.values.get_or_insert(original::VALUES);
-        }
         let settings = Settings {
             source,
             voice,
@@ -181,7 +178,6 @@ impl Arguments {
             volume_db,
             device: self.speaker.device,
             sides,
-            original: self.original,
             stereo: self.stereo,
             sound: self.output,
             session: self.viewers.target(self.rrd),

@@ -71,14 +71,11 @@ pub struct Settings {
     pub voice: Voice,
     /// The format of the sound.
     pub format: Format,
-    /// Whether to make the original's sound instead of ours, for comparison.
-    /// The voice's preset has to be `data`, and no session is recorded of it.
-    pub original: bool,
     /// Whether each frame is heard from a place between left and right: chips
-    /// by their easting, pictures by the centre of their energy. Not of the
-    /// original's sound.
+    /// by their easting, pictures by the centre of their energy; see
+    /// [`Voice::check`].
     pub stereo: bool,
-    /// Whether to record a session beside each sound.
+    /// Whether to record a session beside each sound, likewise.
     pub rrd: bool,
     /// Whether to write the frames as sent beside each sound.
     pub npy: bool,
@@ -162,9 +159,9 @@ struct Task<'a> {
 ///
 /// # Errors
 ///
-/// If the model or the folder is unusable, if a single scene was given and
-/// failed, or if the user stopped the work. Failures among several scenes are
-/// told, counted and recorded instead.
+/// If the settings do not go together, the model or the folder is unusable, a
+/// single scene was given and failed, or the user stopped the work. Failures
+/// among several scenes are told, counted and recorded instead.
 pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<Summary> {
     let started = Instant::now();
     let tasks = tasks(job)?;
@@ -209,7 +206,9 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
 
 /// The scenes of `job` that are not there already.
 fn tasks(job: &Job) -> Result<Vec<Task<'_>>> {
-    let speakers = record::speakers(&job.settings.voice)?;
+    let Settings { voice, stereo, rrd, .. } = &job.settings;
+    voice.check(*stereo, *rrd)?;
+    let speakers = record::speakers(voice)?;
     let task = |unit| {
         let Unit { name, source, .. }: &Unit = unit;
         let request = Request {
@@ -263,9 +262,6 @@ fn convert(
     let Settings { voice, frames, .. } = &job.settings;
     let limit = sensor::limit(scene, *frames);
     let Ready { sensor, mut sonifier } = voice.ready_with(models, scene, limit)?;
-    if job.settings.original {
-        sonifier = sonifier.with_original()?;
-    }
     let source = sensor.source().clone();
     let staging = StagedFolder::open(&job.folder)?;
     let named = |error| staging.named(error);

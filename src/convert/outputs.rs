@@ -75,7 +75,7 @@ impl<'a> Outputs<'a> {
             true => Some(FrameArray::create(place("npy"), [source.bands.len(), rows, columns])?),
             false => None,
         };
-        let recorder = match settings.rrd && !settings.original {
+        let recorder = match settings.rrd {
             true => {
                 let save = Some(place("rrd"));
                 let target = Target { save, pace: Pace::Batch, ..Target::default() };

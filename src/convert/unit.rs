@@ -101,7 +101,6 @@ mod tests {
         Settings {
             voice: Voice { seed, ..voice },
             format: Format::Wav,
-            original: false,
             stereo: false,
             rrd: false,
             npy: false,

@@ -116,7 +116,7 @@ impl Outputs {
             ));
         }
         let mut recorder = None;
-        if !settings.session.is_none() && !settings.original {
+        if !settings.session.is_none() {
             let about = session::about(sonifier, &header, settings.sound.clone());
             recorder = Some(Recorder::new(&settings.session, &about)?);
             introduce(&settings.session, say);

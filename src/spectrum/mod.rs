@@ -49,6 +49,7 @@ pub use axis::MOST_GAIN_DB;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::original;
 use crate::synth::{CYCLE, SAMPLE_RATE};
 
 /// The distance of two bins in hertz.
@@ -122,7 +123,7 @@ pub struct Mapping {
     pub gains_db: Vec<[f64; 2]>,
 }
 
-/// The two mappings that most people need.
+/// The mappings that most people need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
@@ -133,6 +134,9 @@ pub enum Preset {
     /// 0.36 dB with them behind noise 20 dB down. Of 128 values 1.3 dB less is
     /// left there, and 1.8 dB less in a file.
     Data,
+    /// What [`crate::original`] is played of for comparison: its number of values,
+    /// otherwise as in `Data`.
+    Original,
 }
 
 impl Mapping {
@@ -143,6 +147,7 @@ impl Mapping {
         let (values, range_db, equal_loudness) = match preset {
             Preset::Listen => (64, LISTEN_RANGE_DB, true),
             Preset::Data => (256, DATA_RANGE_DB, false),
+            Preset::Original => (original::VALUES, DATA_RANGE_DB, false),
         };
         let law = Law::Decibel { range_db };
         let gains_db = Vec::new();

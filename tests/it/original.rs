@@ -94,6 +94,10 @@ fn the_original_sound_is_made_on_request_and_turned_back() {
     assert!(psnr_db > 27.0, "{psnr_db} dB");
     let more = ["convert", "simulated", "--original", "--values", "256", "--frames", "2", "-o"];
     refused(&program().args(more).arg(&out).output().unwrap(), 2, "--original");
+    for more in ["--preset=listen", "--stereo", "--rrd"] {
+        let call = ["convert", "simulated", "--original", more, "--frames", "2", "-o"];
+        refused(&program().args(call).arg(&out).output().unwrap(), 2, "--original");
+    }
 }
 
 #[test]

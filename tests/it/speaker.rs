@@ -456,7 +456,6 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
         volume_db: None,
         device: None,
         sides: Sides::default(),
-        original: false,
         stereo: false,
         sound: Some(wav.clone()),
         session: Target::default(),
