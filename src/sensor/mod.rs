@@ -322,7 +322,7 @@ fn open_path(
     let path = Path::new(source);
     if named_by_gdal(path) || is_item(source) {
         options.object.refuse(source)?;
-        return raster(source, profile, options);
+        return raster(source, None, profile, options);
     }
     let metadata = std::fs::metadata(path).map_err(|e| {
         let error =
@@ -337,24 +337,24 @@ fn open_path(
     {
         return open_path(&data.to_string_lossy(), profile, options);
     }
+    let content = if metadata.is_dir() { None } else { Some(Content::of(path)?) };
     #[cfg(feature = "gdal")]
-    if metadata.is_file() && Content::of(path)? == Content::Other {
+    if content == Some(Content::Other) {
         // Before anything is opened here to see whether it is a product.
-        probe::check(source).map_err(advised)?;
+        probe::check(source, content).map_err(advised)?;
     }
     #[cfg(feature = "gdal")]
     if raster::Raster::is_product(path) {
         options.object.refuse(source)?;
-        return raster(source, profile, options);
+        return raster(source, content, profile, options);
     }
     if Rig::is_one(path) {
         options.object.refuse(source)?;
         return Ok(Box::new(Rig::open(path, profile)?));
     }
-    if metadata.is_dir() {
+    let Some(content) = content else {
         return Ok(Box::new(Folder::open(path, profile, options.object)?));
-    }
-    let content = Content::of(path)?;
+    };
     if content != Content::Flir {
         options.object.refuse(source)?;
     }
@@ -367,7 +367,7 @@ fn open_path(
         Content::Video => Ok(Box::new(Video::open(path, profile)?)),
         Content::Sound => Err(Error::input(path, "is a sound, not a picture")
             .hint("`wysiwyh listen` turns its own sounds back into pictures")),
-        Content::Other => raster(source, profile, options).map_err(advised),
+        Content::Other => raster(source, Some(content), profile, options).map_err(advised),
     }
 }
 
@@ -439,7 +439,7 @@ fn tiff(path: &Path, profile: Option<&Profile>, options: &Options) -> Result<Box
             return Ok(Box::new(raster::Pages::open(&name, outline.pages, profile)?));
         }
         Some(outline) if outline.is_sequence() => outline,
-        _ => return raster(&name, profile, options).map_err(damaged),
+        _ => return raster(&name, Some(Content::Tiff), profile, options).map_err(damaged),
     };
     match Stack::open(path, profile) {
         Err(error) if error.fault == Fault::Unsupported && !outline.masked => {
@@ -456,10 +456,15 @@ fn tiff(path: &Path, profile: Option<&Profile>, _: &Options) -> Result<Box<dyn S
     Ok(Box::new(Stack::open(path, profile)?))
 }
 
-/// Opens anything that GDAL reads.
+/// Opens anything that GDAL reads; `content` is what it is, if it is a file.
 #[cfg(feature = "gdal")]
-fn raster(source: &str, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
-    probe::check(source)?;
+fn raster(
+    source: &str,
+    content: Option<Content>,
+    profile: Option<&Profile>,
+    options: &Options,
+) -> Result<Box<dyn Sensor>> {
+    probe::check(source, content)?;
     let mut raster = raster::Raster::open(source, profile)?;
     if options.clouds {
         raster = raster.with_clouds();
@@ -482,7 +487,12 @@ fn raster(source: &str, profile: Option<&Profile>, options: &Options) -> Result<
 }
 
 #[cfg(not(feature = "gdal"))]
-fn raster(source: &str, _: Option<&Profile>, _: &Options) -> Result<Box<dyn Sensor>> {
+fn raster(
+    source: &str,
+    _: Option<Content>,
+    _: Option<&Profile>,
+    _: &Options,
+) -> Result<Box<dyn Sensor>> {
     let what = "is no picture, TIFF file or video, and this build reads no other rasters";
     Err(Error::new(Fault::Unsupported, source, what).hint("build it with the feature `gdal`"))
 }

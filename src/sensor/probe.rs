@@ -14,6 +14,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::content::Content;
+use super::folder::{TIFFS, ends_in};
 use super::raster::{Raster, library};
 use crate::error::{Error, Fault, Result};
 
@@ -60,17 +62,17 @@ pub fn answer(source: &str) -> std::result::Result<(), String> {
     })
 }
 
-/// Lets the helper open `source`, if there is one and the source could do
-/// harm. What it found once holds for the rest of the process.
+/// Lets the helper open `source`, of this `content` if it is a file, where there
+/// is a helper and the source could do harm. What it found once holds for the rest of the process.
 ///
 /// # Errors
 ///
 /// If the helper crashes, takes too long, or cannot open it.
-pub(super) fn check(source: &str) -> Result<()> {
+pub(super) fn check(source: &str, content: Option<Content>) -> Result<()> {
     static VERDICTS: Mutex<BTreeMap<String, Option<String>>> = Mutex::new(BTreeMap::new());
     let verdicts = || VERDICTS.lock().unwrap_or_else(PoisonError::into_inner);
     let Some((program, verb)) = HELPER.get() else { return Ok(()) };
-    if is_plain(source) {
+    if is_plain(source, content) {
         return Ok(());
     }
     let known = verdicts().get(source).cloned();
@@ -115,20 +117,14 @@ fn judge(mut child: Child) -> Option<String> {
 /// of thousands of small ones, which a process each would take twice as long.
 /// Nor are remote files tried, which are as slow as their server, or items of
 /// a catalogue, which may name such.
-fn is_plain(source: &str) -> bool {
+fn is_plain(source: &str, content: Option<Content>) -> bool {
     if super::is_item(source)
         || library::REMOTE_PREFIXES.iter().any(|prefix| source.starts_with(prefix))
     {
         return true;
     }
-    let path = Path::new(source);
-    match super::Content::of(path) {
-        Ok(content) => content == super::Content::Tiff,
-        Err(_) => {
-            let ending = path.extension().unwrap_or_default();
-            ["tif", "tiff"].iter().any(|tiff| ending.eq_ignore_ascii_case(tiff))
-        }
-    }
+    let named = || ends_in(Path::new(source), &TIFFS);
+    content.map_or_else(named, |content| content == Content::Tiff)
 }
 
 /// Starts `program` under the limit of memory, where there is a shell to set

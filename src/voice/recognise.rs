@@ -39,9 +39,9 @@ pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
     // the instrument, and a source that takes neither is refused when it is opened
     // to be heard.
     let options = Options {
-        chip: None,
+        chip: Some(GRID),
         detail: Detail::default(),
-        frames: Some(1),
+        frames: None,
         object: Object::default(),
         speed: Speed::default(),
         ..options.clone()
@@ -55,7 +55,7 @@ pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
     fitting.retain(|profile| Some(marks(&profile.matching)) == most);
     match (fitting.pop(), fitting.pop()) {
         (Some(profile), None) => Ok(profile),
-        (None, _) => unknown(source, &options),
+        (None, _) => Profile::find(unknown(found)),
         (Some(_), Some(_)) => {
             let bands = found.bands.len();
             let what = format!("more than one sensor on the shelf is known by its {bands} bands");
@@ -68,17 +68,12 @@ pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
 /// More bands than these are no picture for eyes.
 const COLOURS: usize = 3;
 
-/// The profile for `source`, which no instrument on the shelf wrote: a single
-/// picture that lies on a map, or has more bands than colours, is a scene, and
-/// all else is pictures.
-fn unknown(source: &str, options: &Options) -> Result<Profile> {
-    let tiled = Options { chip: Some(GRID), frames: None, ..options.clone() };
-    let sensor = sensor::open(source, None, &tiled)?;
-    let Source { bands, scene, .. } = sensor.source();
+/// The profile for `source`, in tiles where it is a single picture, which no
+/// instrument on the shelf wrote: a picture that lies on a map, or has more bands
+/// than colours, is a scene, and all else is pictures.
+fn unknown(Source { bands, scene, .. }: &Source) -> &'static str {
     let is_scene = |scene: &Scene| scene.georeference.is_some() || bands.len() > COLOURS;
-    let name =
-        if scene.as_ref().is_some_and(is_scene) { "generic-scene" } else { "generic-picture" };
-    Profile::find(name)
+    if scene.as_ref().is_some_and(is_scene) { "generic-scene" } else { "generic-picture" }
 }
 
 /// Whether the name of `source` alone says which instrument it is.
