@@ -68,6 +68,12 @@ impl Error {
         self
     }
 
+    /// Likewise, unless it says that already.
+    #[must_use]
+    pub(crate) fn or_hint(self, hint: &str) -> Self {
+        if self.hint.is_some() { self } else { self.hint(hint) }
+    }
+
     /// The same error about the file's later place: what lay at `from`, or
     /// below it, will lie at `to`.
     #[must_use]

@@ -341,7 +341,7 @@ fn open_path(
     #[cfg(feature = "gdal")]
     if content == Some(Content::Other) {
         // Before anything is opened here to see whether it is a product.
-        probe::check(source, content).map_err(advised)?;
+        probe::check(source, content).map_err(|error| error.or_hint(READ))?;
     }
     #[cfg(feature = "gdal")]
     if raster::Raster::is_product(path) {
@@ -367,20 +367,15 @@ fn open_path(
         Content::Video => Ok(Box::new(Video::open(path, profile)?)),
         Content::Sound => Err(Error::input(path, "is a sound, not a picture")
             .hint("`wysiwyh listen` turns its own sounds back into pictures")),
-        Content::Other => raster(source, Some(content), profile, options).map_err(advised),
+        Content::Other => {
+            raster(source, Some(content), profile, options).map_err(|error| error.or_hint(READ))
+        }
     }
 }
 
-/// `error` about what is no raster either, with a hint.
-fn advised(error: Error) -> Error {
-    match error.advice() {
-        None => error.hint(
-            "pictures, rasters and videos are read, by what they are; pixels without a header \
-             with --raw FORMAT SIZE@RATE",
-        ),
-        Some(_) => error,
-    }
-}
+/// What to do with what is no raster either.
+const READ: &str = "pictures, rasters and videos are read, by what they are; pixels without a \
+                    header with --raw FORMAT SIZE@RATE";
 
 /// The sources in the folder at `path` where they are more than a file each:
 /// the product that it is, or its captures by one file of each; `None` for an
@@ -429,10 +424,7 @@ fn named_by_gdal(path: &Path) -> bool {
 #[cfg(feature = "gdal")]
 fn tiff(path: &Path, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
     let name = path.to_string_lossy();
-    let damaged = |error: Error| match error.advice() {
-        None => error.hint("the file is damaged or incomplete: fetch it again"),
-        Some(_) => error,
-    };
+    let damaged = |error: Error| error.or_hint("the file is damaged or incomplete: fetch it again");
     let outline = match stack::Outline::of(path) {
         // A preview comes first, which is what GDAL would take.
         Some(outline) if outline.pages.first() > Some(&0) && !outline.placed => {
