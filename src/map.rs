@@ -213,14 +213,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let scene = Scene {
-            rows: 4,
-            columns: 4,
-            chip: 2,
-            route: Default::default(),
-            factor: 1,
-            georeference: None,
-        };
+        let scene = Scene::new([4, 4], 2, Default::default());
         let error = footprints(&scene, &[[0, 0]]).unwrap_err();
         assert_eq!(error.to_string(), "scene: has no geo-reference, so its place is unknown");
     }

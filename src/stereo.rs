@@ -209,14 +209,7 @@ mod tests {
 
     #[test]
     fn places_are_those_on_the_map() {
-        let mut scene = Scene {
-            rows: 100,
-            columns: 300,
-            chip: 100,
-            route: Route::Winding,
-            factor: 1,
-            georeference: None,
-        };
+        let mut scene = Scene::new([100, 300], 100, Route::Winding);
         let places = |scene: &Scene| [0, 100, 200].map(|column| easting(scene, [0, column]));
         for (place, due) in places(&scene).iter().zip([-2.0 / 3.0, 0.0, 2.0 / 3.0]) {
             assert!((place - due).abs() < 1e-6, "{place} is not {due}");

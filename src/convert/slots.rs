@@ -142,27 +142,10 @@ mod tests {
     }
 
     fn fake(period_s: Option<f64>, tiled: bool, pictures: Vec<(f64, f32)>) -> Fake {
-        let scene = Scene {
-            rows: 4,
-            columns: 4,
-            chip: 2,
-            route: Route::Winding,
-            factor: 1,
-            georeference: None,
-        };
-        let source = Source {
-            description: String::new(),
-            driver: None,
-            model: None,
-            bands: Arc::new([Band::new("LWIR", Unit::Celsius)]),
-            rows: 2,
-            columns: 2,
-            frames: None,
-            period_s,
-            speed: Speed::default(),
-            scene: tiled.then_some(scene),
-            remark: None,
-        };
+        let bands = Arc::new([Band::new("LWIR", Unit::Celsius)]);
+        let frame = Frame::new(Array3::zeros((1, 2, 2)), bands, 0.0);
+        let scene = tiled.then(|| Scene::new([4, 4], 2, Route::Winding));
+        let source = Source { period_s, scene, ..Source::like(&frame, "") };
         Fake(source, pictures.into_iter())
     }
 

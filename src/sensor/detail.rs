@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     fn scene(rows: usize, columns: usize) -> Scene {
-        Scene { rows, columns, chip: 64, route: Default::default(), factor: 1, georeference: None }
+        Scene::new([rows, columns], 64, Default::default())
     }
 
     fn factor(detail: Detail, scene: &Scene) -> usize {

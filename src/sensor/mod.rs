@@ -277,9 +277,8 @@ pub fn open(source: &str, profile: Option<&Profile>, options: &Options) -> Resul
         && sensor.source().frames == Some(1)
         && sensor.source().scene.is_none()
     {
-        let (rows, columns) = (sensor.source().rows, sensor.source().columns);
-        let whole =
-            Scene { rows, columns, chip, route: options.route, factor: 1, georeference: None };
+        let size = [sensor.source().rows, sensor.source().columns];
+        let whole = Scene::new(size, chip, options.route);
         let factor = options.detail.factor(source, &whole, None)?;
         let scene = whole.coarser(factor);
         let remark = options.detail.remark(&whole, &scene, factor, None, None);

@@ -263,14 +263,7 @@ mod tests {
 
     #[test]
     fn what_has_no_speed_is_refused_by_name() {
-        let scene = Scene {
-            rows: 4,
-            columns: 4,
-            chip: 2,
-            route: Route::Winding,
-            factor: 1,
-            georeference: None,
-        };
+        let scene = Scene::new([4, 4], 2, Route::Winding);
         let tiles = Source { scene: Some(scene), ..still() };
         let session = Source { driver: Some("session".into()), period_s: Some(SLOT_S), ..still() };
         for (source, factor, expected) in

@@ -116,6 +116,11 @@ fn own() -> usize {
 }
 
 impl Scene {
+    /// A scene that lies nowhere, in pixels of the source's own.
+    pub fn new([rows, columns]: [usize; 2], chip: usize, route: Route) -> Self {
+        Self { rows, columns, chip, route, factor: own(), georeference: None }
+    }
+
     /// How many chips lie below each other, and beside each other.
     pub fn chips(&self) -> (usize, usize) {
         (self.rows.div_ceil(self.chip.max(1)), self.columns.div_ceil(self.chip.max(1)))

@@ -513,14 +513,7 @@ mod tests {
     #[test]
     fn chips_are_found_along_the_route() {
         for route in [Route::Winding, Route::Hilbert, Route::Sweep] {
-            let scene = Scene {
-                rows: 10980,
-                columns: 9000,
-                chip: 64,
-                route,
-                factor: 1,
-                georeference: None,
-            };
+            let scene = Scene::new([10980, 9000], 64, route);
             let gap = |number: &usize| matches!(number, 0..=2 | 70 | 1000..=4000 | 20_000..);
             let walk = scene.walk().enumerate().filter(|(number, _)| !gap(number));
             let positions: Vec<[u32; 2]> = walk.map(|(_, place)| place).collect();
@@ -541,13 +534,12 @@ mod tests {
     fn places_that_nobody_can_walk_to_are_not_found() {
         let route = Route::Hilbert;
         let side = usize::MAX;
-        let scene =
-            Scene { rows: side, columns: side, chip: 1, route, factor: 1, georeference: None };
+        let scene = Scene::new([side, side], 1, route);
         let left_out = vec![[1, u64::MAX]];
         let hostile = Header { scene: Some(scene), left_out, ..header() };
         assert_eq!(hostile.places(5).len(), 1);
         assert_eq!(Header { left_out: vec![], ..hostile }.places(5).len(), 5);
-        let small = Scene { rows: 2, columns: 2, chip: 1, route, factor: 1, georeference: None };
+        let small = Scene::new([2, 2], 1, route);
         let scattered = vec![[9, 9]];
         let header = Header { scene: Some(small), positions: scattered.clone(), ..header() };
         assert_eq!(header.left_out(), None);

@@ -193,12 +193,8 @@ fn a_chip_beside_the_disc_of_the_earth_has_no_footprint() {
     let step_m = 11e6 / 256.0;
     let transform = [-5.5e6, step_m, 0.0, 5.5e6, 0.0, -step_m];
     let scene = Scene {
-        rows: 256,
-        columns: 256,
-        chip: 64,
-        route: Route::Winding,
-        factor: 1,
         georeference: Some(GeoReference { transform, crs_wkt }),
+        ..Scene::new([256, 256], 64, Route::Winding)
     };
     let found = footprints(&scene, &[[0, 0], [64, 64], [128, 192]]).unwrap();
     assert!(found[0].is_none() && found[2].is_none());
@@ -209,14 +205,7 @@ fn a_chip_beside_the_disc_of_the_earth_has_no_footprint() {
 
 #[test]
 fn an_unfinished_or_impossible_mosaic_leaves_nothing_behind() {
-    let scene = Scene {
-        rows: 100,
-        columns: 90,
-        chip: 64,
-        route: Route::Winding,
-        factor: 1,
-        georeference: None,
-    };
+    let scene = Scene::new([100, 90], 64, Route::Winding);
     let bands = [wysiwyh::Band::new("LWIR", wysiwyh::Unit::Celsius)];
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("mosaic.tif");
