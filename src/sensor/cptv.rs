@@ -15,7 +15,7 @@ use flate2::read::MultiGzDecoder;
 use ndarray::Array3;
 
 use super::folder::settle;
-use super::{Sensor, Source, Speed};
+use super::{Sensor, Source};
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::profile::Profile;
@@ -78,21 +78,16 @@ impl Cptv {
             path: path.to_owned(),
             profile: profile.cloned(),
             source: Source {
-                description: format!(
+                driver: Some("CPTV".to_owned()),
+                model: head.text(b'E'),
+                rows: rows as usize,
+                columns: columns as usize,
+                period_s: Some(1.0 / f64::from(rate)),
+                ..Source::of(format!(
                     "{}: CPTV, {}, {columns} x {rows} pixels, {rate} frames a second",
                     path.display(),
                     head.text(b'E').unwrap_or("camera unnamed".to_owned()),
-                ),
-                driver: Some("CPTV".to_owned()),
-                model: head.text(b'E'),
-                bands: [].into(),
-                rows: rows as usize,
-                columns: columns as usize,
-                frames: None,
-                period_s: Some(1.0 / f64::from(rate)),
-                speed: Speed::default(),
-                scene: None,
-                remark: None,
+                ))
             },
             stream,
             counts: Vec::new(),

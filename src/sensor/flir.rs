@@ -16,7 +16,7 @@ use ndarray::Array3;
 
 use self::records::{HEADER, Recording};
 use super::jpeg::{self, Thermal};
-use super::{LIMIT, Object, Sensor, Source, Speed, count, reconcile};
+use super::{LIMIT, Object, Sensor, Source, count, reconcile};
 use crate::error::{Error, Result};
 use crate::frame::{Band, CELSIUS_ZERO_K, Frame, Unit};
 use crate::profile::Profile;
@@ -74,17 +74,13 @@ impl Flir {
         };
         let mut flir = Self {
             source: Source {
-                description: describe(path, &first, places.len() + 1, object),
                 driver: Some(DRIVER.to_owned()),
                 model: first.model.clone(),
                 bands,
                 rows: first.rows,
                 columns: first.columns,
                 frames: end.is_none().then_some(places.len() + 1),
-                period_s: None,
-                speed: Speed::default(),
-                scene: None,
-                remark: None,
+                ..Source::of(describe(path, &first, places.len() + 1, object))
             },
             path: path.to_owned(),
             object,

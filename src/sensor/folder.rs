@@ -11,8 +11,8 @@ use ndarray::{Array3, Axis};
 
 use super::jpeg::{self, Thermal};
 use super::{
-    Content, Cptv, Flir, LIMIT, Object, Options, Sensor, Source, Speed, colours, count, reconcile,
-    stack, tiff,
+    Content, Cptv, Flir, LIMIT, Object, Options, Sensor, Source, colours, count, reconcile, stack,
+    tiff,
 };
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Frame, Unit};
@@ -107,19 +107,7 @@ impl Folder {
             files,
             profile: profile.cloned(),
             object,
-            source: Source {
-                description: String::new(),
-                driver: None,
-                model: None,
-                bands: [].into(),
-                rows: 0,
-                columns: 0,
-                frames,
-                period_s: None,
-                speed: Speed::default(),
-                scene: None,
-                remark: None,
-            },
+            source: Source { frames, ..Source::of("") },
             current: PathBuf::new(),
             pages: None,
             ready: None,

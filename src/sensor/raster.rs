@@ -26,7 +26,7 @@ use crate::frame::{Frame, GeoReference};
 use crate::profile::{Mask, Profile};
 use crate::sensor::route::Route;
 use crate::sensor::tiles::Tiles;
-use crate::sensor::{LIMIT, Scene, Sensor, Source, Speed, count};
+use crate::sensor::{LIMIT, Scene, Sensor, Source, count};
 use bands::{Layers, Shared};
 use layer::{Law, Layer};
 pub(super) use pages::Pages;
@@ -218,17 +218,11 @@ impl Raster {
             return Err(Error::input(path, "has no bands of its own"));
         };
         let source = Source {
-            description,
-            driver: None,
-            model: None,
             bands: layers.iter().map(|layer| layer.band.clone()).collect(),
             rows: grid.rows,
             columns: grid.columns,
             frames: Some(1),
-            period_s: None,
-            speed: Speed::default(),
-            scene: None,
-            remark: None,
+            ..Source::of(description)
         };
         let stored_bytes = library::call(Fault::Input, &path, || {
             let stored = layers.iter().map(|layer| parts[layer.part].stored_bytes(layer.index));

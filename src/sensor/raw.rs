@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::settle;
 use super::pixels::Packing;
-use super::{LIMIT, Options, Sensor, Source, Speed, count, reconcile};
+use super::{LIMIT, Options, Sensor, Source, count, reconcile};
 use crate::error::{Error, Result};
 use crate::frame::{Band, Frame, Unit};
 use crate::profile::Profile;
@@ -134,17 +134,13 @@ impl Raw {
             profile: profile.cloned(),
             layout,
             source: Source {
-                description: format!("{name}: raw {packing}, {columns} x {rows} pixels{rate}"),
                 driver: Some("raw".to_owned()),
-                model: None,
                 bands,
                 rows,
                 columns,
                 frames,
                 period_s: rate_hz.map(|hz| 1.0 / hz),
-                speed: Speed::default(),
-                scene: None,
-                remark: None,
+                ..Source::of(format!("{name}: raw {packing}, {columns} x {rows} pixels{rate}"))
             },
             options: options.clone(),
             pictures,

@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use ndarray::{Array2, Array3, Axis};
 
-use super::{Sensor, Source, Speed, reconcile};
+use super::{Sensor, Source, reconcile};
 use crate::error::Result;
 use crate::frame::{Band, CELSIUS_ZERO_K, Frame, Unit};
 use crate::profile::Profile;
@@ -59,19 +59,13 @@ impl Simulated {
             ..Band::new("LWIR", Unit::Celsius)
         };
         let source = Source {
-            description: format!(
-                "simulated thermal camera, seed {seed}, {COLUMNS} x {ROWS} pixels"
-            ),
-            driver: None,
-            model: None,
             bands: reconcile("simulated", vec![band], profile)?,
             rows: ROWS,
             columns: COLUMNS,
-            frames: None,
             period_s: Some(PERIOD_S),
-            speed: Speed::default(),
-            scene: None,
-            remark: None,
+            ..Source::of(format!(
+                "simulated thermal camera, seed {seed}, {COLUMNS} x {ROWS} pixels"
+            ))
         };
         let mut random = Random::named(seed, "scene");
         let floor_c = random.between(17.0, 21.0);

@@ -14,7 +14,7 @@ use tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 use tiff::{ColorType, TiffError, TiffResult};
 
-use super::{LIMIT, Sensor, Source, Speed, colours, count, reconcile};
+use super::{LIMIT, Sensor, Source, colours, count, reconcile};
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Frame, Unit};
 use crate::profile::Profile;
@@ -74,17 +74,11 @@ impl Stack {
             pages => format!("{pages} pages of {}", count(bands.len(), "band")),
         };
         let source = Source {
-            description: format!("{path}: TIFF, {what}, {} x {} pixels", page.columns, page.rows),
-            driver: None,
-            model: None,
             bands,
             rows: page.rows,
             columns: page.columns,
             frames: damage.is_none().then_some(directories.len()),
-            period_s: None,
-            speed: Speed::default(),
-            scene: None,
-            remark: None,
+            ..Source::of(format!("{path}: TIFF, {what}, {} x {} pixels", page.columns, page.rows))
         };
         let nodata = stated.1.trim_matches([' ', '\0']).parse().ok();
         Ok(Self { decoder, path, source, page, nodata, directories, delivered: 0, damage })

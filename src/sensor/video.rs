@@ -10,7 +10,7 @@ use ndarray::Array3;
 use serde_json::Value;
 
 use super::folder::{settle, single, wants_one};
-use super::{LIMIT, Sensor, Source, Speed};
+use super::{LIMIT, Sensor, Source};
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::profile::Profile;
@@ -53,17 +53,12 @@ impl Video {
             path: path.to_string_lossy().into_owned(),
             profile: profile.cloned(),
             source: Source {
-                description: String::new(),
                 driver: Some("video".to_owned()),
-                model: None,
-                bands: [].into(),
                 rows: layout.rows,
                 columns: layout.columns,
                 frames: facts.frames,
                 period_s: Some(1.0 / facts.rate()),
-                speed: Speed::default(),
-                scene: None,
-                remark: None,
+                ..Source::of("")
             },
             rate: facts.rate(),
             declared: facts.frames.map(|f| f as f64).or(facts.duration_s.map(|d| d * facts.rate())),

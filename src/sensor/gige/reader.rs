@@ -11,7 +11,7 @@ use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::profile::Profile;
 use crate::sensor::camera::{ANSWER_S, Attached, Losses, PATIENCE_S};
-use crate::sensor::{Sensor, Source, Speed, reconcile};
+use crate::sensor::{Sensor, Source, reconcile};
 
 /// A camera that was just started may take so long for its first picture.
 const START: Duration = Duration::from_secs(6);
@@ -247,17 +247,13 @@ fn described(name: &str, link: &Link, profile: Option<&Profile>) -> Result<Sourc
         1.0 / period_s
     );
     Ok(Source {
-        description,
         driver: Some("GenICam".to_owned()),
         model: Some(model.to_owned()),
         bands: reconcile(name, vec![link.band().clone()], profile)?,
         rows,
         columns,
-        frames: None,
         period_s: Some(period_s),
-        speed: Speed::default(),
-        scene: None,
-        remark: None,
+        ..Source::of(description)
     })
 }
 
