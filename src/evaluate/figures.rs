@@ -173,10 +173,13 @@ pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// The value of a sorted series below which a `share` of it lies.
-pub fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let index = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
-    sorted.get(index).copied().unwrap_or(0.0)
+/// The lowest and the highest value of a series without the share `tail` at
+/// either end; none of an empty one.
+pub fn middle(series: impl Iterator<Item = f64>, tail: f64) -> Option<[f64; 2]> {
+    let mut sorted: Vec<f64> = series.collect();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().checked_sub(1)?;
+    Some([tail, 1.0 - tail].map(|share| sorted[(last as f64 * share).round() as usize]))
 }
 
 #[cfg(test)]

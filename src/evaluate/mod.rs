@@ -25,7 +25,7 @@ use crate::spectrum::{Mapping, Preset, Spectrum};
 use crate::synth::{SAMPLE_RATE, SLOT, Synth};
 use audible::Pairs;
 use channel::Channel;
-use figures::{bits, correlation, mean, psnr_db, quantile, spectral_angle_deg, ssim, uniformity};
+use figures::{bits, correlation, mean, middle, psnr_db, spectral_angle_deg, ssim, uniformity};
 use peers::Peer;
 use pleasant::{FULL_SCALE_PA, Sensation};
 
@@ -244,16 +244,13 @@ fn interval(gains: &[f64], groups: &[&str]) -> Option<[f64; 2]> {
         return None;
     }
     let mut random = Random::named(0, "bootstrap");
-    let mut means: Vec<f64> = (0..DRAWS)
-        .map(|_| {
-            let (sum, count) = (0..by_group.len())
-                .map(|_| by_group[random.below(by_group.len())])
-                .fold((0.0, 0.0), |(sum, count), (s, c)| (sum + s, count + c));
-            sum / count
-        })
-        .collect();
-    means.sort_by(f64::total_cmp);
-    Some([quantile(&means, 0.025), quantile(&means, 0.975)])
+    let means = (0..DRAWS).map(|_| {
+        let (sum, count) = (0..by_group.len())
+            .map(|_| by_group[random.below(by_group.len())])
+            .fold((0.0, 0.0), |(sum, count), (s, c)| (sum + s, count + c));
+        sum / count
+    });
+    middle(means, 0.025)
 }
 
 impl fmt::Display for Comparison {
@@ -327,11 +324,11 @@ impl Scores {
             .map(|sound| mean(&sound.code.iter().map(|&v| f64::from(v)).collect::<Vec<_>>()))
             .collect();
         let energy: Vec<f64> = sounds.iter().map(|sound| sound.band_energy).collect();
-        let mut loudness: Vec<f64> = sounds.iter().map(|sound| sound.loudness_lufs).collect();
+        let loudness: Vec<f64> = sounds.iter().map(|sound| sound.loudness_lufs).collect();
         self.energy_code_r = correlation(&energy, &means);
         self.energy_loudness_r = correlation(&energy, &loudness);
-        loudness.sort_by(f64::total_cmp);
-        self.loudness_span_lu = quantile(&loudness, 0.95) - quantile(&loudness, 0.05);
+        self.loudness_span_lu =
+            middle(loudness.into_iter(), 0.05).map_or(0.0, |[low, high]| high - low);
         self.uniformity_pooled =
             uniformity(sounds.iter().flat_map(|sound| sound.code.iter().copied()));
         let positions = sounds.first().map_or(0, |sound| sound.code.len());

@@ -12,7 +12,7 @@ use ndarray::Array3;
 use serde::Serialize;
 
 use super::audible::{self, Pairs};
-use super::figures::{mean, quantile};
+use super::figures::{mean, middle};
 use super::{Sent, listening};
 use crate::error::Result;
 use crate::frame::Frame;
@@ -153,20 +153,13 @@ fn judged(trials: &[(&'static str, f64, Trial)], members: &[Vec<usize>]) -> Vec<
         let whole = figures(trial, &vec![1; members.len()]);
         let [audible_r, first, five] = [0, 1, 2].map(|k| Figure {
             value: whole[k],
-            interval: middle(drawn[index].iter().map(|own| own[k])),
-            ours_ahead: middle(drawn[0].iter().zip(&drawn[index]).map(|(a, b)| a[k] - b[k]))
+            interval: middle(drawn[index].iter().map(|own| own[k]), 0.025),
+            ours_ahead: middle(drawn[0].iter().zip(&drawn[index]).map(|(a, b)| a[k] - b[k]), 0.025)
                 .filter(|_| index > 0),
         });
         Contender { name, seconds: *seconds, audible_r, first, five }
     };
     trials.iter().enumerate().map(|(index, trial)| contender(index, trial)).collect()
-}
-
-/// The middle 95 % of `values`, if there are any.
-fn middle(values: impl Iterator<Item = f64>) -> Option<[f64; 2]> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    (!values.is_empty()).then(|| [quantile(&values, 0.025), quantile(&values, 0.975)])
 }
 
 /// The levels of the scan of a normalised `picture`, `[band, row, column]`:

@@ -15,6 +15,7 @@ use super::optimiser::Optimiser;
 use super::{Budget, Event, Observer, Settings, losses, say};
 use crate::autoencoder::{Autoencoder, Network, Part, Shape, read};
 use crate::error::{Error, Fault, Result};
+use crate::evaluate::figures::mean;
 use crate::profile::Profile;
 use crate::random::Random;
 
@@ -350,8 +351,4 @@ fn psnr_db(autoencoder: &Autoencoder, trials: &[Trial]) -> Result<Vec<f64>> {
         Ok(-f64::from(read(losses::fidelity_db(errors))?.first().copied().unwrap_or(0.0)))
     };
     trials.iter().map(psnr).collect()
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
