@@ -81,6 +81,7 @@ impl Arguments {
         let reading = Options { speed: self.pace.speed, ..self.reading.options()? };
         let name = self.source.unwrap_or_else(|| STDIN.to_owned());
         if self.reading.raw.is_none() && is_session(Path::new(&name)) {
+            reading.speed.check(&name)?;
             return session::inspect(Path::new(&name), self.table.as_deref(), self.json, report);
         }
         if self.table.is_some() {

@@ -1,6 +1,7 @@
 //! Sources that are heard faster or slower than they were recorded.
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use super::camera::{self, Losses};
 use super::{Sensor, Source, is_repeatable, raw};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
+use crate::recorder::is_session;
 use crate::synth::SLOT_S;
 
 /// The speeds that there are.
@@ -45,8 +47,13 @@ impl Speed {
     }
 
     /// Refuses `source`, before it is opened, if what it shows comes when it
-    /// likes.
-    pub(super) fn check(self, source: &str) -> Result<()> {
+    /// likes, or has its times already.
+    ///
+    /// # Errors
+    ///
+    /// If it is a camera, a pipe or a session, and to be heard at another speed
+    /// than its own.
+    pub fn check(self, source: &str) -> Result<()> {
         let error = |what| Error::usage("--speed", what);
         if self.is_own() {
             Ok(())
@@ -58,6 +65,9 @@ impl Speed {
             let name = if source == raw::STDIN { "standard input" } else { source };
             Err(error(format!("{name} is a pipe, which is heard as it is written"))
                 .hint("say how fast its pictures are to be heard: --raw FORMAT SIZE@RATE"))
+        } else if is_session(Path::new(source)) {
+            Err(error(format!("{source} is a session, whose sound frames keep their times"))
+                .hint("leave it out, or give what the session was recorded of"))
         } else {
             Ok(())
         }
@@ -105,8 +115,7 @@ impl Paced {
     ///
     /// # Errors
     ///
-    /// If it is a scene in tiles or a session, or has no clock and `speed` is
-    /// above 1.
+    /// If it is a scene in tiles, or has no clock and `speed` is above 1.
     pub fn new(name: &str, sensor: Box<dyn Sensor>, speed: Speed) -> Result<Self> {
         let mut source = sensor.source().clone();
         let refused = |what, hint| Err(Error::usage("--speed", what).hint(hint));
@@ -115,12 +124,6 @@ impl Paced {
             return refused(
                 format!("{name} is heard in tiles, each for a tenth of a second"),
                 "`convert` hears more or fewer of them: --gsd METRES or --duration SECONDS",
-            );
-        }
-        if source.is_slotted() {
-            return refused(
-                format!("{name} is a session, whose sound frames keep their times"),
-                "leave it out, or give what the session was recorded of",
             );
         }
         if source.period_s.is_none() && factor > 1.0 {
@@ -197,6 +200,7 @@ mod tests {
 
     use super::*;
     use crate::error::Fault;
+    use crate::recorder::MAGIC;
     use crate::sensor::{Route, Scene, Simulated};
 
     fn speed(factor: f64) -> Speed {
@@ -265,16 +269,18 @@ mod tests {
     fn what_has_no_speed_is_refused_by_name() {
         let scene = Scene::new([4, 4], 2, Route::Winding);
         let tiles = Source { scene: Some(scene), ..still() };
-        let session = Source { driver: Some("session".into()), period_s: Some(SLOT_S), ..still() };
         for (source, factor, expected) in
-            [(still(), 2.0, "2 is asked for, and 1"), (tiles, 0.5, "tiles"), (session, 2.0, "sess")]
+            [(still(), 2.0, "2 is asked for, and 1"), (tiles, 0.5, "tiles")]
         {
             let error = Paced::new("a.tif", Box::new(Of(source)), speed(factor)).unwrap_err();
             assert_eq!(error.fault, Fault::Usage);
             assert!(error.to_string().contains(expected) && error.advice().is_some(), "{error}");
             assert!(error.to_string().contains("a.tif"), "{error}");
         }
-        for source in ["-", "0", "lepton3", "gige:10.0.0.1"] {
+        let folder = tempfile::tempdir().unwrap();
+        let session = folder.path().join("session.rrd").to_string_lossy().into_owned();
+        std::fs::write(&session, MAGIC).unwrap();
+        for source in ["-", "0", "lepton3", "gige:10.0.0.1", &session] {
             let error = speed(0.5).check(source).unwrap_err().to_string();
             assert!(error.contains(if source == "-" { "standard input" } else { source }));
             Speed::default().check(source).unwrap();

@@ -177,6 +177,8 @@ fn what_has_no_other_speed_is_refused_before_anything_is_made() {
         let mut live = program();
         let output = live.args(["live", "--no-speaker", "--speed", "0.5", "-o"]).arg(&out);
         refused(&output.arg(&session).output().unwrap(), 2, "is a session");
+        let inspect = program().args(["inspect", "--speed", "2"]).arg(&session).output();
+        refused(&inspect.unwrap(), 2, "is a session");
     }
     assert!(!out.exists());
     let raw = ["--raw", "gray8", "8x8@9"];
