@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::frame::Frame;
-use crate::sensor::{self, Hold, Sensor};
+use crate::sensor::{self, Hold, Sensor, Speed};
 use crate::synth::SLOT_S;
 
 /// The pictures of a sensor, one per slot of sound: the newest at the slot's
@@ -14,6 +14,7 @@ use crate::synth::SLOT_S;
 pub struct Slots {
     sensor: std::iter::Peekable<Box<dyn Sensor>>,
     period_s: Option<f64>,
+    speed: Speed,
     hold: Hold,
     tiled: bool,
     current: Option<Arc<Frame>>,
@@ -36,6 +37,7 @@ impl Slots {
         let source = sensor.source();
         Self {
             period_s: source.period_s,
+            speed: source.speed,
             hold: Hold::new(source),
             tiled: source.scene.is_some(),
             sensor: sensor.peekable(),
@@ -72,7 +74,7 @@ impl Slots {
         for frame in self.sensor.by_ref() {
             let frame = frame?;
             if let (Some(_), Some(before)) = (self.period_s, &self.current) {
-                sensor::check_clock(before.time_s, frame.time_s)?;
+                sensor::check_clock(before.time_s, frame.time_s, self.speed)?;
             }
             let readings = frame.data.iter().any(|value| !value.is_nan());
             self.readings |= readings;
@@ -118,7 +120,7 @@ mod tests {
 
     use super::*;
     use crate::frame::{Band, Unit};
-    use crate::sensor::{Route, Scene, Source, Speed};
+    use crate::sensor::{Route, Scene, Source};
 
     /// Pictures at given times, each filled with its number; NaN where the
     /// number is negative.

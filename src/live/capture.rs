@@ -9,7 +9,7 @@ use super::REST;
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::sensor::camera::{Losses, PATIENCE_S};
-use crate::sensor::{Ahead, Sensor, check_clock};
+use crate::sensor::{Ahead, Sensor, Source, check_clock};
 use crate::synth::SLOT_S;
 
 /// A source with a clock has stalled after so many of its periods, or after
@@ -52,6 +52,7 @@ fn watch(mut camera: Box<dyn Sensor>, newest: &Newest) {
 
 /// Reads a session: slot after slot, also those in which the camera was away.
 fn again(session: Box<dyn Sensor>, newest: &Newest) {
+    let speed = session.source().speed;
     let session = match Ahead::start(session) {
         Ok(session) => session,
         Err(error) => return newest.end(Some(error)),
@@ -59,7 +60,8 @@ fn again(session: Box<dyn Sensor>, newest: &Newest) {
     let (mut before_s, mut next) = (None, None);
     for frame in session {
         let checked = frame.and_then(|frame| {
-            check_clock(before_s.unwrap_or(frame.time_s), frame.time_s).map(|()| frame)
+            let before_s = before_s.unwrap_or(frame.time_s);
+            check_clock(before_s, frame.time_s, speed).map(|()| frame)
         });
         let frame = match checked {
             Ok(frame) => frame,
@@ -164,7 +166,8 @@ fn backlog(
 
 /// Reads what was recorded, each frame at its time.
 fn replay(sensor: Box<dyn Sensor>, newest: &Newest) {
-    let (period_s, tiled) = (sensor.source().period_s, sensor.source().scene.is_some());
+    let &Source { period_s, speed, ref scene, .. } = sensor.source();
+    let tiled = scene.is_some();
     let patience_s = period_s.map(|period_s| PATIENCE_S.max(STALLED * period_s));
     if let Some(patience_s) = patience_s {
         newest.await_for(patience_s);
@@ -185,7 +188,7 @@ fn replay(sensor: Box<dyn Sensor>, newest: &Newest) {
             }
             continue;
         };
-        if let Err(error) = check_clock(before_s.unwrap_or(frame.time_s), frame.time_s) {
+        if let Err(error) = check_clock(before_s.unwrap_or(frame.time_s), frame.time_s, speed) {
             return newest.end(Some(error));
         }
         before_s = Some(frame.time_s);
