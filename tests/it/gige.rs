@@ -156,10 +156,11 @@ fn pictures_go_to_sound_and_back() {
 
 #[test]
 fn pictures_with_missing_packets_are_counted_and_never_shown() {
-    // Of a thousand packets, so many get lost.
-    let Some(_fake) = Fake::new(&["-r", "4"]) else { return };
+    // Of a thousand packets, so many get lost. A busy machine loses more, but of
+    // small pictures, of few packets, some are whole all the same.
+    let Some(_fake) = Fake::new(&["-r", "30"]) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let profile = profile(folder.path(), 512, 512);
+    let profile = profile(folder.path(), 160, 128);
     let (frames, said) =
         inspect(folder.path(), &["--frames", "40", "--sensor", profile.to_str().unwrap()]);
     let (numbers, between) = trail(pictures(&frames));
