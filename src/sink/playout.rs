@@ -101,6 +101,7 @@ impl Shared {
         for told in times.into_iter().chain([&self.taken, &self.period]) {
             told.store(0, Relaxed);
         }
+        self.lost.store(false, Relaxed);
     }
 
     pub fn volume_db(&self) -> f32 {
@@ -338,6 +339,22 @@ mod tests {
         drop(producer);
         bare(&mut playout, 2000);
         assert_eq!(shared.underruns.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn only_a_device_that_goes_on_failing_is_lost() {
+        let (shared, ms) = (Shared::new(0.0), Duration::from_millis);
+        let lost = || shared.lost.load(Relaxed);
+        shared.fail(ms(100));
+        shared.tell(480, ms(150), ms(160));
+        shared.fail(ms(350));
+        assert!(!lost());
+        shared.fail(ms(551));
+        assert!(lost());
+        // What it did before it was opened anew does not count.
+        shared.forget();
+        shared.fail(ms(900));
+        assert!(!lost());
     }
 
     #[test]

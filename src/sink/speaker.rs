@@ -79,6 +79,8 @@ struct Line {
     written: u64,
     /// Channels of the device.
     channels: u16,
+    /// Which of [`PERIODS`] the device took; their number where it took none.
+    period: usize,
     /// Plays until it is dropped.
     _stream: Stream,
 }
@@ -100,7 +102,7 @@ impl Speaker {
     /// If there is no such device, or it does not play 48 kHz.
     pub fn open(volume_db: f32, device: Option<&str>, balance: [f32; 2]) -> Result<Self> {
         let (shared, now) = (Arc::new(Shared::new(volume_db)), Instant::now());
-        let (name, line) = Line::open(device, &shared, now, &PERIODS)?;
+        let (name, line) = Line::open(device, &shared, now, 0)?;
         Ok(Self {
             name,
             asked: device.map(str::to_owned),
@@ -219,16 +221,14 @@ impl Speaker {
         }
         if self.line.is_none() && self.tried.elapsed() >= RETRY {
             self.tried = Instant::now();
-            self.shared.lost.store(false, Relaxed);
             self.open_again();
         }
         self.relieve();
     }
 
     fn open_again(&mut self) {
-        let periods = PERIODS.get(self.period..).unwrap_or_default();
         let asked = self.asked.as_deref();
-        if let Ok((name, line)) = Line::open(asked, &self.shared, self.origin, periods) {
+        if let Ok((name, line)) = Line::open(asked, &self.shared, self.origin, self.period) {
             (self.name, self.line) = (name, Some(line));
         }
     }
@@ -236,11 +236,12 @@ impl Speaker {
     /// Lets a device that runs dry again and again take more at a time.
     fn relieve(&mut self) {
         let (dry, (before, since)) = (self.shared.interruptions.load(Relaxed), self.dry);
-        let most = PERIODS.get(self.period).map_or(u64::MAX, |&(_, most)| most);
+        let Some(period) = self.line.as_ref().map(|line| line.period) else { return };
+        let most = PERIODS.get(period).map_or(u64::MAX, |&(_, most)| most);
         if since.elapsed() > DRY_TIME {
             self.dry = (dry, Instant::now());
-        } else if dry.saturating_sub(before) > most && self.line.is_some() {
-            self.period += 1;
+        } else if dry.saturating_sub(before) > most {
+            self.period = period + 1;
             self.dry = (dry, Instant::now());
             self.lose();
             self.open_again();
@@ -343,13 +344,13 @@ impl Watch {
 
 impl Line {
     /// Opens the output called `device`, or the default one; its name, and
-    /// what plays to it. Times are told since `origin`; the device takes the
-    /// first of `periods` that it can.
+    /// what plays to it. Times are told since `origin`; the device takes the first
+    /// of [`PERIODS`] that it can, from number `first` on.
     fn open(
         device: Option<&str>,
         shared: &Arc<Shared>,
         origin: Instant,
-        periods: &[(u32, u64)],
+        first: usize,
     ) -> Result<(String, Self)> {
         let none = || {
             Error::new(Fault::Device, "speaker", "this system has no output for sound")
@@ -359,12 +360,11 @@ impl Line {
         let (config, format) = choose(&device, &name)?;
         let failed =
             |e: cpal::Error| Error::new(Fault::Device, format!("speaker {name}"), e).hint(WITHOUT);
-        let sizes = periods
-            .iter()
-            .map(|&(period, _)| BufferSize::Fixed(period))
-            .chain([BufferSize::Default]);
-        let mut attempts = sizes.map(|buffer_size| {
-            Self::start(&device, StreamConfig { buffer_size, ..config }, format, shared, origin)
+        let mut attempts = (first..=PERIODS.len()).map(|period| {
+            let fixed = PERIODS.get(period).map(|&(samples, _)| BufferSize::Fixed(samples));
+            let buffer_size = fixed.unwrap_or(BufferSize::Default);
+            let config = StreamConfig { buffer_size, ..config };
+            Self::start(&device, config, period, format, (shared, origin))
         });
         let refused = |attempt: &std::result::Result<Self, cpal::Error>| {
             attempt.as_ref().is_err_and(|e| e.kind() == ErrorKind::UnsupportedConfig)
@@ -378,9 +378,9 @@ impl Line {
     fn start(
         device: &Device,
         config: StreamConfig,
+        period: usize,
         format: SampleFormat,
-        shared: &Arc<Shared>,
-        origin: Instant,
+        (shared, origin): (&Arc<Shared>, Instant),
     ) -> std::result::Result<Self, cpal::Error> {
         let (ring, consumer) = RingBuffer::new(RING);
         shared.forget();
@@ -402,11 +402,10 @@ impl Line {
             _ => Err(ErrorKind::UnsupportedConfig.into()),
         }?;
         // The backend asks for a buffer of two periods.
-        let period = stream.buffer_size().unwrap_or(0);
-        let capacity_us = 2 * u64::from(period) * 1_000_000 / SAMPLE_RATE as u64;
-        shared.capacity_us.store(capacity_us, Relaxed);
+        let samples = 2 * u64::from(stream.buffer_size().unwrap_or(0));
+        shared.capacity_us.store(micros(samples), Relaxed);
         stream.play()?;
-        Ok(Self { ring, written: 0, channels: config.channels, _stream: stream })
+        Ok(Self { ring, written: 0, channels: config.channels, period, _stream: stream })
     }
 }
 
