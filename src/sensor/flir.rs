@@ -16,7 +16,7 @@ use ndarray::Array3;
 
 use self::records::{HEADER, Recording};
 use super::jpeg::{self, Thermal};
-use super::{LIMIT, Object, Sensor, Source, count, reconcile};
+use super::{Object, Sensor, Source, check_size, count, reconcile};
 use crate::error::{Error, Result};
 use crate::frame::{Band, CELSIUS_ZERO_K, Frame, Unit};
 use crate::profile::Profile;
@@ -274,14 +274,7 @@ fn extent(file: &mut File, start: u64, end: u64) -> std::io::Result<Option<u64>>
 /// The bytes of `file` at `place`.
 fn bytes(file: &mut File, place: Range<u64>, path: &Path) -> Result<Vec<u8>> {
     let length = place.end - place.start;
-    if length > LIMIT as u64 {
-        let what = format!(
-            "a frame takes {} MiB, more than the {} read at once",
-            length >> 20,
-            LIMIT >> 20
-        );
-        return Err(Error::input(path, what));
-    }
+    check_size(path, length as usize, "a frame takes")?;
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(place.start))
         .and_then(|_| file.take(length).read_to_end(&mut bytes))

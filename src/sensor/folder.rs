@@ -11,8 +11,8 @@ use ndarray::{Array3, Axis};
 
 use super::jpeg::{self, Thermal};
 use super::{
-    Content, Cptv, Flir, LIMIT, Object, Options, Sensor, Source, colours, count, reconcile, stack,
-    tiff,
+    Content, Cptv, Flir, LIMIT, Object, Options, Sensor, Source, check_size, colours, count,
+    reconcile, stack, tiff,
 };
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Frame, Unit};
@@ -351,16 +351,10 @@ fn decode(path: &Path) -> Result<(DynamicImage, Option<f32>)> {
     let format = reader.format();
     let mut decoder = reader.into_decoder().map_err(|e| damaged(path, &e))?;
     let (columns, rows) = decoder.dimensions();
-    let channels = u64::from(decoder.color_type().channel_count());
-    let bytes = u64::from(columns) * u64::from(rows) * channels * size_of::<f32>() as u64;
-    if bytes > LIMIT as u64 {
-        let what = format!(
-            "its {columns} x {rows} pixels take {} MiB, more than the {} MiB read at once",
-            bytes >> 20,
-            LIMIT >> 20
-        );
-        return Err(Error::input(path, what));
-    }
+    let channels = usize::from(decoder.color_type().channel_count());
+    let pixels = (columns as usize).saturating_mul(rows as usize);
+    let bytes = pixels.saturating_mul(channels * size_of::<f32>());
+    check_size(path, bytes, format_args!("its {columns} x {rows} pixels take"))?;
     let orientation = decoder.orientation().map_err(|e| damaged(path, &e))?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(|e| damaged(path, &e))?;
     image.apply_orientation(orientation);

@@ -80,6 +80,17 @@ pub use video::Video;
 /// The largest picture that is decoded at once: 1 GiB of f32 readings.
 const LIMIT: usize = 1 << 30;
 
+/// Refuses the source called `subject` if so many `bytes` are too many to be read
+/// at once; `what` of it take them.
+fn check_size(subject: impl AsRef<Path>, bytes: usize, what: impl fmt::Display) -> Result<()> {
+    if bytes <= LIMIT {
+        return Ok(());
+    }
+    let (bytes, most) = (bytes >> 20, LIMIT >> 20);
+    let what = format!("{what} {bytes} MiB, more than the {most} MiB read at once");
+    Err(Error::input(subject, what))
+}
+
 /// The longest time between two pictures of a source, in seconds: beyond that
 /// its clock is damaged, and nobody would listen to the gap.
 const LONGEST_GAP_S: f64 = 3600.0;

@@ -26,7 +26,7 @@ use crate::frame::{Frame, GeoReference};
 use crate::profile::{Mask, Profile};
 use crate::sensor::route::Route;
 use crate::sensor::tiles::Tiles;
-use crate::sensor::{LIMIT, Scene, Sensor, Source, count};
+use crate::sensor::{Scene, Sensor, Source, check_size, count};
 use bands::{Layers, Shared};
 use layer::{Law, Layer};
 pub(super) use pages::Pages;
@@ -336,18 +336,11 @@ impl Raster {
             );
             return Err(Error::usage(&self.path, what));
         }
-        let bytes = self.bytes(rows, columns);
-        if bytes > LIMIT {
-            let what = format!(
-                "{} of {rows} x {columns} pixels take {} MiB, more than the {} MiB read at once",
-                count(self.layers.len(), "band"),
-                bytes >> 20,
-                LIMIT >> 20
-            );
-            return Err(Error::input(&self.path, what).hint(
-                "read it as a scene, chip by chip: choose a profile whose source is `scene`",
-            ));
-        }
+        let bands = count(self.layers.len(), "band");
+        let what = format_args!("{bands} of {rows} x {columns} pixels take");
+        check_size(&self.path, self.bytes(rows, columns), what).map_err(|error| {
+            error.hint("read it as a scene, chip by chip: choose a profile whose source is `scene`")
+        })?;
         let mut data = Array3::from_elem((self.planes(), rows, columns), f32::NAN);
         self.read_into(row, column, data.view_mut())?;
         Ok(self.frame(data, row, column))

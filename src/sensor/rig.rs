@@ -18,7 +18,7 @@ use ndarray::{Array2, Array3, Axis};
 use self::align::Placement;
 use self::lens::Lens;
 use super::folder::{TIFFS, ends_in, natural};
-use super::{LIMIT, Sensor, Source, count, reconcile};
+use super::{Sensor, Source, check_size, count, reconcile};
 use crate::error::{Error, Result};
 use crate::frame::{Band, Frame};
 use crate::profile::Profile;
@@ -201,15 +201,9 @@ fn take(capture: &Capture, profile: Option<&Profile>) -> Result<Taken> {
     let target = lenses[reference].picture()?;
     let (rows, columns) = target.dim();
     let bytes = lenses.len().saturating_mul(target.len()).saturating_mul(size_of::<f32>());
-    if bytes > LIMIT {
-        let what = format!(
-            "{} of {rows} x {columns} pixels take {} MiB, more than the {} MiB read at once",
-            count(lenses.len(), "band"),
-            bytes >> 20,
-            LIMIT >> 20
-        );
-        return Err(Error::input(&capture.0, what).hint("it is no capture: open single files"));
-    }
+    let what = format!("{} of {rows} x {columns} pixels take", count(lenses.len(), "band"));
+    check_size(&capture.0, bytes, what)
+        .map_err(|error| error.hint("it is no capture: open single files"))?;
     let mut data = Array3::from_elem((lenses.len(), rows, columns), f32::NAN);
     let (mut moved, mut apart) = (Vec::new(), Vec::new());
     for (at, lens) in lenses.iter().enumerate() {

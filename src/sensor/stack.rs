@@ -14,7 +14,7 @@ use tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 use tiff::{ColorType, TiffError, TiffResult};
 
-use super::{LIMIT, Sensor, Source, colours, count, reconcile};
+use super::{LIMIT, Sensor, Source, check_size, colours, count, reconcile};
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Frame, Unit};
 use crate::profile::Profile;
@@ -273,18 +273,9 @@ impl Page {
             _ => {}
         }
         let bytes = page.rows.saturating_mul(page.columns).saturating_mul(page.samples * 4);
-        if bytes > LIMIT {
-            let what = format!(
-                "page {} of {} x {} pixels and {} takes {} MiB, more than the {} MiB read at once",
-                directory + 1,
-                page.columns,
-                page.rows,
-                count(page.samples, "band"),
-                bytes >> 20,
-                LIMIT >> 20
-            );
-            return Err(Error::input(path, what));
-        }
+        let (number, bands) = (directory + 1, count(page.samples, "band"));
+        let size = format_args!("{} x {} pixels and {bands}", page.columns, page.rows);
+        check_size(path, bytes, format_args!("page {number} of {size} takes"))?;
         Ok(page)
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use ndarray::{Array3, s};
 
 use super::route::{Route, Walk};
-use super::{LIMIT, Scene, Sensor, Source};
+use super::{Scene, Sensor, Source, check_size};
 use crate::error::{Error, Result};
 use crate::frame::{self, Frame};
 use crate::synth::SLOT_S;
@@ -59,14 +59,8 @@ impl<C: Canvas> Tiles<C> {
         let (bands, chip) = (self.source.bands.len(), self.chip);
         let bytes =
             chip.saturating_mul(chip).saturating_mul(bands).saturating_mul(size_of::<f32>());
-        if bytes > LIMIT {
-            let what = format!(
-                "a chip of {bands} bands of {chip} x {chip} pixels takes {} MiB, more than {} MiB",
-                bytes >> 20,
-                LIMIT >> 20
-            );
-            return Err(Error::input(&self.source.description, what));
-        }
+        let what = format_args!("a chip of {bands} bands of {chip} x {chip} pixels takes");
+        check_size(&self.source.description, bytes, what)?;
         let (rows, columns) = (chip.min(self.size.0 - row), chip.min(self.size.1 - column));
         let window = self.canvas.window(row, column, rows, columns)?;
         if (rows, columns) == (chip, chip) {

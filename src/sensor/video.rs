@@ -10,7 +10,7 @@ use ndarray::Array3;
 use serde_json::Value;
 
 use super::folder::{settle, single, wants_one};
-use super::{LIMIT, Sensor, Source};
+use super::{Sensor, Source, check_size};
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::profile::Profile;
@@ -234,16 +234,8 @@ impl Facts {
         let channels = if grey { 1 } else { 3 };
         let layout = Layout { rows: self.rows, columns: self.columns, channels, deep, pipe_format };
         let bytes = self.rows.saturating_mul(self.columns).saturating_mul(channels * 4);
-        if bytes > LIMIT {
-            let what = format!(
-                "its {} x {} pixels take {} MiB, more than the {} MiB read at once",
-                self.columns,
-                self.rows,
-                bytes >> 20,
-                LIMIT >> 20
-            );
-            return Err(Error::input(path, what));
-        }
+        let pixels = format_args!("its {} x {} pixels take", self.columns, self.rows);
+        check_size(path, bytes, pixels)?;
         Ok(layout)
     }
 }

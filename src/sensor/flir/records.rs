@@ -11,7 +11,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use super::jpegls;
 use super::radiometry::{Air, Planck, Radiometry};
 use crate::error::{Error, Fault, Result};
-use crate::sensor::{LIMIT, Object};
+use crate::sensor::{LIMIT, Object, check_size};
 
 /// Length of the header in front of the directory.
 pub const HEADER: usize = 0x40;
@@ -243,11 +243,8 @@ fn pixels(record: &[u8], order: Order, path: &Path) -> Result<(usize, usize, Vec
         return Err(damaged("the record of its pixels is empty".to_string()));
     };
     let pixels = rows * columns;
-    if pixels * size_of::<f32>() > LIMIT {
-        return Err(damaged(format!(
-            "its {columns} x {rows} pixels are more than are read at once"
-        )));
-    }
+    let what = format_args!("its {columns} x {rows} pixels take");
+    check_size(path, pixels * size_of::<f32>(), what)?;
     let counts = if data.starts_with(PNG) {
         png(data, rows, columns, path)?
     } else if data.starts_with(JPEG_LS) {

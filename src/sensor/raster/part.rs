@@ -9,7 +9,7 @@ use super::arrays::{self, ArrayName, Axes, Order};
 use super::library;
 use crate::error::{Error, Fault, Result};
 use crate::frame::GeoReference;
-use crate::sensor::LIMIT;
+use crate::sensor::{LIMIT, check_size};
 
 /// A file, opened.
 #[derive(Debug)]
@@ -191,16 +191,10 @@ impl Part {
         let together = by_pixel.is_some_and(|interleave| interleave == "PIXEL");
         let bands = if together { count } else { 1 };
         let bytes = rows.saturating_mul(columns).saturating_mul(stored.saturating_mul(bands));
-        if bytes <= LIMIT {
-            return Ok(());
-        }
-        let what = format!(
-            "is stored in blocks of {rows} x {columns} pixels, {} MiB each, more than {} MiB",
-            bytes >> 20,
-            LIMIT >> 20
-        );
-        Err(Error::input(&self.path, what)
-            .hint("`gdal_translate -co TILED=YES` makes them smaller"))
+        let what =
+            format_args!("is stored in blocks of {rows} x {columns} pixels, each of which takes");
+        check_size(&self.path, bytes, what)
+            .map_err(|error| error.hint("`gdal_translate -co TILED=YES` makes them smaller"))
     }
 
     /// Refuses ENVI files that hold less than their header says: GDAL takes what
