@@ -66,15 +66,10 @@ pub struct Summary {
 /// If the folder cannot be written.
 pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) -> Result<Summary> {
     let voice = Voice {
-        model: None,
-        sensor: Some("simulated-lwir".into()),
         preset: Preset::Listen,
-        values: None,
-        span: None,
-        polarity: None,
         listener: settings.listener.clone(),
         seed: settings.seed,
-        reading: Options::default(),
+        ..Voice::of_sensor("simulated-lwir", Options::default())
     };
     let folder = &settings.folder;
     let staging = StagedFolder::open(folder)?;

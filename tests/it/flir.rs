@@ -11,7 +11,7 @@ use wysiwyh::voice::recognise;
 use wysiwyh::{Fault, Frame, Profile, Result};
 
 use crate::cli::{picture, program, refused, text};
-use crate::trip::array;
+use crate::trip::{array, listen};
 
 /// Every frame of `source`, or what is wrong with it.
 fn read(source: &Path) -> Result<Vec<Frame>> {
@@ -206,7 +206,7 @@ fn the_program_tells_temperatures_and_how_to_hear_them() {
     // And what it said comes back: the picture's coarse shape, in degrees.
     let back = folder.path().join("back");
     let sound = out.join("FLIR_E40.wav");
-    program().arg("listen").arg(&sound).arg("-o").arg(&back).assert().success();
+    listen(&sound, &back);
     let sent = open(&path.to_string_lossy(), None, &Options::default()).unwrap().next().unwrap();
     let sent = sent.unwrap().letterbox(48, 64);
     let heard = array(&back.join("frames.npy"));

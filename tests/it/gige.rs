@@ -12,7 +12,7 @@ use wysiwyh::frame::{Band, Frame, Unit};
 
 use crate::cli::{program, refused, text};
 use crate::network::{Fake, network, profile, trail};
-use crate::trip::{array, whole};
+use crate::trip::{array, listen, whole};
 
 const CAMERA: &str = "gige:127.0.0.1";
 /// A program that takes longer hangs.
@@ -126,7 +126,7 @@ fn pictures_go_to_sound_and_back() {
     let sound = folder.path().join("live.wav");
     assert_eq!(whole(&sound), 30);
     let back = folder.path().join("back");
-    program().arg("listen").arg(&sound).arg("-o").arg(&back).assert().success();
+    listen(&sound, &back);
     let frames = array(&back.join("frames.npy"));
     let (rows, columns) = (frames.dim().2, frames.dim().3);
     let known: Vec<_> = (0..256)

@@ -11,6 +11,7 @@ use wysiwyh::sink::{self, Recording};
 use wysiwyh::synth::SLOT;
 
 use super::speaker::{Process, Pulse, metered, pictures, program, wait_for};
+use super::trip::listen;
 
 /// A program that is talked to.
 pub struct Talk {
@@ -112,14 +113,7 @@ fn lines_through_a_pipe_are_answered_and_quit_closes_the_files() {
     let Recording { samples, header, .. } = sink::read(&wav).unwrap();
     assert_eq!(samples.len(), (header.unwrap().frames.expect("a whole file") + 2) * SLOT);
     // One receiver reads the fine and the coarse part.
-    let output = Command::new(program())
-        .arg("listen")
-        .arg(&wav)
-        .arg("-o")
-        .arg(folder.path().join("back"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    listen(&wav, &folder.path().join("back"));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use wysiwyh::sink::guard::{CAP_LUFS, FLOOR_LUFS, Guard, RISE_DB};
 use wysiwyh::sink::{self, Recording};
 use wysiwyh::spectrum::{Layout, Preset};
 use wysiwyh::synth::{JOIN, SAMPLE_RATE, SLOT};
-use wysiwyh::voice::{Listener, Voice};
+use wysiwyh::voice::Voice;
 
 use crate::keys::Talk;
 pub use crate::pulse::{Process, Pulse, Tape, wait_for};
@@ -426,14 +426,7 @@ fn a_kill_leaves_a_sound_that_can_be_read() {
     assert!(recording.samples.len() >= 2 * SAMPLE_RATE);
     let header = recording.header.expect("what it was made with");
     assert!(header.frames.is_none() && header.start_time.is_some());
-    let output = Command::new(program())
-        .arg("listen")
-        .arg(&wav)
-        .arg("-o")
-        .arg(folder.path().join("pictures"))
-        .output()
-        .unwrap();
-    succeeded(&output);
+    listen(&wav, &folder.path().join("pictures"));
 }
 
 /// Plays `source` of the drone camera without a speaker.
@@ -442,15 +435,8 @@ fn unheard(source: &Path, folder: &Path) -> (Summary, Recording) {
     let settings = Settings {
         source: source.display().to_string(),
         voice: Voice {
-            model: None,
-            sensor: Some("hituav-lwir".into()),
             preset: Preset::Listen,
-            values: None,
-            span: None,
-            polarity: None,
-            listener: Listener::default(),
-            seed: 0,
-            reading: Options::default(),
+            ..Voice::of_sensor("hituav-lwir", Options::default())
         },
         again: true,
         volume_db: None,
