@@ -54,7 +54,7 @@ fn of_product(source: &str) -> Vec<PathBuf> {
 /// If there is none beside it.
 pub fn described_by(path: &Path) -> Result<Option<PathBuf>> {
     let mut head = Vec::new();
-    if !path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("hdr")) {
+    if !folder::ends_in(path, &["hdr"]) {
         return Ok(None);
     }
     fs::File::open(path)
@@ -92,7 +92,7 @@ fn of_file(path: &Path) -> Vec<PathBuf> {
 /// The files that the virtual raster at `path` refers to.
 fn named_in(path: &Path) -> Vec<PathBuf> {
     let mut text = String::new();
-    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("vrt")) {
+    if folder::ends_in(path, &["vrt"]) {
         // What cannot be read refers to nothing, and fails when it is opened.
         let _ = fs::File::open(path).map(|file| file.take(LONGEST).read_to_string(&mut text));
     }
