@@ -158,7 +158,7 @@ fn pictures_go_to_sound_and_back() {
 fn pictures_with_missing_packets_are_counted_and_never_shown() {
     // Of a thousand packets, so many get lost. A busy machine loses more, but of
     // small pictures, of few packets, some are whole all the same.
-    let Some(_fake) = Fake::new(&["-r", "30"]) else { return };
+    let Some(_fake) = Fake::new(&["-r", "8"]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let profile = profile(folder.path(), 160, 128);
     let (frames, said) =

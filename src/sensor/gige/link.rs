@@ -49,7 +49,7 @@ pub(super) struct Link {
 /// What came from a camera.
 #[derive(Debug)]
 pub(super) struct Arrival {
-    /// The camera's number of it.
+    /// The camera's number of it, which counts where it is whole.
     pub id: u64,
     /// The counts of a whole picture, row after row, header included; nothing
     /// where a part of it is missing or it is no picture as announced.

@@ -113,7 +113,7 @@ impl Gige {
         let link = self.link.as_mut()?;
         loop {
             if let Some(Arrival { id, counts }) = link.next() {
-                self.tally.count(id, counts.is_some());
+                self.tally.count(counts.is_some().then_some(id));
                 self.broken += u64::from(counts.is_none());
                 if let Some(counts) = counts {
                     let arrived = Instant::now();

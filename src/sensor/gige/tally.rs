@@ -10,30 +10,38 @@ pub(super) struct Tally {
     pub broken: u64,
     /// Frames that never came.
     pub missed: u64,
+    /// The newest whole frame, and how many broken ones came since.
     last: Option<u64>,
+    since: u64,
 }
 
 impl Tally {
-    /// Counts the frame `id`, and those that lie between it and the newest one
-    /// before. One that comes behind newer ones was counted as missed, and is
-    /// not.
-    pub fn count(&mut self, id: u64, whole: bool) {
-        self.broken += u64::from(!whole);
+    /// Counts a frame that came, by its number where it is `whole`, and those that
+    /// lie between it and the newest whole one before and did not come. One that
+    /// comes behind newer ones was counted as missed, and is not.
+    ///
+    /// The number of a broken one tells nothing: where its first packet is missing,
+    /// Aravis says that of an earlier frame, or 0.
+    pub fn count(&mut self, whole: Option<u64>) {
+        let Some(id) = whole else {
+            (self.broken, self.since) = (self.broken + 1, self.since + 1);
+            return;
+        };
         match self.last.map_or(1, |last| step(last, id)) {
             0 => {}
             ahead if ahead > 0 => {
-                self.missed += ahead.unsigned_abs() - 1;
-                self.last = Some(id);
+                self.missed += (ahead.unsigned_abs() - 1).saturating_sub(self.since);
+                (self.last, self.since) = (Some(id), 0);
             }
             behind if behind > -LATEST => self.missed = self.missed.saturating_sub(1),
             // The camera began to count anew.
-            _ => self.last = Some(id),
+            _ => (self.last, self.since) = (Some(id), 0),
         }
     }
 
     /// Whatever lies before the next frame is not missed.
     pub fn forget(&mut self) {
-        self.last = None;
+        (self.last, self.since) = (None, 0);
     }
 }
 
@@ -73,15 +81,16 @@ mod tests {
             (&[1, 5, 3, 6], 2),
         ] {
             let mut tally = Tally::default();
-            ids.iter().for_each(|&id| tally.count(id, true));
+            ids.iter().for_each(|&id| tally.count(Some(id)));
             assert_eq!((tally.broken, tally.missed), (0, missed), "{ids:?}");
         }
         let mut tally = Tally::default();
-        for (id, whole) in [(1, true), (2, false), (4, false)] {
-            tally.count(id, whole);
+        // Of 2 to 5, two came broken.
+        for whole in [Some(1), None, None, Some(6), Some(7), None, Some(9), None] {
+            tally.count(whole);
         }
         tally.forget();
-        tally.count(9, true);
-        assert_eq!((tally.broken, tally.missed), (2, 1));
+        tally.count(Some(20));
+        assert_eq!((tally.broken, tally.missed), (4, 2));
     }
 }
