@@ -106,10 +106,17 @@ impl Autoencoder {
     /// Centred coefficients `[picture, coefficient]` to components of unit
     /// variance `[picture, component]`.
     pub fn components_of(&self, coefficients: Tensor<2>) -> Tensor<2> {
+        self.leading_of(coefficients, self.linear.components())
+    }
+
+    /// The `leading` components of centred coefficients `[picture, coefficient]`,
+    /// `[picture, component]`.
+    pub fn leading_of(&self, coefficients: Tensor<2>, leading: usize) -> Tensor<2> {
         let c = &self.constants;
-        let components = coefficients.clone().matmul(c.analysis.clone()) / c.deviation.clone();
+        let of = |constant: &Tensor<2>| constant.clone().narrow(1, 0, leading);
+        let components = coefficients.clone().matmul(of(&c.analysis)) / of(&c.deviation);
         match self.network.as_ref().and_then(|n| n.encode(coefficients / c.scale.clone())) {
-            Some(correction) => components + correction,
+            Some(correction) => components + correction.narrow(1, 0, leading),
             None => components,
         }
     }
@@ -147,7 +154,12 @@ impl Autoencoder {
         let [batch, bands, _] = centred.dims();
         let [rows, columns] = self.linear.grid;
         let spectral = self.linear.spectral.ncols();
-        let mixed = c.mix.clone().expand([batch, spectral, bands]).matmul(centred);
+        let mixed = match bands {
+            // A product of a single row and column would take a tenth of a step of
+            // training.
+            1 => centred * c.mix.clone(),
+            _ => c.mix.clone().expand([batch, spectral, bands]).matmul(centred),
+        };
         let lines = mixed.reshape([batch * spectral * rows, columns]);
         let [down, across] = c.frequencies;
         let planes = lines.matmul(c.columns.clone()).reshape([batch * spectral, rows, across]);
@@ -156,10 +168,12 @@ impl Autoencoder {
     }
 
     /// Components `[picture, component]` back to centred coefficients
-    /// `[picture, coefficient]`.
+    /// `[picture, coefficient]`. Components that are missing are 0.
     pub fn coefficients_of(&self, components: Tensor<2>) -> Tensor<2> {
         let c = &self.constants;
-        let coefficients = (components.clone() * c.deviation.clone()).matmul(c.synthesis.clone());
+        let [_, leading] = components.dims();
+        let scaled = components.clone() * c.deviation.clone().narrow(1, 0, leading);
+        let coefficients = scaled.matmul(c.synthesis.clone().narrow(0, 0, leading));
         match &self.network {
             Some(network) => coefficients + network.decode(components) * c.scale.clone(),
             None => coefficients,

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use burn::module::{Module, Param};
 use burn::nn;
 use burn::tensor::activation::gelu;
+use burn::tensor::module::linear;
 use burn::tensor::{Device, Gradients, Tensor};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -88,7 +89,8 @@ impl Network {
         self.encoder.as_ref().map(|encoder| encoder.forward(coefficients))
     }
 
-    /// The correction of scaled coefficients, from components.
+    /// The correction of scaled coefficients, from components; those that are
+    /// missing are 0.
     pub(super) fn decode(&self, components: Tensor<2>) -> Tensor<2> {
         self.decoder.forward(components)
     }
@@ -199,8 +201,11 @@ impl Network {
 }
 
 impl Perceptron {
+    /// Of the leading inputs; the others are 0.
     fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        let hidden = gelu(self.first.forward(input));
+        let [_, leading] = input.dims();
+        let bias = self.first.bias.as_ref().map(|bias| bias.val());
+        let hidden = gelu(linear(input, self.first.weight.val().narrow(0, 0, leading), bias));
         let hidden = hidden.clone() + gelu(self.second.forward(hidden));
         self.last.forward(hidden)
     }

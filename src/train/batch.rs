@@ -22,6 +22,9 @@ pub struct Batch {
     pub energy: Tensor<1>,
     /// Ones for the components that are kept, `[item, component]`.
     pub kept: Tensor<2>,
+    /// How many items may need all components: the others keep no more than the
+    /// leading [`coarse`], and no others are computed.
+    whole: usize,
     /// The channel on their way and what it draws, unless they keep as they are.
     pub passage: Option<(Link, Draws)>,
     /// Pixels of a picture times bands.
@@ -51,6 +54,10 @@ impl Batch {
             lost,
             energy: Tensor::from_data(energy, device),
             kept: leading(&carried, components, device),
+            whole: carried
+                .iter()
+                .rposition(|&kept| kept > coarse(components))
+                .map_or(0, |at| at + 1),
             passage: None,
             pixels: pictures.first().map_or(1, Array3::len),
         })
@@ -80,6 +87,8 @@ impl Batch {
             items.push(varied(picture, settings, random));
             groups.push(link.map_or_else(|| 1 << random.below(levels), Link::groups));
         }
+        // Those that need all components come first.
+        groups.sort_unstable_by(|a, b| b.cmp(a));
         let energy: Vec<f32> = items.iter().map(|item| band_energy(item, weights)).collect();
         let batch = Self::new(autoencoder, &items, &energy, &groups)?;
         Ok(match link {
@@ -95,7 +104,44 @@ impl Batch {
         let [items, _] = self.coefficients.dims();
         let draws = link.draw(items, &self.coefficients.device(), random);
         self.passage = Some((link.clone(), draws));
+        self.whole = items;
         self
+    }
+
+    /// The items in two blocks: from where on, how many, and how many components
+    /// they may keep of `components`.
+    fn blocks(&self, components: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+        let [items, _] = self.coefficients.dims();
+        let blocks =
+            [(0, self.whole, components), (self.whole, items - self.whole, coarse(components))];
+        blocks.into_iter().filter(|(_, items, _)| *items > 0)
+    }
+
+    /// The components `[item, component]` as far as they may be kept, else 0.
+    pub fn components(&self, autoencoder: &Autoencoder) -> Tensor<2> {
+        let all = autoencoder.linear().components();
+        let block = |(start, items, leading)| {
+            let coefficients = self.coefficients.clone().narrow(0, start, items);
+            let components = autoencoder.leading_of(coefficients, leading);
+            match all - leading {
+                0 => components,
+                rest => {
+                    let rest = Tensor::zeros([items, rest], &components.device());
+                    Tensor::cat(vec![components, rest], 1)
+                }
+            }
+        };
+        Tensor::cat(self.blocks(all).map(block).collect(), 0)
+    }
+
+    /// The coefficients `[item, coefficient]` that the decoder makes of what it
+    /// [received](Self::received), `[item, component]`.
+    pub fn decoded(&self, autoencoder: &Autoencoder, received: Tensor<2>) -> Tensor<2> {
+        let block = |(start, items, leading)| {
+            let received = received.clone().narrow(0, start, items).narrow(1, 0, leading);
+            autoencoder.coefficients_of(received)
+        };
+        Tensor::cat(self.blocks(autoencoder.linear().components()).map(block).collect(), 0)
     }
 
     /// What the decoder gets of `components`, `[item, component]`.
@@ -105,6 +151,12 @@ impl Batch {
             None => components * self.kept.clone(),
         }
     }
+}
+
+/// Two thirds of the items, all but those of the finest levels, keep no more than
+/// so many of `components`.
+fn coarse(components: usize) -> usize {
+    components.div_ceil(8)
 }
 
 /// Weighted sum over bands of the mean of a normalised picture.
@@ -163,11 +215,14 @@ fn crop(picture: ArrayView3<f32>, scale: f64, corner: [f64; 2]) -> Array3<f32> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::autoencoder::linear::Moments;
-    use crate::autoencoder::read;
+    use crate::autoencoder::{Network, Part, Shape, read};
     use crate::train::losses::squared_error;
     use burn::tensor::Device;
+    use ndarray::Array2;
 
     #[test]
     fn a_crop_of_a_plane_is_a_part_of_that_plane() {
@@ -182,6 +237,42 @@ mod tests {
             };
             let expected = 0.1 * at(0.5, y, 20.0) + 0.01 * at(0.25, x, 30.0);
             assert!((value - expected).abs() < 1e-5, "({y}, {x}): {value} {expected}");
+        }
+    }
+
+    #[test]
+    fn components_that_no_item_keeps_are_not_missed() {
+        let mut random = Random::new(3);
+        let pictures: Vec<Array3<f32>> = (0..12)
+            .map(|_| Array3::from_shape_simple_fn((1, 8, 10), || random.uniform() as f32))
+            .collect();
+        let moments = Moments::gather(&pictures, &[1.0]).unwrap();
+        let linear = moments.solve(16, 0.5).unwrap();
+        let mut autoencoder = Autoencoder::new(linear, 1.0, &Device::flex());
+        let shape = Shape {
+            coefficients: autoencoder.linear().selected.len(),
+            components: autoencoder.linear().components(),
+            width: 8,
+        };
+        let start = Network::start(Part::Both, shape, &mut random, &Device::flex()).unwrap();
+        let any = start
+            .parameters()
+            .unwrap()
+            .into_iter()
+            .map(|(name, array)| (name, array.mapv(|_| random.between(-0.1, 0.1) as f32)));
+        let any: HashMap<String, Array2<f32>> = any.collect();
+        let network =
+            Network::from_parameters(Part::Both, &|name| Ok(any[name].clone()), &Device::flex());
+        autoencoder.network = Some(network.unwrap());
+        for groups in [[16, 16, 8, 4, 2, 2, 2, 1, 1, 1, 1, 1], [1; 12], [16; 12]] {
+            let batch = Batch::new(&autoencoder, &pictures, &[0.0; 12], &groups).unwrap();
+            let some = batch.components(&autoencoder);
+            let all = autoencoder.components_of(batch.coefficients.clone());
+            let decoded = batch.decoded(&autoencoder, batch.received(some));
+            let expected = autoencoder.coefficients_of(batch.received(all));
+            for (a, b) in read(decoded).unwrap().iter().zip(read(expected).unwrap()) {
+                assert!((a - b).abs() < 1e-5, "{a} {b}");
+            }
         }
     }
 

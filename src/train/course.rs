@@ -26,18 +26,22 @@ const SMALLEST_GAIN_DB: f64 = 0.01;
 /// and where the encoder is trained, how far its code is from uniform and its
 /// loudness from following band energy.
 pub fn objective(autoencoder: &Autoencoder, batch: &Batch, settings: &Settings) -> Tensor<1> {
-    let components = autoencoder.components_of(batch.coefficients.clone());
-    let back = autoencoder.coefficients_of(batch.received(components.clone()));
-    let errors =
-        losses::squared_error(batch.coefficients.clone(), back, batch.lost.clone(), batch.pixels);
-    let fidelity = losses::fidelity_db(errors);
     if autoencoder.network.as_ref().is_none_or(|network| network.part() == Part::Decoder) {
-        return fidelity;
+        return fidelity_db(autoencoder, batch, batch.components(autoencoder));
     }
-    let code = autoencoder.code_tensor(components);
-    fidelity
+    let components = autoencoder.components_of(batch.coefficients.clone());
+    let code = autoencoder.code_tensor(components.clone());
+    fidelity_db(autoencoder, batch, components)
         + losses::uniformity(code.clone()) * settings.uniformity
         + losses::band_energy(code, batch.energy.clone()) * settings.band_energy
+}
+
+/// The mean error in dB of what is decoded of `components`, `[item, component]`,
+/// those of `batch`: `[1]`.
+fn fidelity_db(autoencoder: &Autoencoder, batch: &Batch, components: Tensor<2>) -> Tensor<1> {
+    let back = batch.decoded(autoencoder, batch.received(components));
+    let (sent, lost) = (batch.coefficients.clone(), batch.lost.clone());
+    losses::fidelity_db(losses::squared_error(sent, back, lost, batch.pixels))
 }
 
 /// The state of training.
@@ -344,11 +348,8 @@ impl Trial {
 /// Mean PSNR in dB of each of the trials.
 fn psnr_db(autoencoder: &Autoencoder, trials: &[Trial]) -> Result<Vec<f64>> {
     let psnr = |Trial { batch, .. }: &Trial| -> Result<f64> {
-        let components = autoencoder.components_of(batch.coefficients.clone());
-        let back = autoencoder.coefficients_of(batch.received(components));
-        let (sent, lost) = (batch.coefficients.clone(), batch.lost.clone());
-        let errors = losses::squared_error(sent, back, lost, batch.pixels);
-        Ok(-f64::from(read(losses::fidelity_db(errors))?.first().copied().unwrap_or(0.0)))
+        let errors_db = fidelity_db(autoencoder, batch, batch.components(autoencoder));
+        Ok(-f64::from(read(errors_db)?.first().copied().unwrap_or(0.0)))
     };
     trials.iter().map(psnr).collect()
 }
