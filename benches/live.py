@@ -1,6 +1,6 @@
 """How late `wysiwyh live` is: from an event in the scene to the sound that it changes.
 
-    python benches/live.py WYSIWYH [COLUMNSxROWS [SECONDS]]
+    python benches/live.py WYSIWYH [COLUMNSxROWS [SECONDS [each|newest]]]
 
 Raw pictures come through a pipe at 30 a second, and a session is recorded. The scene flashes at random
 moments; a private PulseAudio server plays to a sink that nobody hears, and its monitor tells when the
@@ -56,11 +56,11 @@ class Sink:
         return np.concatenate([np.frombuffer(data, "<f4") for _, data in self.chunks]), first
 
 
-def play(program, sink, folder, columns, rows, seconds):
+def play(program, sink, folder, columns, rows, seconds, send):
     """Plays a scene that flashes; the times at which it did, and what the program said."""
     live = subprocess.Popen(
         [program, "live", "--raw", "gray16le", f"{columns}x{rows}@{FPS}", "--sensor", "cptv-lepton3",
-         "--span", "0..4000", "--rrd", f"{folder}/session.rrd"],
+         "--span", "0..4000", "--send", send, "--rrd", f"{folder}/session.rrd"],
         env=sink.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     said = []
     reader = threading.Thread(target=lambda: said.extend(live.stdout), daemon=True)
@@ -89,11 +89,11 @@ def play(program, sink, folder, columns, rows, seconds):
 
 def main():
     program = sys.argv[1]
-    size, seconds = [*sys.argv[2:4], *["160x120", "30"][len(sys.argv) - 2 :]]
+    size, seconds, send = [*sys.argv[2:5], *["160x120", "30", "each"][len(sys.argv) - 2 :]]
     columns, rows = map(int, size.split("x"))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         sink = Sink(folder)
-        events, told = play(program, sink, folder, columns, rows, float(seconds))
+        events, told = play(program, sink, folder, columns, rows, float(seconds), send)
         sound, first = sink.end()
     # A still picture repeats after a cycle, and a change does not.
     change = np.abs(sound[CYCLE:] - sound[:-CYCLE])

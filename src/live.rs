@@ -9,20 +9,23 @@
 //! newest frame alone. The slot clock runs on the caller's thread: where there
 //! is a speaker, the speaker paces it, else the wall clock. As late as there is
 //! still time to encode it, the newest frame is chosen and sent; where there is
-//! none, the last one is sent again. At the speaker alone slots may be a little
-//! longer or shorter, to begin just after the camera's pictures. Sources without
-//! a clock (pages, pictures in a folder, tiles) give one slot to each of their
-//! frames, or several where they are to be heard for longer. A session that is
-//! played again gives back slot after slot as it was, those without a picture,
-//! too.
+//! none, the last one is sent again. Sources without a clock (pages, pictures in a
+//! folder, tiles) give one slot to each of their frames, or several where they are
+//! to be heard for longer. A session that is played again gives back slot after
+//! slot as it was, those without a picture, too.
 //!
 //! While a source is away (a camera unplugged, or nothing new for two seconds
 //! from anything with a clock), its last picture fades, and slots go by in silence; when it is
 //! back, its pictures fade in.
 //!
-//! On the way to the speaker alone an alarm on a temperature may be played
-//! over the sound. What the pictures show may become a model for their sensor,
-//! on a thread that gives way to all others.
+//! Three things are heard at the speaker alone, and no file and no session knows
+//! of them. A slot has parts there, each of which begins with the frame that is the
+//! newest by then, see [`Sent::Each`]. It may be a little longer or shorter, to
+//! begin just after the camera's pictures. And an alarm on a temperature may be
+//! played over the sound.
+//!
+//! What the pictures show may become a model for their sensor, on a thread that
+//! gives way to all others.
 //!
 //! Whoever listens may ask for something by a [`Command`]. It is done by the
 //! slot clock at the start of a slot, and answered in a sentence.
@@ -52,14 +55,14 @@ use crate::sensor::{self, Hold, Source};
 use crate::sink::Header;
 use crate::sonifier::Sonifier;
 use crate::spectrum::Mapping;
-use crate::synth::SLOT_S;
+use crate::synth::{SLOT, SLOT_S};
 use crate::voice::{Ready, Voice};
 
 use self::alarm::Alarm;
 use self::capture::{Newest, Taken, capture};
 use self::glance::Glance;
 use self::learn::Learner;
-use self::outputs::{Outputs, Slot};
+use self::outputs::{Follower, Outputs, Slot};
 use self::pace::Pace;
 
 pub use self::alarm::Limit;
@@ -69,6 +72,10 @@ pub use self::outputs::open_speaker;
 
 /// By how much one command changes the volume, in dB.
 const VOLUME_STEP_DB: f32 = 3.0;
+
+/// So many parts has a slot at the speaker, where pictures are heard as they come:
+/// as many as a camera of 30 a second has pictures.
+const PARTS: usize = 3;
 
 /// How long a reader has to end once nobody listens any more.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -192,7 +199,16 @@ pub fn run(
     if let Some(sentence) = sonifier.introduction() {
         say(&sentence);
     }
-    say(&expectation(&source, &sonifier, &outputs.header, settings.sent));
+    // Only what has a clock brings pictures when no slot begins.
+    let clocked = source.period_s.is_some() && !source.is_slotted();
+    let (sent, parts) = match settings.sent {
+        Sent::Each if clocked && outputs.speaker.is_some() && !outputs.header.original => {
+            (Sent::Each, PARTS)
+        }
+        Sent::Each => (Sent::Newest, 1),
+        sent => (sent, 1),
+    };
+    say(&expectation(&source, &sonifier, &outputs, sent));
 
     let newest = Arc::new(Newest::new(settings.sent));
     let thread = {
@@ -202,6 +218,7 @@ pub fn run(
     };
     let played = Player {
         slots: settings.slots,
+        parts,
         commands,
         newest: &newest,
         sonifier: &mut sonifier,
@@ -230,7 +247,8 @@ pub fn run(
 }
 
 /// One sentence on what will be heard.
-fn expectation(source: &Source, sonifier: &Sonifier, header: &Header, sent: Sent) -> String {
+fn expectation(source: &Source, sonifier: &Sonifier, outputs: &Outputs, sent: Sent) -> String {
+    let header = &outputs.header;
     let Mapping { low_hz, high_hz, .. } = header.mapping;
     let (loud, unit) = (sonifier.polarity(), sonifier.model().bands().first().map(|b| b.unit));
     let loud = match loud {
@@ -246,6 +264,14 @@ fn expectation(source: &Source, sonifier: &Sonifier, header: &Header, sent: Sent
         source.period_s.map_or(1.0, |period_s| (10.0 * SLOT_S / period_s).round() / 10.0);
     let pace = match sent {
         _ if pictures <= 1.0 => String::new(),
+        Sent::Each => {
+            let most = (PARTS as f64 / SLOT_S).round();
+            let kept = match outputs.keeps() {
+                true => format!("; what is kept is one in {pictures}, the newest"),
+                false => String::new(),
+            };
+            format!(" Pictures are heard as they come, up to {most} a second{kept}.")
+        }
         Sent::Newest => format!(" One picture in {pictures} is heard, the newest."),
         Sent::Mean => format!(" Each is the mean of about {pictures} pictures."),
     };
@@ -264,6 +290,8 @@ fn expectation(source: &Source, sonifier: &Sonifier, header: &Header, sent: Sent
 /// Plays one frame after another to the outputs.
 struct Player<'a> {
     slots: Option<u64>,
+    /// How often in a slot a picture is chosen, see [`Sent::Each`].
+    parts: usize,
     commands: &'a Receiver<Command>,
     newest: &'a Newest,
     sonifier: &'a mut Sonifier,
@@ -280,9 +308,11 @@ impl Player<'_> {
         say: &mut dyn FnMut(&str),
     ) -> Result<()> {
         let mut current: Option<Frame> = None;
+        // Whether it has been heard already, in the slot before.
+        let mut ahead = false;
         let mut absence: Option<Absence> = None;
         let mut hold = Hold::new(source);
-        let mut pace = Pace::new(source);
+        let mut pace = Pace::new(source, self.parts);
         let mut looked = Instant::now();
         let most = self.slots;
         let over = |slots: u64| most.is_some_and(|most| slots >= most);
@@ -316,6 +346,8 @@ impl Player<'_> {
                 }
                 Taken::Nothing => {}
                 Taken::Away(error) => absence.get_or_insert_with(Absence::begin).tell(&error, say),
+                // What was heard already is still to be kept.
+                Taken::End if ahead => {}
                 Taken::End => return Ok(()),
                 Taken::Failure(error) => return Err(error),
             }
@@ -324,19 +356,25 @@ impl Player<'_> {
                 continue;
             };
             looked = Instant::now();
+            let fresh = std::mem::take(&mut ahead) || picture.is_some();
             if absence.is_some() {
                 self.outputs.watch(None, say);
                 self.outputs.rest(self.sonifier, say);
             } else {
-                self.send(frame, picture, &mut pace, say)?;
+                self.send(frame, fresh, picture, &mut pace, say)?;
             }
             pace.advance();
-            hold.pass(picture.is_some());
+            hold.pass(fresh);
             self.outputs.check(say);
-            let fresh = picture.map(|_| frame);
+            let fresh = fresh.then_some(frame);
             let learned = self.learner.as_mut().and_then(|learner| learner.see(fresh));
             for sentence in self.outputs.growth.take().into_iter().chain(learned) {
                 say(&sentence);
+            }
+            if absence.is_none()
+                && let Some(frame) = self.follow(&pace, stop)?
+            {
+                (current, ahead) = (Some(frame), true);
             }
         }
         Ok(())
@@ -363,16 +401,18 @@ impl Player<'_> {
         }
     }
 
-    /// Sends one slot of `frame`; where it is a new one, `picture` tells when it
-    /// arrived and was chosen.
+    /// Sends one slot of `frame`, at the speaker its first part; it is another than
+    /// the last one sent if it is `fresh`, and not heard before if `picture` tells
+    /// when it arrived and was chosen.
     fn send(
         &mut self,
         frame: &Frame,
+        fresh: bool,
         picture: Option<[Instant; 2]>,
         pace: &mut Pace,
         say: &mut dyn FnMut(&str),
     ) -> Result<()> {
-        let look = |wanted: bool| picture.filter(|_| wanted).map(|_| Glance::at(frame));
+        let look = |wanted: bool| (fresh && wanted).then(|| Glance::at(frame));
         // The alarm is heard with its picture; whatever else there is to do waits
         // until that is on its way.
         let seen = look(self.outputs.alarm.is_some());
@@ -382,13 +422,36 @@ impl Player<'_> {
             pace.learn(chosen.elapsed(), speaker.underruns());
         }
         let slew = picture.map_or(0, |[arrived, chosen]| pace.slew(chosen - arrived));
+        let length = (SLOT / self.parts).saturating_add_signed(slew);
         let stereo = self.outputs.is_stereo();
         let place = stereo.then(|| self.sonifier.place(&sound.sent)).flatten();
-        let played = self.outputs.play(self.sonifier, &sound.samples, picture, place, slew);
+        let played = self.outputs.play(self.sonifier, &sound.samples, picture, place, length);
         let seen = seen.or_else(|| look(self.outputs.is_recorded()));
         let left_out = self.newest.lock().dropped;
-        let slot = Slot { played, place, fresh: picture.is_some(), seen, left_out };
+        let slot = Slot { played, place, fresh, seen, left_out };
         self.outputs.write(self.sonifier, frame, sound, slot, say)
+    }
+
+    /// Plays the other parts of a slot at the speaker, each from the newest picture
+    /// on, if one has come; the last one that came.
+    fn follow(&mut self, pace: &Pace, stop: &AtomicBool) -> Result<Option<Frame>> {
+        let mut last = None;
+        let length = SLOT / self.parts;
+        for part in 1..self.parts {
+            pace.wait(self.outputs.speaker.as_deref_mut(), stop);
+            let mut follower = None;
+            if let Some((frame, arrived)) = self.newest.glimpse() {
+                let chosen = Instant::now();
+                let prepared = self.sonifier.prepare(&frame)?;
+                let stereo = self.outputs.is_stereo();
+                let place = stereo.then(|| self.sonifier.place(prepared.sent())).flatten();
+                let spectrum = self.sonifier.preview(&prepared);
+                follower = Some(Follower { spectrum, times: [arrived, chosen], place });
+                last = Some(frame);
+            }
+            self.outputs.follow(follower, part * length, length);
+        }
+        Ok(last)
     }
 
     /// Does what a listener asks for, and answers. `seen` is the picture that

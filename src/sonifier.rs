@@ -93,6 +93,11 @@ impl Prepared {
     pub fn code(&self) -> &[f32] {
         &self.code
     }
+
+    /// The frame as it will be sent, see [`Sound::sent`].
+    pub fn sent(&self) -> &Frame {
+        &self.sent
+    }
 }
 
 impl Sonifier {
@@ -313,7 +318,16 @@ impl Sonifier {
 
     /// What was sent last, as faint as it is now.
     pub fn sounding(&self) -> Spectrum {
-        let mut spectrum = self.last.clone();
+        self.faded(self.last.clone())
+    }
+
+    /// What a frame sounds like as faint as it is now, for whoever hears it before
+    /// it has a slot.
+    pub fn preview(&self, prepared: &Prepared) -> Spectrum {
+        self.faded(self.layout.spectrum(&prepared.code))
+    }
+
+    fn faded(&self, mut spectrum: Spectrum) -> Spectrum {
         if self.fade_db < 0.0 {
             let audible = self.fade_db >= FAINTEST_DB;
             let gain = if audible { 10f32.powf(self.fade_db / 20.0) } else { 0.0 };

@@ -76,10 +76,13 @@ pub struct Arguments {
     rrd: Option<PathBuf>,
     #[command(flatten)]
     viewers: ViewerArguments,
-    /// Of pictures that come faster than ten a second, hear the `newest` one, or
-    /// the `mean` of those since the last sound frame: less noise, but blurred
-    #[arg(long, value_name = "WHICH", value_parser = sent(), default_value = "newest")]
-    send: Sent,
+    /// Which pictures are heard: at the speaker `each` as it comes, up to 30 a second,
+    /// so that the sound follows the hand, while files hold the newest ten a second;
+    /// the `newest` ten there, too, so that `listen` can read the speaker; or the `mean`
+    /// of those since the last sound frame: less noise, but blurred
+    /// [default: each with the preset listen, newest with data]
+    #[arg(long, value_name = "WHICH", value_parser = sent())]
+    send: Option<Sent>,
     /// Tell, and play tones over the sound, while any 3 x 3 pixels are above
     /// (">60C") or below ("<0C") a temperature in C, F or K; never a safety alarm
     #[arg(long, value_name = "LIMIT")]
@@ -129,7 +132,8 @@ impl ViewerArguments {
 }
 
 fn sent() -> impl TypedValueParser<Value = Sent> {
-    PossibleValuesParser::new(["newest", "mean"]).map(|which| match which.as_str() {
+    PossibleValuesParser::new(["each", "newest", "mean"]).map(|which| match which.as_str() {
+        "each" => Sent::Each,
         "mean" => Sent::Mean,
         _ => Sent::Newest,
     })
@@ -181,7 +185,10 @@ impl Arguments {
             stereo: self.stereo,
             sound: self.output,
             session: self.viewers.target(self.rrd),
-            sent: self.send,
+            sent: self.send.unwrap_or(match preset {
+                Preset::Listen => Sent::Each,
+                Preset::Data | Preset::Original => Sent::Newest,
+            }),
             alarm: self.alarm,
             learn: self.learn,
             slots: self.seconds.or(self.frames),

@@ -200,9 +200,10 @@ impl Alarm {
         self.unseen >= self.patience
     }
 
-    /// `samples`, left and right of the next slot on its way to the speaker, with
-    /// the pulse that is due, if one is, in the middle.
-    pub fn over<'a>(&self, samples: &'a [[f32; 2]]) -> Cow<'a, [[f32; 2]]> {
+    /// `samples`, left and right on their way to the speaker from `start` samples
+    /// after the beginning of a slot on, with the pulse that is due in that, if one
+    /// is, in the middle.
+    pub fn over<'a>(&self, samples: &'a [[f32; 2]], start: usize) -> Cow<'a, [[f32; 2]]> {
         let at = |pulses: &[f64], slots: u64| pulses[slots as usize % pulses.len()];
         let hz = match self.sounding {
             Some(slots) => at(&ALARM_HZ, slots),
@@ -213,7 +214,7 @@ impl Alarm {
             return Cow::Borrowed(samples);
         }
         let (mut samples, middle) = (samples.to_vec(), shares(0.0));
-        for (at, sample) in samples.iter_mut().take(PULSE).enumerate() {
+        for (at, sample) in (start..PULSE).zip(&mut samples) {
             let edge = at.min(PULSE - at).min(EDGE) as f64 / EDGE as f64;
             let swell = 0.5 - 0.5 * (PI * edge).cos();
             let tone = (TAU * hz * at as f64 / SAMPLE_RATE as f64).sin();
@@ -322,14 +323,14 @@ mod tests {
         let silence = [[0.0; 2]; SLOT];
         for _ in 0..19 {
             assert_eq!(alarm.see(None), None);
-            assert!(alarm.over(&silence).iter().all(|&sample| sample == [0.0; 2]));
+            assert!(alarm.over(&silence, 0).iter().all(|&sample| sample == [0.0; 2]));
         }
         let said = alarm.see(None).unwrap();
         assert!(said.contains("for 2.0 s") && said.contains("above 60.0 degC"), "{said}");
         // Both ears together.
         let peak = |alarm: &Alarm| {
             alarm
-                .over(&silence)
+                .over(&silence, 0)
                 .iter()
                 .fold(0f32, |most, [left, right]| most.max(left.hypot(*right)))
         };

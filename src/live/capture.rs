@@ -229,6 +229,9 @@ fn failed() -> Error {
 /// Which of the pictures that come within one slot are heard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sent {
+    /// At the speaker every one as it comes, as far as the parts of a slot are
+    /// fine enough for it; in files and sessions the newest one.
+    Each,
     /// The newest one.
     #[default]
     Newest,
@@ -394,6 +397,13 @@ impl Newest {
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
+    }
+
+    /// The newest frame and when it arrived, if one has come.
+    pub(super) fn glimpse(&self) -> Option<(Frame, Instant)> {
+        let frame = self.lock().frame.take();
+        self.changed.notify_all();
+        frame
     }
 
     /// The newest frame; with `wait`, a little time is given for one to come.

@@ -15,6 +15,7 @@ use crate::session;
 use crate::sink::guard::VOLUMES_DB;
 use crate::sink::{self, FileSink, Format, Header, Sink, Speaker};
 use crate::sonifier::{Sonifier, Sound};
+use crate::spectrum::Spectrum;
 use crate::stereo::{Channels, Panner};
 use crate::synth::{JOIN, SAMPLE_RATE, SLOT, SLOT_S, Synth};
 
@@ -32,6 +33,16 @@ pub(super) struct Played {
     pub sample: usize,
     /// Seconds from the arrival of its new picture to that sample.
     pub latency_s: Option<f64>,
+}
+
+/// A picture that is heard before its slot.
+#[derive(Debug)]
+pub(super) struct Follower {
+    pub spectrum: Spectrum,
+    /// When it arrived and was chosen.
+    pub times: [Instant; 2],
+    /// Where it is heard, see [`Outputs::is_stereo`].
+    pub place: Option<f32>,
 }
 
 /// What there is to keep of a slot beside its sound.
@@ -206,6 +217,11 @@ impl Outputs {
         }
     }
 
+    /// Whether a file or a session holds what is heard.
+    pub fn keeps(&self) -> bool {
+        self.file.is_some() || self.recorder.is_some()
+    }
+
     pub fn is_recorded(&self) -> bool {
         self.recorder.is_some()
     }
@@ -265,39 +281,72 @@ impl Outputs {
         }
     }
 
-    /// Plays one slot of what `sonifier` sounds like now at `place` or where the
-    /// last one was, longer than others by `slew` samples, as soon as possible; the
-    /// original's sound as its `samples` are. `picture` tells when its new picture
-    /// arrived and was chosen.
+    /// Begins a slot: plays `length` samples of what `sonifier` sounds like now at
+    /// `place` or where the last one was, as soon as possible; the original's sound
+    /// as its `samples` are. `picture` tells when its new picture arrived and was
+    /// chosen.
     pub fn play(
         &mut self,
         sonifier: &Sonifier,
         samples: &[f32],
         picture: Option<[Instant; 2]>,
         place: Option<f32>,
-        slew: isize,
+        length: usize,
     ) -> Played {
-        let mut played = Played { sample: self.sample(), latency_s: None };
-        let Some(speaker) = &mut self.speaker else { return played };
+        let sample = self.sample();
+        if self.speaker.is_none() {
+            return Played { sample, latency_s: None };
+        }
         self.samples.clear();
         if self.header.original {
             self.samples.extend_from_slice(samples);
-        } else {
-            played.sample = self.synth.position();
-            self.synth.begin(&sonifier.sounding(), &mut self.samples);
-            self.synth.hold((SLOT - JOIN).saturating_add_signed(slew), &mut self.samples);
+            return Played { sample, latency_s: self.hear(picture, place, 0) };
         }
+        let sample = self.synth.position();
+        self.synth.begin(&sonifier.sounding(), &mut self.samples);
+        self.synth.hold(length.saturating_sub(JOIN), &mut self.samples);
         // The lead-in is no answer to a picture.
-        let picture = picture.filter(|_| played.sample > 0 && speaker.is_connected());
-        if let (Some([arrived, chosen]), Some(heard)) = (picture, speaker.heard_at()) {
-            played.latency_s = Some(self.latency.add(arrived, chosen, heard));
+        Played { sample, latency_s: self.hear(picture.filter(|_| sample > 0), place, 0) }
+    }
+
+    /// Goes on with a slot, `at` samples after its beginning, for `length` samples:
+    /// with a picture that came meanwhile, or as before. No file and no session
+    /// knows of it.
+    pub fn follow(&mut self, picture: Option<Follower>, at: usize, length: usize) {
+        self.samples.clear();
+        match picture {
+            Some(Follower { spectrum, times, place }) => {
+                self.synth.begin(&spectrum, &mut self.samples);
+                self.synth.hold(length.saturating_sub(JOIN), &mut self.samples);
+                self.hear(Some(times), place, at);
+            }
+            None => {
+                self.synth.hold(length, &mut self.samples);
+                self.hear(None, None, at);
+            }
         }
+    }
+
+    /// Sends the samples to the speaker, `at` samples after the beginning of the
+    /// slot and heard at `place`. The seconds from the arrival of their new picture
+    /// to its sound, if `picture` tells when it arrived and was chosen.
+    fn hear(
+        &mut self,
+        picture: Option<[Instant; 2]>,
+        place: Option<f32>,
+        at: usize,
+    ) -> Option<f64> {
+        let speaker = self.speaker.as_mut()?;
+        let picture = picture.filter(|_| speaker.is_connected());
+        let latency_s = picture
+            .zip(speaker.heard_at())
+            .map(|([arrived, chosen], heard)| self.latency.add(arrived, chosen, heard));
         let heard = self.panner.push(&self.samples, place.filter(|_| self.pans));
         match &self.alarm {
-            Some(alarm) => speaker.play(&alarm.over(&heard)),
+            Some(alarm) => speaker.play(&alarm.over(&heard, at)),
             None => speaker.play(&heard),
         }
-        played
+        latency_s
     }
 
     /// The first sample that the next slot changes in the file.
@@ -347,7 +396,7 @@ impl Outputs {
     /// Sends one slot of no picture; the recorder is told of pictures alone.
     pub fn rest(&mut self, sonifier: &mut Sonifier, say: &mut dyn FnMut(&str)) {
         let samples = sonifier.rest();
-        self.play(sonifier, &samples, None, None, 0);
+        self.play(sonifier, &samples, None, None, SLOT);
         self.keep(&samples, None, say);
         self.summary.slots += 1;
         self.summary.silent += 1;
@@ -355,6 +404,13 @@ impl Outputs {
 
     /// Closes every output whole; the summary tells what failed.
     pub fn finish(mut self, sonifier: &mut Sonifier) -> Summary {
+        // First of all, or the sound has a gap while files are closed.
+        if let Some(speaker) = &mut self.speaker {
+            self.samples.clear();
+            self.synth.finish(&mut self.samples);
+            speaker.play(&self.panner.push(&self.samples, None));
+            speaker.end();
+        }
         let rest = sonifier.finish();
         let mut ends = vec![];
         if let Some(mut file) = self.file.take() {
@@ -369,10 +425,7 @@ impl Outputs {
                 Err(error) => ends.push(Err(error)),
             }
         }
-        if let Some(mut speaker) = self.speaker.take() {
-            self.samples.clear();
-            self.synth.finish(&mut self.samples);
-            speaker.play(&self.panner.push(&self.samples, None));
+        if let Some(speaker) = self.speaker.take() {
             self.summary.speaker = Some(Heard {
                 underruns: speaker.underruns(),
                 guarded_s: speaker.acted_s(),

@@ -40,21 +40,24 @@ pub(super) struct Pace {
     /// What choosing and encoding took at most.
     work: Duration,
     gaps: u64,
-    /// Seconds between pictures, where whole numbers of them are a slot.
+    /// Seconds between pictures, where whole numbers of them are a slot, or between
+    /// the parts of a slot, if that is less.
     period_s: Option<f64>,
     /// Whether slots are in phase with the pictures.
     settled: bool,
 }
 
 impl Pace {
-    /// Of slots of `source`.
-    pub fn new(source: &Source) -> Self {
+    /// Of slots of `source`, in each of which pictures are chosen `parts` times.
+    pub fn new(source: &Source, parts: usize) -> Self {
         let amiss_s = |period_s: &f64| {
             let pictures = (SLOT_S / period_s).round();
             (pictures * period_s - SLOT_S).abs()
         };
         let period_s =
             source.period_s.filter(|period_s| amiss_s(period_s) < SLEW / SAMPLE_RATE as f64);
+        // A picture that is early or late by whole parts is as old when it is chosen.
+        let period_s = period_s.map(|period_s| period_s.min(SLOT_S / parts as f64));
         let (started, slots, work, gaps) = (None, 0, Duration::ZERO, 0);
         Self { started, slots, spare: SPARE[0], work, gaps, period_s, settled: false }
     }
@@ -116,21 +119,24 @@ mod tests {
     use super::*;
     use crate::frame::Frame;
 
-    fn pace(rate_hz: f64) -> Pace {
+    fn pace(rate_hz: f64, parts: usize) -> Pace {
         let frame = Frame::new(Array3::zeros((0, 1, 1)), [].into(), 0.0);
         let mut pace =
-            Pace::new(&Source { period_s: Some(1.0 / rate_hz), ..Source::like(&frame, "") });
+            Pace::new(&Source { period_s: Some(1.0 / rate_hz), ..Source::like(&frame, "") }, parts);
         pace.advance();
         pace
     }
 
     #[test]
     fn slots_come_into_phase_with_pictures_and_stay_there() {
-        for (rate_hz, drift_s) in [(30.0, 5e-6), (30.0, -5e-6), (10.0, 2e-5), (60.0, 0.0)] {
+        let cameras = [(30.0, 5e-6), (30.0, -5e-6), (10.0, 2e-5), (60.0, 0.0)];
+        for ((rate_hz, drift_s), parts) in cameras.into_iter().flat_map(|c| [(c, 1), (c, 3)]) {
             for start in [0.1, 4.2, 9.0, 15.0] {
-                let mut pace = pace(rate_hz);
-                // Where in the period of the pictures slots begin.
-                let (period_s, mut phase_s) = (1.0 / rate_hz, start / 1e3);
+                let mut pace = pace(rate_hz, parts);
+                // Where in the period of the pictures, or in a part of their own,
+                // slots begin.
+                let period_s = f64::min(1.0 / rate_hz, SLOT_S / parts as f64);
+                let mut phase_s = start / 1e3;
                 let mut longest = 0;
                 for slot in 0..1000 {
                     let age_s = phase_s - (phase_s / period_s).floor() * period_s;
@@ -149,13 +155,13 @@ mod tests {
     #[test]
     fn a_camera_that_has_no_phase_with_slots_is_not_followed() {
         for rate_hz in [9.0, 8.7, 25.0, 7.5] {
-            assert_eq!(pace(rate_hz).slew(Duration::from_millis(60)), 0);
+            assert_eq!(pace(rate_hz, 1).slew(Duration::from_millis(60)), 0);
         }
     }
 
     #[test]
     fn gaps_give_more_time_which_is_taken_back() {
-        let mut pace = pace(9.0);
+        let mut pace = pace(9.0, 1);
         pace.learn(Duration::from_millis(3), 1);
         assert!(pace.spare > SPARE[0] && pace.work >= Duration::from_millis(3));
         for gaps in 0..100 {

@@ -290,9 +290,15 @@ impl Speaker {
         std::thread::sleep(self.silent_until.saturating_duration_since(now).saturating_sub(room));
     }
 
+    /// Says that no more samples will come, so that it is no gap when they have
+    /// been played.
+    pub fn end(&mut self) {
+        self.shared.ending.store(true, Relaxed);
+    }
+
     /// Waits until the ring is empty and the device has played it.
     fn drain(&mut self) {
-        self.shared.ending.store(true, Relaxed);
+        self.end();
         let mut watch = Watch::new(&self.shared);
         while self.is_connected() && self.waiting_s() > 0.0 && watch.is_playing() {
             std::thread::sleep(REST);
