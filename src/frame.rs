@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 /// What is 0 degrees Celsius, in kelvin (BIPM, SI brochure).
 pub const CELSIUS_ZERO_K: f64 = 273.15;
 
+/// No reflectance is larger, and hardly any number before it is divided is
+/// smaller.
+pub(crate) const BRIGHTEST: f32 = 2.0;
+
 /// The physical unit of a band's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

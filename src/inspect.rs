@@ -150,7 +150,7 @@ pub struct Inspection {
     pub statistics: Vec<Statistics>,
     /// One entry per band.
     pub histograms: Vec<Histogram>,
-    /// Pixels per band, readings or not.
+    /// Pixels per band that were looked at, readings or not.
     pub pixels: u64,
     /// How the last frame was exposed, where a camera says so.
     pub exposure: Option<Exposure>,
@@ -181,13 +181,17 @@ pub fn run(
 ) -> Result<Inspection> {
     let source = sensor.source().clone();
     let scene = source.scene.clone();
+    let counted = scene.is_none() || source.sampled.is_some();
     let mut staged = npy.map(Staged::new).transpose()?;
     let mut inspection = Inspection {
         frames: 0,
         georeference: scene.as_ref().and_then(|scene| scene.georeference.clone()),
         statistics: vec![Statistics::default(); source.bands.len()],
         histograms: vec![Histogram::default(); source.bands.len()],
-        pixels: scene.as_ref().map_or(0, |scene| (scene.rows * scene.columns) as u64),
+        pixels: match &scene {
+            Some(scene) if !counted => (scene.rows * scene.columns) as u64,
+            _ => 0,
+        },
         exposure: None,
         losses: None,
         source,
@@ -206,8 +210,10 @@ pub fn run(
         if let Some(staged) = &mut staged {
             staged.push(&frame)?;
         }
-        if scene.is_none() {
+        if counted {
             inspection.pixels += (frame.rows() * frame.columns()) as u64;
+        }
+        if scene.is_none() {
             inspection.georeference = inspection.georeference.or(frame.georeference);
         }
         inspection.exposure = frame.exposure;

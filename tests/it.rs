@@ -24,6 +24,9 @@ mod damage;
 mod datasets;
 #[path = "it/flir.rs"]
 mod flir;
+#[cfg(feature = "gdal")]
+#[path = "it/formats.rs"]
+mod formats;
 #[cfg(feature = "gige")]
 #[path = "it/gige.rs"]
 mod gige;
@@ -44,6 +47,9 @@ mod licence;
 mod map;
 #[path = "it/mutation.rs"]
 mod mutation;
+#[cfg(feature = "gdal")]
+#[path = "it/netcdf.rs"]
+mod netcdf;
 #[cfg(any(feature = "gige", all(target_os = "linux", feature = "uvc")))]
 #[path = "fake/network.rs"]
 mod network;
@@ -80,6 +86,9 @@ mod remote;
 mod report;
 #[path = "it/rig.rs"]
 mod rig;
+#[cfg(feature = "gdal")]
+#[path = "it/sampled.rs"]
+mod sampled;
 #[cfg(feature = "gdal")]
 #[path = "it/scene.rs"]
 mod scene;

@@ -261,11 +261,15 @@ impl Transfer {
         let weighted = &seen * &power.mapv(f32::sqrt);
         let gram = weighted.dot(&weighted.t());
         let bands = gram.nrows();
-        let (values, vectors) = eigen(&Mat::from_fn(bands, bands, |a, b| f64::from(gram[(a, b)])))?;
-        let least = 1e-9 * values.first().copied().unwrap_or(0.0);
-        let following = values.iter().take(SPECTRAL_COMPONENTS).filter(|&&v| v > least).count();
         let alone: Vec<usize> =
             (0..bands).filter(|&band| mixing.weights.row(band).iter().all(|&w| w == 0.0)).collect();
+        let (values, vectors) = match alone.len() == bands {
+            // Thousands of bands without a wavelength would take a minute for nothing.
+            true => (Vec::new(), Mat::zeros(bands, 0)),
+            false => eigen(&Mat::from_fn(bands, bands, |a, b| f64::from(gram[(a, b)])))?,
+        };
+        let least = 1e-9 * values.first().copied().unwrap_or(0.0);
+        let following = values.iter().take(SPECTRAL_COMPONENTS).filter(|&&v| v > least).count();
         let spectral =
             Array2::from_shape_fn((bands, following + alone.len()), |(band, component)| {
                 match component.checked_sub(following) {

@@ -26,6 +26,9 @@ use super::{ReadingArguments, STDIN, STOP, SpeedArguments};
 const WHOLE_VALUES: usize = 64 << 20;
 /// Side of the largest such tile in pixels.
 const TILE: usize = 512;
+/// Of rasters with more values than this, a quarter as many are looked at, which
+/// takes a few seconds.
+const MOST_VALUES: usize = 256 << 20;
 /// Sound frames that are tried for their loudness.
 const TRIED: usize = 100;
 /// Characters of the sparkline of a band's values.
@@ -67,6 +70,9 @@ pub struct Arguments {
     /// this .csv or .parquet file
     #[arg(long, value_name = "FILE", conflicts_with = "npy")]
     table: Option<PathBuf>,
+    /// Look at all pixels of a large raster, instead of some spread evenly over it
+    #[arg(long)]
+    all: bool,
     /// Stop after so many frames [default: 200 of a camera, else all]
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
@@ -101,7 +107,8 @@ impl Arguments {
         let values = bands.saturating_mul(source.rows).saturating_mul(source.columns);
         if self.npy.is_none() && values > WHOLE_VALUES && reading.raw.is_none() {
             let tile = (WHOLE_VALUES / bands).isqrt().clamp(1, TILE);
-            let tiled = Options { chip: Some(tile), ..whole };
+            let sample = (!self.all).then_some(MOST_VALUES);
+            let tiled = Options { chip: Some(tile), sample, ..whole };
             sensor = sensor::open(&name, profile.as_ref(), &tiled)?;
         }
         let mut progress = report.progress(&name, sensor.source().frames);
@@ -186,6 +193,8 @@ struct Document<'a> {
     frames: usize,
     rows: usize,
     columns: usize,
+    /// The share of its pixels that was looked at, where it is not all of them.
+    sampled: Option<f64>,
     period_s: Option<f64>,
     georeference: Option<&'a GeoReference>,
     bands: Vec<BandEntry<'a>>,
@@ -215,6 +224,7 @@ fn document<'a>(
         frames: found.frames,
         rows,
         columns,
+        sampled: found.source.sampled,
         period_s: found.source.own_period_s(),
         georeference: found.georeference.as_ref(),
         bands: found

@@ -374,7 +374,8 @@ fn damaged(path: &Path, error: &image::ImageError) -> Error {
         image::ImageError::Unsupported(_) => {
             Error::new(Fault::Unsupported, path.display(), error).hint("convert it to PNG")
         }
-        _ => Error::input(path, format!("cannot be decoded: {error}")),
+        _ => Error::input(path, format!("cannot be decoded: {error}"))
+            .hint("fetch it again if it is damaged; `gdal_translate` turns other kinds into TIFF"),
     }
 }
 

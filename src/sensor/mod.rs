@@ -166,6 +166,10 @@ pub struct Options {
     /// Once true, a source that waits for its writer ends.
     #[serde(skip)]
     pub stop: Option<&'static AtomicBool>,
+    /// Of a raster with more readings than this, windows that hold about a quarter
+    /// as many, spread evenly over it, instead of all of it.
+    #[serde(skip)]
+    pub sample: Option<usize>,
     /// Told, in a sentence, what is odd about a source that is read all the
     /// same.
     #[serde(skip)]
@@ -436,14 +440,16 @@ fn named_by_gdal(path: &Path) -> bool {
 #[cfg(feature = "gdal")]
 fn tiff(path: &Path, profile: Option<&Profile>, options: &Options) -> Result<Box<dyn Sensor>> {
     let name = path.to_string_lossy();
-    let damaged = |error: Error| error.or_hint("the file is damaged or incomplete: fetch it again");
     let outline = match stack::Outline::of(path) {
         // A preview comes first, which is what GDAL would take.
         Some(outline) if outline.pages.first() > Some(&0) && !outline.placed => {
             return Ok(Box::new(raster::Pages::open(&name, outline.pages, profile)?));
         }
         Some(outline) if outline.is_sequence() => outline,
-        _ => return raster(&name, Some(Content::Tiff), profile, options).map_err(damaged),
+        _ => {
+            return raster(&name, Some(Content::Tiff), profile, options)
+                .map_err(raster::library::advised);
+        }
     };
     match Stack::open(path, profile) {
         Err(error) if error.fault == Fault::Unsupported && !outline.masked => {
@@ -469,9 +475,15 @@ fn raster(
     options: &Options,
 ) -> Result<Box<dyn Sensor>> {
     probe::check(source, content)?;
+    if let Some(series) = raster::Series::open(source, profile)? {
+        return Ok(Box::new(series));
+    }
     let mut raster = raster::Raster::open(source, profile)?;
     if options.clouds {
         raster = raster.with_clouds();
+    }
+    if let Some(values) = options.sample.filter(|&values| raster.values() > values) {
+        return Ok(Box::new(raster.samples(values / 4)));
     }
     let turned = !options.turn.is_none();
     if turned && raster.georeference().is_some() {

@@ -7,10 +7,13 @@
 mod arrays;
 mod bands;
 mod layer;
+mod length;
 pub(crate) mod library;
 mod pages;
 mod part;
 mod product;
+mod samples;
+mod series;
 mod strips;
 mod window;
 
@@ -32,6 +35,8 @@ use layer::{Law, Layer};
 pub(super) use pages::Pages;
 use part::Part;
 use product::{Piece, Product};
+pub use samples::Samples;
+pub use series::Series;
 pub use strips::{Chips, Strips};
 
 /// A degree of latitude in metres, on a sphere of 6371.0088 km (IUGG mean
@@ -94,10 +99,15 @@ impl Raster {
         if let Some(product) = Product::find(&path)? {
             return Self::of_product(&product, profile);
         }
+        Self::of_file(path, None, profile)
+    }
+
+    /// The raster in the file at `path`, or `only` the band of this number.
+    fn of_file(path: String, only: Option<usize>, profile: Option<&Profile>) -> Result<Self> {
         let part = Part::open(&path)?;
         check(&part.dataset, &path)?;
-        let Layers { shown, shared_mask, left_out, divided } =
-            bands::layers(&part.dataset, &path, profile)?;
+        let Layers { shown, shared_mask, left_out, divided, highest } =
+            bands::layers(&part.dataset, &path, only, profile)?;
         let driver = part.dataset.driver().short_name();
         let mut what = format!("{path}: {driver}, {}", count(shown.len(), "band"));
         if left_out > 0 {
@@ -108,7 +118,7 @@ impl Raster {
             description.push_str("; its numbers are reflectance already");
         }
         let mut raster = Self::of_parts(path, vec![part], shown, description)?;
-        raster.source.driver = Some(driver);
+        (raster.source.driver, raster.source.highest) = (Some(driver), highest);
         raster.shared_mask = shared_mask;
         if let Some(mask) = profile.and_then(|profile| profile.mask.clone())
             && let Some(index) = bands::named(&raster.parts[0].dataset, &mask.band)
@@ -119,9 +129,11 @@ impl Raster {
         Ok(raster)
     }
 
-    /// Whether [`Raster::open`] takes the folder at `path` for a product.
+    /// Whether [`Raster::open`] takes the folder at `path` for one raster: a product,
+    /// or a Zarr store.
     pub(crate) fn is_product(path: &Path) -> bool {
-        !matches!(Product::find(&path.to_string_lossy()), Ok(None))
+        product::variables::is_store(path)
+            || !matches!(Product::find(&path.to_string_lossy()), Ok(None))
     }
 
     /// Whether `path` is the name of an item in a STAC collection, `FILE#ID`.
@@ -371,6 +383,12 @@ impl Raster {
         Tiles::new(Strips::new(self, scene.chip, route), scene)
     }
 
+    /// Windows spread evenly over the raster that hold about `values` readings
+    /// together.
+    pub fn samples(self, values: usize) -> Samples {
+        Samples::new(self, values)
+    }
+
     /// How [`Raster::chips`] tiles it.
     pub fn scene(&self, chip: usize, route: Route) -> Scene {
         let georeference = self.georeference.clone();
@@ -407,6 +425,11 @@ impl Raster {
     pub(super) fn say(mut self, remark: Option<String>) -> Self {
         self.source.remark = remark;
         self
+    }
+
+    /// How many readings all bands have together.
+    pub(super) fn values(&self) -> usize {
+        self.rows().saturating_mul(self.columns()).saturating_mul(self.layers.len())
     }
 
     /// Bytes of a frame of `rows` by `columns`.

@@ -37,6 +37,12 @@ pub struct Source {
     pub speed: Speed,
     /// How the scene is tiled, where it is.
     pub scene: Option<Scene>,
+    /// The highest number that its pixels hold as they are stored: for whole
+    /// numbers what their type can hold, for others what lies in the middle of the
+    /// picture; `None` where that is unknown.
+    pub highest: Option<f64>,
+    /// The share of its pixels that is read, where it is not all of them.
+    pub sampled: Option<f64>,
     /// What people should know before they hear it, in a sentence.
     pub remark: Option<String>,
 }
@@ -72,7 +78,7 @@ impl Source {
     }
 
     /// A source of which nothing is known but what it is.
-    pub(super) fn of(description: impl Into<String>) -> Self {
+    pub(crate) fn of(description: impl Into<String>) -> Self {
         Self {
             description: description.into(),
             driver: None,
@@ -84,6 +90,8 @@ impl Source {
             period_s: None,
             speed: Speed::default(),
             scene: None,
+            highest: None,
+            sampled: None,
             remark: None,
         }
     }

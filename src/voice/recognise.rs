@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::dataset::GRID;
 use crate::error::{Error, Result};
+use crate::frame::{BRIGHTEST, Band, Unit};
 use crate::profile::{Match, Profile};
 use crate::recorder::is_session;
 use crate::sensor::{self, Detail, Object, Options, Scene, Session, Source, Speed};
@@ -102,16 +103,81 @@ fn fits(matching: &Match, source: &Source) -> bool {
 /// in micrometres; those of Sentinel-2A and 2B differ by 0.017.
 const SAME_BAND_UM: f32 = 0.03;
 
-/// Whether every wavelength that `source` states is that of a band which
-/// `profile` lists: many instruments have as many bands.
+/// Whether nothing that `source` says of its bands speaks against those that
+/// `profile` lists: many instruments, and many a year of months, have as many
+/// bands.
 fn agrees(profile: &Profile, source: &Source) -> bool {
     let Some(listed) = profile.listed_bands() else { return true };
+    let of_unit = |band: &Band| {
+        band.unit == Unit::Counts || listed.iter().any(|listed| listed.unit == band.unit)
+    };
+    source.bands.iter().all(of_unit)
+        && shares_wavelengths(listed, source)
+        && !names_others(listed, source)
+        && is_bright_enough(listed, source)
+}
+
+/// Whether every wavelength that `source` states is that of one of the bands
+/// `listed`.
+fn shares_wavelengths(listed: &[Band], source: &Source) -> bool {
     let known = |um: f32| {
         let mut centres = listed.iter().filter_map(|band| band.wavelength_um);
         centres.any(|centre| (centre - um).abs() <= SAME_BAND_UM)
     };
     let one_knows = listed.iter().any(|band| band.wavelength_um.is_some());
     !one_knows || source.bands.iter().filter_map(|band| band.wavelength_um).all(known)
+}
+
+/// Words that number a band, and tell nothing else of it.
+const NUMBERING: [&str; 8] = ["band", "b", "layer", "lyr", "channel", "ch", "page", "slice"];
+
+/// Whether all bands of `source` have names that tell something, and none of
+/// them is that of a band `listed`, or its colour: months, or indices.
+fn names_others(listed: &[Band], source: &Source) -> bool {
+    let ours = |word: &str| {
+        listed.iter().any(|band| {
+            let (colour, _) = split_number(band.common_name.as_deref().unwrap_or_default());
+            let (letters, number) = split_number(&band.name);
+            split_number(word) == (letters, number)
+                || (!colour.is_empty() && word.to_lowercase().starts_with(&colour))
+        })
+    };
+    let others = |(at, band): (usize, &Band)| {
+        let name = &band.name;
+        let words = || name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        let lettered = || words().map(|word| split_number(word).0).filter(|word| !word.is_empty());
+        let counts = lettered().next().is_some()
+            && lettered().all(|word| NUMBERING.contains(&word.as_str()));
+        let tells = *name != (at + 1).to_string() && !counts;
+        let own = listed.iter().any(|known| split_number(&known.name) == split_number(name));
+        tells && !own && band.common_name.is_none() && !words().any(ours)
+    };
+    !source.bands.is_empty() && source.bands.iter().enumerate().all(others)
+}
+
+/// The letters before the first digit of `word`, in lower case, and what follows,
+/// without leading zeros.
+fn split_number(word: &str) -> (String, String) {
+    let digits = word.find(|c: char| c.is_ascii_digit()).unwrap_or(word.len());
+    let (letters, number) = word.split_at(digits);
+    (letters.to_lowercase(), number.trim_start_matches('0').to_lowercase())
+}
+
+/// The least reflectance that something in a picture has.
+const DIMMEST: f64 = 0.05;
+
+/// Whether the highest number of `source` can be a reflectance, where the bands
+/// `listed` are reflectances that are stored as larger numbers: bytes, and
+/// degrees Celsius, are too small to be divided.
+fn is_bright_enough(listed: &[Band], source: &Source) -> bool {
+    let (Some(highest), Some(band), Some(own)) =
+        (source.highest, listed.first(), source.bands.first())
+    else {
+        return true;
+    };
+    let divided = band.unit == Unit::Reflectance && band.scale < 1.0;
+    let stated = (own.scale, own.offset) != (1.0, 0.0);
+    !divided || stated || highest <= f64::from(BRIGHTEST) || highest * band.scale >= DIMMEST
 }
 
 /// How many of the marks that [`fits`] looks at are asked for.
@@ -125,7 +191,7 @@ mod tests {
     use ndarray::Array3;
 
     use super::*;
-    use crate::frame::{Band, Frame, Unit};
+    use crate::frame::Frame;
 
     /// A source of bands at these wavelengths in micrometres.
     fn source(wavelengths_um: &[Option<f32>]) -> Source {

@@ -146,6 +146,7 @@ fn every_band_agrees_with_rasterio() {
         [
             "plantcv/corn-kernel-hyperspectral.raw",
             "rio-tiler/cog_scale.tif",
+            "gdal-autotest/gdrivers/data/hdf5/scale_offset.h5",
             "georust-gdal/offset_scaled_tinymarble.tif",
             "landsat/LC08_L2SP_008059_20191201_20200825_02_T1_ST_B10.TIF",
             "gdal-autotest/gdrivers/data/envi/uint16_envi_bigendian.dat",

@@ -5,14 +5,15 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
-use gdal::DriverManager;
-use gdal::raster::{Buffer, RasterCreationOptions};
+use gdal::raster::{Buffer, GdalType, RasterCreationOptions};
+use gdal::{DriverManager, Metadata};
 use tiff::encoder::{TiffEncoder, colortype};
 use tiff::tags::Tag;
 use wysiwyh::sensor::{Options, Sensor, open};
 use wysiwyh::voice::recognise;
 use wysiwyh::{Frame, Profile, Unit};
 
+use crate::netcdf::{self, Variable};
 use crate::product::geotiff;
 use crate::speaker::program;
 
@@ -125,6 +126,49 @@ fn as_many_bands_as_sentinel_2_has_are_not_always_its_own() {
     }
 }
 
+/// A TIFF file of 12 bands of `kind`, with these descriptions if there are any,
+/// whose numbers `value` gives by band and pixel.
+fn twelve<T: GdalType + Copy>(path: &Path, names: &[&str], value: impl Fn(usize, usize) -> T) {
+    let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
+    let file = driver.create_with_band_type::<T, _>(path, 20, 10, 12).unwrap();
+    for at in 0..12 {
+        let mut band = file.rasterband(at + 1).unwrap();
+        let mut buffer = Buffer::new((20, 10), (0..200).map(|pixel| value(at, pixel)).collect());
+        band.write((0, 0), (20, 10), &mut buffer).unwrap();
+        if let Some(name) = names.get(at) {
+            band.set_description(name).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_year_of_months_is_not_sentinel_2() {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tif");
+    let counts = |band: usize, pixel: usize| (300 * band + 10 * pixel) as u16;
+    twelve(&path, &[], |band, pixel| (10 * band + pixel / 2) as u8);
+    assert_eq!(profile(&path), "generic-scene", "bytes");
+    twelve(&path, &[], |band, pixel| band as f32 - 3.0 + pixel as f32 / 20.0);
+    assert_eq!(profile(&path), "generic-scene", "degrees Celsius");
+    twelve(&path, &MONTHS, counts);
+    assert_eq!(profile(&path), "generic-scene", "months");
+    let dates: Vec<String> = (1..=12).map(|month| format!("NDVI_2020-{month:02}")).collect();
+    twelve(&path, &dates.iter().map(String::as_str).collect::<Vec<_>>(), counts);
+    assert_eq!(profile(&path), "generic-scene", "indices");
+    twelve(&path, &[], counts);
+    assert_eq!(profile(&path), "sentinel2-l2a", "counts without names");
+    let own = ["B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B11", "B12"];
+    for names in [own.map(|name| format!("S2_{name}_20m")), own.map(|name| name.to_lowercase())] {
+        twelve(&path, &names.each_ref().map(String::as_str), counts);
+        assert_eq!(profile(&path), "sentinel2-l2a", "{names:?}");
+    }
+    let numbered: Vec<String> = (1..=12).map(|band| format!("Band {band}")).collect();
+    twelve(&path, &numbered.iter().map(String::as_str).collect::<Vec<_>>(), counts);
+    assert_eq!(profile(&path), "sentinel2-l2a", "numbers for names");
+}
+
 #[test]
 fn signed_bytes_are_signed() {
     let folder = tempfile::tempdir().unwrap();
@@ -167,7 +211,9 @@ fn a_cube_whose_bands_come_last_is_known_by_its_wavelengths() {
          <DimensionRef ref=\"/y\"/><DimensionRef ref=\"/x\"/><DimensionRef ref=\"/b\"/>{}{}\
          <InlineValues>{}</InlineValues></Array><Group name=\"Metadata\">\
          <Group name=\"Spectral_Data\"><Array name=\"Wavelength\"><DataType>Float64</DataType>\
-         <DimensionRef ref=\"/b\"/><InlineValues>381.0 665.0 2493.0</InlineValues></Array></Group>\
+         <DimensionRef ref=\"/b\"/><InlineValues>381.0 665.0 2493.0</InlineValues></Array>\
+         <Array name=\"FWHM\"><DataType>Float64</DataType><DimensionRef ref=\"/b\"/>\
+         <InlineValues>5.0 6.0 7.0</InlineValues></Array></Group>\
          </Group></Group></Group></Group></VRTDataset>",
         attribute("Scale_Factor", "10000"),
         attribute("Data_Ignore_Value", "300"),
@@ -179,6 +225,8 @@ fn a_cube_whose_bands_come_last_is_known_by_its_wavelengths() {
     let expected = [0.381, 0.665, 2.493].map(|um| (Some(um), Unit::Reflectance));
     assert_eq!(spectrum, expected);
     assert_eq!(frame.data.dim(), (3, 4, 5));
+    let widths: Vec<_> = frame.bands.iter().map(|band| band.fwhm_um).collect();
+    assert_eq!(widths, [0.005, 0.006, 0.007].map(Some));
     for ((band, row, column), &value) in frame.data.indexed_iter() {
         let stored = 100 * ((row * 5 + column) * 3 + band);
         let expected = if stored == 300 { f32::NAN } else { stored as f32 / 10_000.0 };
@@ -189,34 +237,34 @@ fn a_cube_whose_bands_come_last_is_known_by_its_wavelengths() {
 /// A classic NetCDF file of variables of 3 rows and 4 columns of 16 bits, each
 /// with its scale; numbers count on from 100 times their place.
 fn netcdf(path: &Path, variables: &[(&str, f64)]) {
-    let word = |number: usize| (number as u32).to_be_bytes().to_vec();
-    let text = |name: &str| {
-        let padding = vec![0; name.len().next_multiple_of(4) - name.len()];
-        [word(name.len()), name.as_bytes().to_vec(), padding].concat()
+    let variable = |(at, &(name, scale)): (usize, &(&str, f64))| {
+        let numbers = (0..12).map(|n| 100 * at as i16 + n);
+        Variable::of_shorts(name, &[0, 1], numbers).with("scale_factor", scale)
     };
-    // Tags: 10 dimensions, 11 variables, 12 attributes; types: 3 short, 6 double.
-    let dimension = |name: &str, length: usize| [text(name), word(length)].concat();
-    let head = |begin: usize| {
-        let variable = |(at, &(name, scale)): (usize, &(&str, f64))| {
-            let attribute = [word(12), word(1), text("scale_factor"), word(6), word(1)].concat();
-            let place = [word(3), word(24), word(begin + 24 * at)].concat();
-            let scale = scale.to_be_bytes().to_vec();
-            [text(name), word(2), word(0), word(1), attribute, scale, place].concat()
-        };
-        let listed: Vec<u8> = variables.iter().enumerate().flat_map(variable).collect();
-        [
-            b"CDF\x01".to_vec(),
-            word(0),
-            [word(10), word(2), dimension("y", 3), dimension("x", 4)].concat(),
-            [word(0), word(0), word(11), word(variables.len()), listed].concat(),
-        ]
-        .concat()
-    };
-    let mut bytes = head(head(0).len());
-    for at in 0..variables.len() {
-        bytes.extend((0..12).flat_map(|n| (100 * at as i16 + n).to_be_bytes()));
-    }
-    fs::write(path, bytes).unwrap();
+    let variables: Vec<Variable> = variables.iter().enumerate().map(variable).collect();
+    netcdf::write(path, &[("y", 3), ("x", 4)], &variables);
+}
+
+#[test]
+fn a_cube_lies_where_its_file_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cube.nc");
+    let info = "UTM, 1, 1, 358000, 4704060, 2, 2, 18, North, WGS-84, units=Meters";
+    let axes = [("y", 4), ("x", 5), ("b", 3), ("one", 1), ("length", info.len())];
+    let mut variables = vec![
+        Variable::of_shorts("Reflectance_Data", &[0, 1, 2], 0..60).with("scale_factor", 1e-4),
+        Variable::of_shorts("Wavelength", &[2], [450, 550, 650]),
+        Variable::of_text("Map_Info", &[3, 4], info),
+    ];
+    netcdf::write(&path, &axes, &variables);
+    let frame = only(&path);
+    assert_eq!(frame.data[(1, 3, 4)], 58.0 * 1e-4);
+    let place = frame.georeference.unwrap();
+    assert_eq!(place.transform, [358_000.0, 2.0, 0.0, 4_704_060.0, 0.0, -2.0]);
+    assert!(place.crs_wkt.contains("UTM zone 18N"), "{}", place.crs_wkt);
+    variables.pop();
+    netcdf::write(&path, &axes, &variables);
+    assert_eq!(only(&path).georeference, None);
 }
 
 #[test]
@@ -233,6 +281,27 @@ fn variables_alike_are_bands_and_others_have_to_be_named() {
     netcdf(&path, &[("temperature", 0.02), ("quality", 1.0)]);
     let error = open(&path.to_string_lossy(), None, &Options::default()).unwrap_err();
     assert!(error.advice().unwrap().contains(":temperature"), "{error}");
+}
+
+#[test]
+fn a_classic_netcdf_file_that_is_cut_short_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scene.nc");
+    for variables in [&[("red", 0.5), ("nir", 0.5)][..], &[("lst", 0.02)]] {
+        netcdf(&path, variables);
+        let whole = fs::read(&path).unwrap();
+        assert_eq!(only(&path).bands.len(), variables.len());
+        fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        let named = format!("NETCDF:\"{}\":{}", path.display(), variables[0].0);
+        for name in [path.to_string_lossy().into_owned(), named] {
+            let error = open(&name, None, &Options::default()).unwrap_err();
+            let said = error.to_string();
+            let (found, needed) = (whole.len() - 1, whole.len());
+            assert!(said.contains(&format!("holds {found} bytes")), "{name}: {said}");
+            assert!(said.contains(&format!("take {needed}")), "{name}: {said}");
+            assert!(error.advice().unwrap().contains("cut short"), "{error}");
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use gdal::cpl::CslStringList;
 use gdal::raster::Group;
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 
-use super::library;
+use super::{length, library};
 use crate::error::{Fault, Result};
 use crate::sensor::LIMIT;
 
@@ -36,7 +36,12 @@ pub(super) struct Axes {
 }
 
 /// Opens the file at `path` as one of arrays.
+///
+/// # Errors
+///
+/// If it is none, or cut short.
 pub(super) fn open(path: &str) -> Result<Dataset> {
+    length::check_netcdf(path)?;
     library::call(Fault::Input, path, || {
         let open_flags =
             GdalOpenFlags::GDAL_OF_MULTIDIM_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
@@ -66,19 +71,31 @@ pub(super) fn group<'a>(
     Ok(known.then_some((group, name)))
 }
 
+/// More texts than these are no description of anything.
+const LONGEST_LIST: u64 = 1000;
+
 /// How deep groups are looked into for arrays; real files have 5 levels.
 const DEEPEST: usize = 12;
 
-/// Name and sizes of every array of numbers in the file at `path`, the groups
-/// that it is in and its own joined by slashes.
+/// The arrays in a file, by the groups that they are in and their own name,
+/// joined by slashes.
+#[derive(Debug, Default)]
+pub(super) struct Arrays {
+    /// Those of numbers, with their sizes.
+    pub numbers: Vec<(String, Vec<usize>)>,
+    /// Those of text.
+    pub texts: Vec<String>,
+}
+
+/// Every array in the file at `path`.
 ///
 /// # Errors
 ///
 /// If the file is damaged.
-pub(super) fn all(path: &str) -> Result<Vec<(String, Vec<usize>)>> {
+pub(super) fn all(path: &str) -> Result<Arrays> {
     let dataset = open(path)?;
     library::call(Fault::Input, path, || {
-        let mut found = Vec::new();
+        let mut found = Arrays::default();
         collect(&dataset.root_group()?, "", DEEPEST, &mut found)?;
         Ok(found)
     })
@@ -88,13 +105,16 @@ fn collect(
     group: &Group,
     prefix: &str,
     depth: usize,
-    found: &mut Vec<(String, Vec<usize>)>,
+    found: &mut Arrays,
 ) -> gdal::errors::Result<()> {
     for name in group.array_names(CslStringList::new()) {
         let array = group.open_md_array(&name, CslStringList::new())?;
-        if array.datatype().class().is_numeric() {
+        let (name, kind) = (format!("{prefix}{name}"), array.datatype().class());
+        if kind.is_numeric() {
             let sizes = array.dimensions()?.iter().map(|axis| axis.size()).collect();
-            found.push((format!("{prefix}{name}"), sizes));
+            found.numbers.push((name, sizes));
+        } else if kind.is_string() {
+            found.texts.push(name);
         }
     }
     for name in group.group_names(CslStringList::new()) {
@@ -104,6 +124,23 @@ fn collect(
         }
     }
     Ok(())
+}
+
+/// The first text in the array called `name` in the file at `path`.
+///
+/// # Errors
+///
+/// If the file is damaged.
+pub(super) fn text(path: &str, name: &str) -> Result<Option<String>> {
+    let dataset = open(path)?;
+    library::call(Fault::Input, path, || {
+        let Some((group, array)) = group(&dataset, name)? else { return Ok(None) };
+        let array = group.open_md_array(array, CslStringList::new())?;
+        if array.num_elements() > LONGEST_LIST {
+            return Ok(None);
+        }
+        Ok(array.read_as_string_array()?.into_iter().next())
+    })
 }
 
 /// The text of the first attribute of these `names` that the array called

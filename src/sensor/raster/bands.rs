@@ -4,9 +4,12 @@
 //! the `IMAGERY` domain of a band (GDAL 3.10 and later), the band's own items
 //! (`wavelength`, `fwhm`, `WAVELENGTH`, `BANDWIDTH`, and the lists that HDF5
 //! files repeat at each band), the data set's `ENVI` domain, the band's
-//! description (`band 1 (418.24 Nanometers)`), the profile, and nothing.
+//! description (`band 1 (418.24 Nanometers)`), its place on an axis of
+//! wavelengths, the profile, and nothing.
 //! Where no unit is given, a value below 100 is in micrometres and any other
 //! in nanometres.
+
+mod spectrum;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -20,6 +23,9 @@ use crate::error::{Fault, Result};
 use crate::frame::{Band, Unit};
 use crate::profile::{Bands, Profile};
 use crate::sensor::reconcile;
+pub(super) use spectrum::axes;
+pub(super) use spectrum::micrometres;
+use spectrum::{Lists, along_axis, ending, spectrum};
 
 /// The bands of a file.
 #[derive(Debug)]
@@ -33,7 +39,12 @@ pub(super) struct Layers {
     /// Whether the profile's scale was left out, because the numbers are
     /// reflectance already.
     pub divided: bool,
+    /// The highest stored number of the first of them, where no profile is given.
+    pub highest: Option<f64>,
 }
+
+/// So many bands are looked at for their highest number.
+const LOOKED_AT: usize = 16;
 
 /// A mask that holds for all bands of a file.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +79,8 @@ enum Mask {
     Own,
 }
 
-/// Reads the bands of `dataset`, opened from `path`, as `profile` has them.
+/// Reads the bands of `dataset`, opened from `path`, or `only` that of this number,
+/// as `profile` has them.
 ///
 /// An alpha band is a mask and no band. Bands that the file marks bad (`bbl`
 /// of 0, as for the absorption of water vapour) are left out, unless all are.
@@ -79,12 +91,19 @@ enum Mask {
 /// # Errors
 ///
 /// If a band cannot be opened, or the profile lists another number of bands.
-pub(super) fn layers(dataset: &Dataset, path: &str, profile: Option<&Profile>) -> Result<Layers> {
+pub(super) fn layers(
+    dataset: &Dataset,
+    path: &str,
+    only: Option<usize>,
+    profile: Option<&Profile>,
+) -> Result<Layers> {
     let (mut claims, alpha) = library::call(Fault::Input, path, || {
         let claims = claims(dataset);
         library::forgive();
         claims
     })?;
+    claims.retain(|claim| only.is_none_or(|only| claim.index == only));
+    let wanted = claims.len();
     tell_apart(&mut claims);
     name_colours(&mut claims);
     let silent: Vec<usize> =
@@ -103,8 +122,20 @@ pub(super) fn layers(dataset: &Dataset, path: &str, profile: Option<&Profile>) -
         (None, Some(Mask::Shared)) => shown.first().map(|layer| Shared::MaskOf(layer.index)),
         _ => None,
     };
-    let left_out = dataset.raster_count() - shown.len() - usize::from(alpha.is_some());
-    Ok(Layers { shown, shared_mask, left_out, divided })
+    let left_out = wanted - shown.len();
+    // Whoever has a profile need not recognise one. A block that is damaged tells
+    // when it is read.
+    let highest = match profile {
+        Some(_) => None,
+        None => library::call(Fault::Input, path, || highest(&shown, dataset)).unwrap_or_default(),
+    };
+    Ok(Layers { shown, shared_mask, left_out, divided, highest })
+}
+
+/// The highest stored number of the first of `layers`.
+fn highest(layers: &[Layer], dataset: &Dataset) -> gdal::errors::Result<Option<f64>> {
+    let each = layers.iter().take(LOOKED_AT).map(|layer| layer.highest(dataset));
+    Ok(each.collect::<gdal::errors::Result<Vec<_>>>()?.into_iter().flatten().reduce(f64::max))
 }
 
 /// The number of the band of `dataset` that is called `name`.
@@ -218,10 +249,14 @@ impl Claim {
     ) -> Self {
         let item = |key: &str| band.metadata_item(key, "").filter(|text| !text.trim().is_empty());
         let description = band.description().unwrap_or_default();
-        let name = item("BANDNAME").or_else(|| Some(description.clone())).filter(|n| !n.is_empty());
-        let mut unit = known_unit(&band.unit()).or_else(|| known_unit(&item("unit")?));
-        let mut found = Band::new(name.unwrap_or_default(), Unit::Counts);
-        if let Some((wavelength, fwhm)) = spectrum(band, &description, position, lists) {
+        let attribute = |name: &str| if lists.are_attributes { ending(band, name) } else { None };
+        let stated = [Some(band.unit()), item("unit"), item("GRIB_UNIT"), attribute("_units")];
+        let mut unit = stated.into_iter().flatten().find_map(|text| known_unit(&text));
+        let mut found = Band::new(name(band, &description), Unit::Counts);
+        let along = || along_axis(dataset, band);
+        if let Some((wavelength, fwhm)) =
+            spectrum(band, &description, position, lists).or_else(along)
+        {
             (found.wavelength_um, found.fwhm_um) = (Some(wavelength), fwhm);
         }
         found.common_name = match colour {
@@ -235,7 +270,11 @@ impl Claim {
             // The header states it in decimal, the pixels hold it in 32 bits.
             nodata = nodata.map(|value| f64::from(value as f32));
         }
-        let linear = (band.scale().unwrap_or(1.0), band.offset().unwrap_or(0.0));
+        let number = |name: &str| attribute(name)?.trim().parse().ok();
+        let linear = (
+            band.scale().or_else(|| number("_scale_factor")).unwrap_or(1.0),
+            band.offset().or_else(|| number("_add_offset")).unwrap_or(0.0),
+        );
         if linear.0.is_finite() && linear.0 != 0.0 && linear.1.is_finite() {
             (found.scale, found.offset) = linear;
         }
@@ -372,111 +411,26 @@ pub(super) fn same_name(a: &str, b: &str) -> bool {
     !a.is_empty() && short(a) == short(b)
 }
 
-/// Lists for all bands that stand at the data set.
-struct Lists {
-    wavelength: Vec<f64>,
-    fwhm: Vec<f64>,
-    bad_bands: Vec<f64>,
-    units: String,
-}
-
-impl Lists {
-    /// The `ENVI` domain of `dataset`; empty lists for other formats.
-    fn of(dataset: &Dataset) -> Self {
-        let item = |key| dataset.metadata_item(key, "ENVI").unwrap_or_default();
-        Self {
-            wavelength: numbers(&item("wavelength")),
-            fwhm: numbers(&item("fwhm")),
-            bad_bands: numbers(&item("bbl")),
-            units: item("wavelength_units"),
-        }
+/// What the file calls `band`: by a name of its own, by the element and the level
+/// of a field of GRIB, or by where it lies on axes besides rows and columns; empty
+/// where it says nothing.
+fn name(band: &RasterBand, description: &str) -> String {
+    let item = |key: &str| band.metadata_item(key, "").filter(|text| !text.trim().is_empty());
+    if let Some(name) = item("BANDNAME") {
+        return name;
     }
-
-    /// Whether `band` at `position` is marked bad.
-    fn bad(&self, band: &RasterBand, position: usize) -> bool {
-        let own = band.metadata_item("bbl", "").and_then(|text| text.trim().parse().ok());
-        own.or_else(|| self.bad_bands.get(position).copied()) == Some(0.0)
+    if let (Some(element), Some(level)) = (item("GRIB_ELEMENT"), item("GRIB_SHORT_NAME")) {
+        return format!("{element} {level}");
     }
-}
-
-/// Centre and width of `band` in micrometres, as the file states them.
-fn spectrum(
-    band: &RasterBand,
-    description: &str,
-    position: usize,
-    lists: &Lists,
-) -> Option<(f32, Option<f32>)> {
-    let item = |key: &str, domain: &str| band.metadata_item(key, domain);
-    let number = |key: &str| item(key, "")?.trim().parse::<f64>().ok();
-    let units = |keys: [&str; 2]| keys.iter().find_map(|k| item(k, "")).unwrap_or_default();
-
-    let imagery = |key: &str| item(key, "IMAGERY")?.trim().parse::<f64>().ok();
-    if let Some(centre) = imagery("CENTRAL_WAVELENGTH_UM") {
-        return micrometres(centre, imagery("FWHM_UM"), "um", "um");
+    if !description.is_empty() {
+        return description.to_owned();
     }
-    if let Some(centre) = number("wavelength") {
-        let fwhm = number("fwhm").or_else(|| number("BANDWIDTH"));
-        let unit = units(["wavelength_units", "WAVELENGTH_UNIT"]);
-        return micrometres(centre, fwhm, &unit, &units(["fwhm_units", "BANDWIDTH_UNIT"]));
+    let place = |(axis, value): (String, String)| format!("{axis} {value}");
+    let places: Vec<String> = axes(band).into_iter().map(place).collect();
+    match &places[..] {
+        [] => item("NETCDF_VARNAME").unwrap_or_default(),
+        _ => places.join(", "),
     }
-    let suffix = |ending: &str| {
-        let items = band.metadata_domain("")?;
-        let pairs = items.iter().filter_map(|pair| pair.split_once('='));
-        pairs.filter(|(key, _)| key.ends_with(ending)).map(|(_, v)| v.to_string()).next()
-    };
-    if let Some(centre) = suffix("center_wavelengths").and_then(|l| nth(&l, position)) {
-        let fwhm = suffix("fwhm").and_then(|list| nth(&list, position));
-        let unit = suffix("center_wavelengths_units").unwrap_or_default();
-        return micrometres(centre, fwhm, &unit, &suffix("fwhm_units").unwrap_or_default());
-    }
-    if let Some(&centre) = lists.wavelength.get(position) {
-        return micrometres(centre, lists.fwhm.get(position).copied(), &lists.units, "");
-    }
-    let (centre, unit) = described(description)?;
-    micrometres(centre, None, &unit, "")
-}
-
-/// Centre and width in micrometres from numbers in the units named; a width
-/// without a unit is in the unit of the centre.
-pub(super) fn micrometres(
-    centre: f64,
-    fwhm: Option<f64>,
-    unit: &str,
-    fwhm_unit: &str,
-) -> Option<(f32, Option<f32>)> {
-    let factor = |unit: &str| {
-        let unit = unit.trim().to_lowercase();
-        match unit.as_str() {
-            "nm" => Some(1e-3),
-            "um" | "\u{b5}m" | "\u{3bc}m" => Some(1.0),
-            _ if unit.starts_with("nano") => Some(1e-3),
-            _ if unit.starts_with("micro") => Some(1.0),
-            "" | "unknown" => Some(if centre < 100.0 { 1.0 } else { 1e-3 }),
-            _ => None,
-        }
-    };
-    let sound = |value: f64| (value.is_finite() && value > 0.0).then_some(value as f32);
-    let scale = factor(unit)?;
-    let fwhm_scale = if fwhm_unit.trim().is_empty() { scale } else { factor(fwhm_unit)? };
-    Some((sound(centre * scale)?, fwhm.and_then(|width| sound(width * fwhm_scale))))
-}
-
-/// A wavelength in running text: the first number before a unit of length.
-fn described(text: &str) -> Option<(f64, String)> {
-    let words: Vec<&str> =
-        text.split(|c: char| c.is_whitespace() || "(),;[]".contains(c)).collect();
-    let known = ["nm", "um", "\u{b5}m", "\u{3bc}m"];
-    let is_unit = |word: &str| {
-        let word = word.to_lowercase();
-        known.contains(&word.as_str())
-            || ["nanomet", "micromet", "micron"].iter().any(|u| word.starts_with(u))
-    };
-    words.iter().enumerate().find_map(|(at, word)| {
-        let split = word.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(word.len());
-        let (number, attached) = word.split_at(split);
-        let unit = if attached.is_empty() { *words.get(at + 1)? } else { attached };
-        Some((number.parse().ok()?, unit.to_string())).filter(|_| is_unit(unit))
-    })
 }
 
 /// Stored numbers that mean reflectance by the rule of their product.
@@ -514,23 +468,10 @@ impl Reflectance {
     }
 }
 
-/// The numbers in `{1, 2, 3}` or `1 2 3`; NaN for a word that is none.
-fn numbers(text: &str) -> Vec<f64> {
-    text.split(|c: char| c.is_whitespace() || "{},".contains(c))
-        .filter(|word| !word.is_empty())
-        .map(|word| word.parse().unwrap_or(f64::NAN))
-        .collect()
-}
-
-/// The number at `position` of a list.
-fn nth(list: &str, position: usize) -> Option<f64> {
-    numbers(list).get(position).copied()
-}
-
 /// The unit that files call `text`, if it is one of ours.
 pub(super) fn known_unit(text: &str) -> Option<Unit> {
     let text: String = text.to_lowercase().chars().filter(|c| !c.is_whitespace()).collect();
-    match text.as_str() {
+    match text.trim_start_matches('[').trim_end_matches(']') {
         "k" | "kelvin" => Some(Unit::Kelvin),
         "degc" | "c" | "\u{b0}c" | "celsius" | "degreescelsius" | "degrees_celsius" => {
             Some(Unit::Celsius)
@@ -545,28 +486,6 @@ pub(super) fn known_unit(text: &str) -> Option<Unit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn wavelengths_are_found_in_running_text() {
-        let find = |text| described(text).and_then(|(v, unit)| micrometres(v, None, &unit, ""));
-        assert_eq!(find("band 1 (418.24 Nanometers)"), Some((0.41824, None)));
-        assert_eq!(find("B4, central wavelength 665 nm"), Some((0.665, None)));
-        assert_eq!(find("366.551 nm"), Some((0.366551, None)));
-        assert_eq!(find("Band 10 - 10.9\u{b5}m"), Some((10.9, None)));
-        assert_eq!(find("B8A"), None);
-        assert_eq!(find("10 m resolution"), None);
-        assert_eq!(find("nm 5"), None);
-        assert_eq!(find(""), None);
-    }
-
-    #[test]
-    fn a_width_follows_the_unit_of_its_centre() {
-        assert_eq!(micrometres(0.56, Some(0.036), "", ""), Some((0.56, Some(0.036))));
-        assert_eq!(micrometres(560.0, Some(36.0), "", ""), Some((0.56, Some(0.036))));
-        assert_eq!(micrometres(300.0, Some(0.01), "", "Micrometers"), Some((0.3, Some(0.01))));
-        assert_eq!(micrometres(3.0, None, "Index", ""), None);
-        assert_eq!(micrometres(-3.0, None, "nm", ""), None);
-    }
 
     #[test]
     fn names_agree_without_leading_zeros() {

@@ -2,14 +2,10 @@
 
 use gdal::Dataset;
 
-use crate::frame::{Band, Unit};
+use crate::frame::{BRIGHTEST, Band, Unit};
 
 /// Side of the piece in the middle of a raster by which its numbers are judged.
 const PIECE: usize = 64;
-
-/// No reflectance is larger, and hardly any number before it is divided is
-/// smaller.
-const BRIGHTEST: f32 = 2.0;
 
 /// A band of the file that is a band of the frame, and how its stored numbers
 /// become readings.
@@ -49,10 +45,29 @@ impl Layer {
     /// Whether its numbers are floats as small as reflectances, by those in the
     /// middle of `dataset`.
     pub fn holds_reflectances(&self, dataset: &Dataset) -> gdal::errors::Result<bool> {
-        let band = dataset.rasterband(self.index)?;
-        if band.band_type().is_integer() {
+        if dataset.rasterband(self.index)?.band_type().is_integer() {
             return Ok(false);
         }
+        let numbers = self.middle(dataset)?;
+        Ok(!numbers.is_empty() && numbers.iter().all(|number| number.abs() <= BRIGHTEST))
+    }
+
+    /// The highest of its stored numbers: what their type holds of whole ones, what
+    /// lies in the middle of `dataset` of others; `None` where nothing does.
+    pub fn highest(&self, dataset: &Dataset) -> gdal::errors::Result<Option<f64>> {
+        let kind = dataset.rasterband(self.index)?.band_type();
+        if kind.is_integer() {
+            let bits = i32::from(kind.bits()) - i32::from(kind.is_signed());
+            return Ok(Some(2f64.powi(bits) - 1.0));
+        }
+        let numbers = self.middle(dataset)?;
+        Ok(numbers.into_iter().reduce(f32::max).map(f64::from))
+    }
+
+    /// The stored numbers in the middle of `dataset` that are neither missing nor
+    /// 0, which is what most programs fill borders with.
+    fn middle(&self, dataset: &Dataset) -> gdal::errors::Result<Vec<f32>> {
+        let band = dataset.rasterband(self.index)?;
         let (columns, rows) = dataset.raster_size();
         let size = (columns.min(PIECE), rows.min(PIECE));
         let corner = ((columns - size.0) / 2, (rows - size.1) / 2);
@@ -62,7 +77,7 @@ impl Layer {
         numbers.retain(|number| {
             number.is_finite() && *number != 0.0 && !self.missing.contains(&f64::from(*number))
         });
-        Ok(!numbers.is_empty() && numbers.iter().all(|number| number.abs() <= BRIGHTEST))
+        Ok(numbers)
     }
 
     /// The reading that `stored` stands for; NaN where there is none.

@@ -121,13 +121,39 @@ pub(crate) fn call<T>(
     }
 }
 
+/// `error` about what is in a file, with a hint.
+pub(crate) fn advised(error: Error) -> Error {
+    if error.advice().is_some() {
+        return error;
+    }
+    let said = error.to_string();
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    // The signs of a filter that the HDF5 library lacks, such as LZF.
+    if says(&["H5Dread", UNSAID]) {
+        return error.hint(
+            "the file is damaged, or compressed by a filter that the HDF5 library lacks: \
+             `h5repack -f GZIP=4` on the machine that wrote it undoes that",
+        );
+    }
+    if says(&["missing codec", "nsupported", "not supported", "can not handle"]) {
+        return error.hint(
+            "GDAL here does not decode it: another program has to decompress it first, such as \
+             tifffile",
+        );
+    }
+    error.hint("the file is damaged or incomplete: fetch it again")
+}
+
+/// What is said of a failure that GDAL does not explain.
+const UNSAID: &str = "cannot be read";
+
 /// What GDAL said, without the wrapping of the Rust crate.
 fn message(error: GdalError) -> String {
     match error {
         GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. } if !msg.is_empty() => {
             msg
         }
-        GdalError::CplError { .. } | GdalError::NullPointer { .. } => "cannot be read".to_owned(),
+        GdalError::CplError { .. } | GdalError::NullPointer { .. } => UNSAID.to_owned(),
         other => other.to_string(),
     }
 }

@@ -6,7 +6,7 @@ use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
 use ndarray::{Array2, s};
 
 use super::arrays::{self, ArrayName, Axes, Order};
-use super::library;
+use super::{length, library};
 use crate::error::{Error, Fault, Result};
 use crate::frame::GeoReference;
 use crate::sensor::{LIMIT, check_size};
@@ -95,7 +95,7 @@ impl Part {
         };
         if part.dataset.raster_count() > 0 {
             part.check_blocks()?;
-            part.check_length()?;
+            length::check(&part.dataset, path)?;
         }
         Ok(part)
     }
@@ -195,35 +195,6 @@ impl Part {
             format_args!("is stored in blocks of {rows} x {columns} pixels, each of which takes");
         check_size(&self.path, bytes, what)
             .map_err(|error| error.hint("`gdal_translate -co TILED=YES` makes them smaller"))
-    }
-
-    /// Refuses ENVI files that hold less than their header says: GDAL takes what
-    /// is missing for zeros.
-    fn check_length(&self) -> Result<()> {
-        let header = |key| self.dataset.metadata_item(key, "ENVI");
-        let compressed = header("file_compression").is_some_and(|method| method.trim() != "0");
-        if self.dataset.driver().short_name() != "ENVI" || compressed {
-            return Ok(());
-        }
-        let Ok(found) = std::fs::metadata(&self.path) else { return Ok(()) };
-        let bands = self.dataset.raster_count() as u64;
-        let stored = library::call(Fault::Input, &self.path, || {
-            Ok(u64::from(self.dataset.rasterband(1)?.band_type().bytes()))
-        })?;
-        let before = header("header_offset").and_then(|text| text.trim().parse().ok());
-        let pixels = (self.rows as u64).saturating_mul(self.columns as u64);
-        let needed = pixels.saturating_mul(bands.saturating_mul(stored));
-        let needed = needed.saturating_add(before.unwrap_or(0));
-        if found.len() >= needed {
-            return Ok(());
-        }
-        let what = format!(
-            "holds {} bytes, but its header says {} x {} pixels of {bands} bands, which take {needed}",
-            found.len(),
-            self.columns,
-            self.rows
-        );
-        Err(Error::input(&self.path, what).hint("it is cut short: fetch it again"))
     }
 
     /// The width of a pixel in units of the map, or the inverse of the number

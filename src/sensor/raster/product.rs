@@ -9,7 +9,7 @@ mod modis;
 mod prisma;
 pub(super) mod sentinel2;
 pub(in crate::sensor) mod stac;
-mod variables;
+pub(super) mod variables;
 
 use std::fs::File;
 use std::io::Read;

@@ -7,7 +7,7 @@ use ndarray::{Array3, ArrayViewMut3, Axis, s};
 use super::bands::Shared;
 use super::part::Window;
 use super::{Quality, Raster, library};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Fault, Result};
 use crate::frame;
 use crate::profile::Sight;
 
@@ -35,7 +35,7 @@ impl Raster {
                 let window = Window { row: top, column: left, rows: height, columns: width };
                 let part = data.slice_mut(s![.., r..r + height, c..c + width]);
                 library::call(Fault::Input, &self.path, || self.fill(window, part))
-                    .map_err(undecoded)?;
+                    .map_err(library::advised)?;
             }
         }
         Ok(())
@@ -190,18 +190,6 @@ impl Raster {
             }
         }))
     }
-}
-
-/// `error` about pixels, with a hint.
-fn undecoded(error: Error) -> Error {
-    // The one sign of a filter that the HDF5 library lacks, such as LZF.
-    if error.to_string().contains("H5Dread") {
-        return error.hint(
-            "the file is damaged, or compressed by a filter that the HDF5 library lacks: \
-             `h5repack -f GZIP=4` on the machine that wrote it undoes that",
-        );
-    }
-    error.hint("the file is damaged or incomplete: fetch it again")
 }
 
 /// Cuts `start..start + length` at the multiples of `step`: (start, length)

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use self::device::{Arrival, Device, Stream};
 use self::picture::{Reader, Reading};
 use super::camera::{self, ANSWER_S, Attached, Losses, PATIENCE_S};
-use super::{Sensor, Source, Speed, count};
+use super::{Sensor, Source, count};
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Frame, Unit};
 use crate::profile::{Camera, Profile};
@@ -236,22 +236,15 @@ impl Sensor for Uvc {
 fn described(device: &Device, stream: &Stream, reader: &Reader) -> Source {
     let (format, columns, rows) = (stream.agreed.format, stream.agreed.columns, reader.rows());
     let name = if device.name.is_empty() { "camera" } else { &device.name };
+    let description =
+        format!("{}: {name}, {format}, {columns} x {rows} pixels", device.path.display());
     Source {
-        description: format!(
-            "{}: {name}, {format}, {columns} x {rows} pixels",
-            device.path.display()
-        ),
-        driver: None,
         model: Some(device.name.clone()),
-        bands: [].into(),
         rows,
         columns,
-        frames: None,
         // Where the driver does not say: the rate of most webcams.
         period_s: stream.period_s.or(Some(1.0 / 30.0)),
-        speed: Speed::default(),
-        scene: None,
-        remark: None,
+        ..Source::of(description)
     }
 }
 
