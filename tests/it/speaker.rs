@@ -141,7 +141,7 @@ fn heard_against_written(pulse: &Pulse) -> Vec<f32> {
     let tape = pulse.record();
     let output = pulse
         .command(program())
-        .args(["live", "simulated:1", "--seconds", "5", "-o"])
+        .args(["live", "simulated:1", "--seconds", "5", "--send", "newest", "-o"])
         .arg(&wav)
         .output()
         .unwrap();
