@@ -197,7 +197,7 @@ mod tests {
     fn source(wavelengths_um: &[Option<f32>]) -> Source {
         let band = |(at, &wavelength_um): (usize, &Option<f32>)| Band {
             wavelength_um,
-            ..Band::new(at.to_string(), Unit::Counts)
+            ..Band::new((at + 1).to_string(), Unit::Counts)
         };
         let bands = wavelengths_um.iter().enumerate().map(band).collect();
         Source { bands, ..Source::like(&Frame::new(Array3::zeros((0, 1, 1)), [].into(), 0.0), "") }
