@@ -104,10 +104,14 @@ fn fits(matching: &Match, source: &Source) -> bool {
 const SAME_BAND_UM: f32 = 0.03;
 
 /// Whether nothing that `source` says of its bands speaks against those that
-/// `profile` lists: many instruments, and many a year of months, have as many
-/// bands.
+/// `profile` lists. Where it is known by their number alone, names and numbers
+/// count, too: many instruments, and many a year of months, have as many bands.
 fn agrees(profile: &Profile, source: &Source) -> bool {
     let Some(listed) = profile.listed_bands() else { return true };
+    let Match { driver, model, .. } = &profile.matching;
+    if !driver.is_empty() || !model.is_empty() {
+        return shares_wavelengths(listed, source);
+    }
     let of_unit = |band: &Band| {
         band.unit == Unit::Counts || listed.iter().any(|listed| listed.unit == band.unit)
     };
@@ -128,8 +132,28 @@ fn shares_wavelengths(listed: &[Band], source: &Source) -> bool {
     !one_knows || source.bands.iter().filter_map(|band| band.wavelength_um).all(known)
 }
 
-/// Words that number a band, and tell nothing else of it.
-const NUMBERING: [&str; 8] = ["band", "b", "layer", "lyr", "channel", "ch", "page", "slice"];
+/// Words that tell nothing of a band but which one it is, and not that of any
+/// listed one.
+const NUMBERING: [&str; 18] = [
+    "band",
+    "bands",
+    "b",
+    "layer",
+    "layers",
+    "lyr",
+    "channel",
+    "channels",
+    "ch",
+    "page",
+    "slice",
+    "raster",
+    "image",
+    "array",
+    "data",
+    "value",
+    "values",
+    "reflectance",
+];
 
 /// Whether all bands of `source` have names that tell something, and none of
 /// them is that of a band `listed`, or its colour: months, or indices.
@@ -231,6 +255,14 @@ mod tests {
         let mut foreign = own.clone();
         foreign[3] = Some(10.9);
         assert!(!agrees(&sentinel, &source(&foreign)));
+        let named = |name: &str| {
+            let mut named = source(&[None; 12]);
+            let rename =
+                |band: &Band| Band { name: format!("{name} {}", band.name), ..band.clone() };
+            named.bands = named.bands.iter().map(rename).collect();
+            agrees(&sentinel, &named)
+        };
+        assert!(named("bands") && named("reflectance") && !named("NDVI"));
         let any = Profile::find("enmap").unwrap();
         assert!(agrees(&any, &source(&foreign)), "its bands are those of the file");
     }
