@@ -10,10 +10,9 @@ choosing groups, are part of it. TensorFlow trains a network of the same sizes
 in batches of 64, too: fixed matrices from 51 x 64 pixels to 1024 coefficients
 and 512 components, then 512-64-64-1024 units, and AdamW, compiled by
 tf.function. It crops nothing and scores nothing, which favours it; and it
-multiplies what levels leave of components with whole matrices, where ours leaves
-out what is 0. Both count
-processor seconds, as others may use the machine, and are bound to one core by
-`taskset`.
+multiplies what levels leave of components with whole matrices, where ours
+leaves out most of what is 0. Both count processor seconds, as others may use
+the machine, and are bound to one core by `taskset`.
 """
 
 import os

@@ -440,7 +440,7 @@ impl Player<'_> {
         for part in 1..self.parts {
             pace.wait(self.outputs.speaker.as_deref_mut(), stop);
             let mut follower = None;
-            if let Some((frame, arrived)) = self.newest.glimpse() {
+            if let Some((frame, arrived)) = self.newest.take_frame() {
                 let chosen = Instant::now();
                 let prepared = self.sonifier.prepare(&frame)?;
                 let stereo = self.outputs.is_stereo();

@@ -155,8 +155,7 @@ impl Autoencoder {
         let [rows, columns] = self.linear.grid;
         let spectral = self.linear.spectral.ncols();
         let mixed = match bands {
-            // A product of a single row and column would take a tenth of a step of
-            // training.
+            // The product of a single row and column is a number.
             1 => centred * c.mix.clone(),
             _ => c.mix.clone().expand([batch, spectral, bands]).matmul(centred),
         };

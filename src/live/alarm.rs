@@ -335,6 +335,10 @@ mod tests {
                 .fold(0f32, |most, [left, right]| most.max(left.hypot(*right)))
         };
         assert!((peak(&alarm) - 0.2).abs() < 1e-3);
+        // A slot in parts has the pulse of a whole one.
+        let part = |at: usize| alarm.over(&silence[..SLOT / 3], at).into_owned();
+        let parts = [0, SLOT / 3, 2 * SLOT / 3].map(part).concat();
+        assert!(parts == *alarm.over(&silence, 0));
         // A picture without a reading shows nothing, and says nothing anew.
         let nothing = Glance { unit: Unit::Celsius, extremes: None, centre: None };
         assert_eq!(alarm.see(Some(&nothing)), None);

@@ -399,8 +399,9 @@ impl Newest {
         self.changed.notify_all();
     }
 
-    /// The newest frame and when it arrived, if one has come.
-    pub(super) fn glimpse(&self) -> Option<(Frame, Instant)> {
+    /// Takes the newest frame, if one has come, and when it arrived; whatever else
+    /// there is to say of the source stays for [`Newest::take`].
+    pub(super) fn take_frame(&self) -> Option<(Frame, Instant)> {
         let frame = self.lock().frame.take();
         self.changed.notify_all();
         frame

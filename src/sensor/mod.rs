@@ -60,8 +60,8 @@ pub use detail::{Detail, LONGEST_S};
 pub(crate) use files::files;
 pub use flir::Flir;
 pub use folder::Folder;
-pub(crate) use paced::Hold;
 pub use paced::Speed;
+pub(crate) use paced::{Hold, check_clock};
 pub(crate) use peeked::Peeked;
 pub use pixels::Packing;
 #[cfg(feature = "gdal")]
@@ -89,26 +89,6 @@ fn check_size(subject: impl AsRef<Path>, bytes: usize, what: impl fmt::Display) 
     let (bytes, most) = (bytes >> 20, LIMIT >> 20);
     let what = format!("{what} {bytes} MiB, more than the {most} MiB read at once");
     Err(Error::input(subject, what))
-}
-
-/// The longest time between two pictures of a source, in seconds: beyond that
-/// its clock is damaged, and nobody would listen to the gap.
-const LONGEST_GAP_S: f64 = 3600.0;
-
-/// Whether a picture at `now_s` can follow one at `before_s`, both in seconds as
-/// they are heard at `speed`.
-///
-/// # Errors
-///
-/// If it was taken before it, or more than an hour after it.
-pub(crate) fn check_clock(before_s: f64, now_s: f64, speed: Speed) -> Result<()> {
-    let [before_s, now_s] = [before_s, now_s].map(|heard_s| heard_s * speed.factor());
-    let apart_s = now_s - before_s;
-    if (0.0..=LONGEST_GAP_S).contains(&apart_s) {
-        return Ok(());
-    }
-    let what = format!("a picture at {now_s:.1} s follows one at {before_s:.1} s");
-    Err(Error::input("source", what).hint("its clock is damaged; cut the file, or mend it"))
 }
 
 /// A source of frames. An error ends the iteration.
@@ -580,25 +560,6 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
 mod tests {
     use super::*;
     use crate::frame::Unit;
-
-    #[test]
-    fn clocks_go_forward_and_do_not_jump() {
-        for (before_s, now_s, factor, fine) in [
-            (0.0, 0.0, 1.0, true),
-            (1.0, 1.1, 1.0, true),
-            (2.0, 1.0, 1.0, false),
-            (0.0, 4e9, 1.0, false),
-            (0.0, f64::NAN, 1.0, false),
-            // An hour and a half that are heard in nine minutes; half an hour that
-            // takes five.
-            (0.0, 540.0, 10.0, false),
-            (10.0, 18_010.0, 0.1, true),
-        ] {
-            let speed = Speed::try_from(factor).unwrap();
-            let checked = check_clock(before_s, now_s, speed);
-            assert_eq!(checked.is_ok(), fine, "{before_s} {now_s} {factor}");
-        }
-    }
 
     #[test]
     fn the_profile_names_the_bands_and_the_file_scales_them() {

@@ -166,6 +166,26 @@ impl Sensor for Paced {
     }
 }
 
+/// The longest time between two pictures of a source, in seconds: beyond that
+/// its clock is damaged, and nobody would listen to the gap.
+const LONGEST_GAP_S: f64 = 3600.0;
+
+/// Whether a picture at `now_s` can follow one at `before_s`, both in seconds as
+/// they are heard at `speed`.
+///
+/// # Errors
+///
+/// If it was taken before it, or more than an hour after it.
+pub(crate) fn check_clock(before_s: f64, now_s: f64, speed: Speed) -> Result<()> {
+    let [before_s, now_s] = [before_s, now_s].map(|heard_s| heard_s * speed.factor());
+    let apart_s = now_s - before_s;
+    if (0.0..=LONGEST_GAP_S).contains(&apart_s) {
+        return Ok(());
+    }
+    let what = format!("a picture at {now_s:.1} s follows one at {before_s:.1} s");
+    Err(Error::input("source", what).hint("its clock is damaged; cut the file, or mend it"))
+}
+
 /// For how long pictures without a clock are heard: the first one from the
 /// first slot on, and each further one as soon as those before had their time.
 #[derive(Debug)]
@@ -296,5 +316,23 @@ mod tests {
             assert!(wrong.parse::<Speed>().unwrap_err().contains("from 0.1 to 10"), "{wrong:?}");
         }
         assert!(serde_json::from_str::<Speed>("0.01").is_err());
+    }
+
+    #[test]
+    fn clocks_go_forward_and_do_not_jump() {
+        for (before_s, now_s, factor, fine) in [
+            (0.0, 0.0, 1.0, true),
+            (1.0, 1.1, 1.0, true),
+            (2.0, 1.0, 1.0, false),
+            (0.0, 4e9, 1.0, false),
+            (0.0, f64::NAN, 1.0, false),
+            // An hour and a half that are heard in nine minutes; half an hour that
+            // takes five.
+            (0.0, 540.0, 10.0, false),
+            (10.0, 18_010.0, 0.1, true),
+        ] {
+            let checked = check_clock(before_s, now_s, speed(factor));
+            assert_eq!(checked.is_ok(), fine, "{before_s} {now_s} {factor}");
+        }
     }
 }

@@ -63,7 +63,8 @@ pub fn answer(source: &str) -> std::result::Result<(), String> {
 }
 
 /// Lets the helper open `source`, of this `content` if it is a file, where there
-/// is a helper and the source could do harm. What it found once holds for the rest of the process.
+/// is a helper and the source could do harm. What it found once holds for the rest
+/// of the process.
 ///
 /// # Errors
 ///

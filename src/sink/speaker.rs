@@ -292,7 +292,7 @@ impl Speaker {
 
     /// Says that no more samples will come, so that it is no gap when they have
     /// been played.
-    pub fn end(&mut self) {
+    pub fn end(&self) {
         self.shared.ending.store(true, Relaxed);
     }
 

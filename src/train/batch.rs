@@ -224,6 +224,13 @@ mod tests {
     use burn::tensor::Device;
     use ndarray::Array2;
 
+    /// Twelve pictures of nothing but noise.
+    fn noise(bands: usize, random: &mut Random) -> Vec<Array3<f32>> {
+        let mut picture =
+            || Array3::from_shape_simple_fn((bands, 8, 10), || random.uniform() as f32);
+        (0..12).map(|_| picture()).collect()
+    }
+
     #[test]
     fn a_crop_of_a_plane_is_a_part_of_that_plane() {
         let plane =
@@ -243,9 +250,7 @@ mod tests {
     #[test]
     fn components_that_no_item_keeps_are_not_missed() {
         let mut random = Random::new(3);
-        let pictures: Vec<Array3<f32>> = (0..12)
-            .map(|_| Array3::from_shape_simple_fn((1, 8, 10), || random.uniform() as f32))
-            .collect();
+        let pictures = noise(1, &mut random);
         let moments = Moments::gather(&pictures, &[1.0]).unwrap();
         let linear = moments.solve(16, 0.5).unwrap();
         let mut autoencoder = Autoencoder::new(linear, 1.0, &Device::flex());
@@ -278,10 +283,7 @@ mod tests {
 
     #[test]
     fn errors_of_coefficients_are_those_of_pictures() {
-        let mut random = Random::new(1);
-        let pictures: Vec<Array3<f32>> = (0..12)
-            .map(|_| Array3::from_shape_simple_fn((3, 8, 10), || random.uniform() as f32))
-            .collect();
+        let pictures = noise(3, &mut Random::new(1));
         let moments = Moments::gather(&pictures, &[1.0; 3]).unwrap();
         let autoencoder = Autoencoder::new(moments.solve(16, 0.5).unwrap(), 1.0, &Device::flex());
         let batch = Batch::new(&autoencoder, &pictures, &[0.0; 12], &[4; 12]).unwrap();

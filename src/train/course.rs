@@ -27,18 +27,18 @@ const SMALLEST_GAIN_DB: f64 = 0.01;
 /// loudness from following band energy.
 pub fn objective(autoencoder: &Autoencoder, batch: &Batch, settings: &Settings) -> Tensor<1> {
     if autoencoder.network.as_ref().is_none_or(|network| network.part() == Part::Decoder) {
-        return fidelity_db(autoencoder, batch, batch.components(autoencoder));
+        return error_db(autoencoder, batch, batch.components(autoencoder));
     }
     let components = autoencoder.components_of(batch.coefficients.clone());
     let code = autoencoder.code_tensor(components.clone());
-    fidelity_db(autoencoder, batch, components)
+    error_db(autoencoder, batch, components)
         + losses::uniformity(code.clone()) * settings.uniformity
         + losses::band_energy(code, batch.energy.clone()) * settings.band_energy
 }
 
 /// The mean error in dB of what is decoded of `components`, `[item, component]`,
 /// those of `batch`: `[1]`.
-fn fidelity_db(autoencoder: &Autoencoder, batch: &Batch, components: Tensor<2>) -> Tensor<1> {
+fn error_db(autoencoder: &Autoencoder, batch: &Batch, components: Tensor<2>) -> Tensor<1> {
     let back = batch.decoded(autoencoder, batch.received(components));
     let (sent, lost) = (batch.coefficients.clone(), batch.lost.clone());
     losses::fidelity_db(losses::squared_error(sent, back, lost, batch.pixels))
@@ -348,8 +348,8 @@ impl Trial {
 /// Mean PSNR in dB of each of the trials.
 fn psnr_db(autoencoder: &Autoencoder, trials: &[Trial]) -> Result<Vec<f64>> {
     let psnr = |Trial { batch, .. }: &Trial| -> Result<f64> {
-        let errors_db = fidelity_db(autoencoder, batch, batch.components(autoencoder));
-        Ok(-f64::from(read(errors_db)?.first().copied().unwrap_or(0.0)))
+        let error_db = error_db(autoencoder, batch, batch.components(autoencoder));
+        Ok(-f64::from(read(error_db)?.first().copied().unwrap_or(0.0)))
     };
     trials.iter().map(psnr).collect()
 }

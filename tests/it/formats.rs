@@ -2,29 +2,20 @@
 //! are no pictures.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use gdal::raster::{Buffer, RasterCreationOptions};
 use gdal::spatial_ref::SpatialRef;
 use gdal::{Dataset, DriverManager, Metadata};
 use tiff::encoder::{TiffEncoder, colortype};
 use tiff::tags::Tag;
-use wysiwyh::sensor::{Options, Sensor, open};
+use wysiwyh::sensor::{Options, open};
 use wysiwyh::{Frame, Profile};
+
+use crate::stranger::{only, opened};
 
 /// Columns and rows of the rasters here.
 const SIZE: (usize, usize) = (40, 30);
-
-fn opened(path: &Path) -> Box<dyn Sensor> {
-    open(&path.to_string_lossy(), None, &Options::default()).unwrap()
-}
-
-fn only(path: &Path) -> Frame {
-    let mut sensor = opened(path);
-    let frame = sensor.next().unwrap().unwrap();
-    assert!(sensor.next().is_none());
-    frame
-}
 
 /// The number of a pixel.
 fn number(band: usize, row: usize, column: usize) -> f64 {

@@ -17,11 +17,13 @@ use crate::netcdf::{self, Variable};
 use crate::product::geotiff;
 use crate::speaker::program;
 
-fn opened(path: &Path) -> Box<dyn Sensor> {
+/// The file at `path`, opened for whatever it is.
+pub fn opened(path: &Path) -> Box<dyn Sensor> {
     open(&path.to_string_lossy(), None, &Options::default()).unwrap()
 }
 
-fn only(path: &Path) -> Frame {
+/// The only frame of the file at `path`.
+pub fn only(path: &Path) -> Frame {
     let mut sensor = opened(path);
     let frame = sensor.next().unwrap().unwrap();
     assert!(sensor.next().is_none());
