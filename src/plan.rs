@@ -54,7 +54,7 @@ impl Manifest {
                     .hint("a plan is carried out elsewhere and again: save it to a file first"));
             }
             let id = id(source, &settings);
-            units.insert(id.clone(), Unit { name: id.clone(), id, source: source.clone() });
+            units.insert(id.clone(), Unit::planned(id, source.clone()));
         }
         if units.is_empty() {
             return Err(Error::usage("SCENE", "no scene is given"));
@@ -91,7 +91,7 @@ impl Manifest {
             if self::id(&source, &settings) != id {
                 return Err(wrong(&format_args!("is not the one that {id} stands for")));
             }
-            units.insert(id.clone(), Unit { name: id.clone(), id, source });
+            units.insert(id.clone(), Unit::planned(id, source));
         }
         let Some(settings) = settings else { return Err(Error::input(path, "names no scene")) };
         Ok(Self { settings, units: units.into_values().collect() })

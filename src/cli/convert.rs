@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -11,7 +12,7 @@ use wysiwyh::plan::{self, Manifest, Part};
 use wysiwyh::sensor::{Detail, Options, Route};
 use wysiwyh::sink::Format;
 use wysiwyh::spectrum::Preset;
-use wysiwyh::{Error, Result};
+use wysiwyh::{Error, Fault, Result};
 
 use super::report::Report;
 use super::{ReadingArguments, STDIN, STOP, SpeedArguments, VoiceArguments, preset};
@@ -27,7 +28,7 @@ Writes:   into DIR, named after each scene: .wav or .flac, and .parquet, a table
           with a row for each tenth of a second: the ground that it shows, its
           code, its loudness and scores; .npy, .rrd and .gpkg on request;
           .record.json: what was asked, of which files, and what came of it. Names
-          that would collide get -2, -3 ..
+          that would collide, also with those of other scenes in DIR, get -2, -3 ..
 Again:    a scene whose record asks for the same of the same files (by size and time
           of change; far away, by name) is there already and not converted again;
           so whatever was stopped goes on with the same command
@@ -256,7 +257,7 @@ impl Arguments {
         }
         let sources = plan::sources(&self.scenes)?;
         let settings = self.how.settings()?;
-        let units = Unit::list(&sources, &settings);
+        let units = Unit::list(&sources, &self.output, &settings);
         Ok(Job { units, folder: self.output, settings, force: false, planned: false })
     }
 }
@@ -277,6 +278,9 @@ fn dry_run(job: &Job, json: bool, report: &Report) -> Result<ExitCode> {
     let due = convert::due(job)?;
     let already = job.units.len() - due.len();
     for unit in due {
+        if STOP.load(Ordering::Relaxed) {
+            return Err(Error::new(Fault::Interrupted, &unit.source, "stopped before its turn"));
+        }
         match convert::estimate(job, &unit.source) {
             Ok(estimate) => estimates.push(estimate),
             Err(error) if job.units.len() == 1 => return Err(error),

@@ -49,7 +49,7 @@ pub struct Estimate {
 ///
 /// # Errors
 ///
-/// If the model is unusable.
+/// As for [`run`](super::run), as far as it can be told without opening a scene.
 pub fn due(job: &Job) -> Result<Vec<&Unit>> {
     Ok(tasks(job)?.into_iter().map(|Task { unit, .. }| unit).collect())
 }
@@ -75,7 +75,7 @@ pub fn estimate(job: &Job, scene: &str) -> Result<Estimate> {
         let frames = (slots * readings * size_of::<f32>()) as u64;
         sound + if settings.npy { frames } else { 0 }
     };
-    let input = Input::of(scene);
+    let input = Input::of(&sensor::files(scene));
     let seconds = slots.map(|_| work_s(&mut sonifier, source, !settings.unscored)).transpose()?;
     Ok(Estimate {
         scene: scene.to_owned(),
@@ -84,11 +84,8 @@ pub fn estimate(job: &Job, scene: &str) -> Result<Estimate> {
         sound_s: slots.map(|slots| slots as f64 * SLOT_S),
         bytes_read: (input.files > 0).then_some(input.bytes),
         bytes_written: slots.map(slot_bytes),
-        // The sound, its table and its record come always.
-        files: 3 + [settings.npy, settings.rrd, settings.gpkg]
-            .into_iter()
-            .filter(|&made| made)
-            .count(),
+        // The record comes beside them.
+        files: 1 + settings.endings().len(),
         hours: seconds.map(|seconds| seconds / 3600.0),
     })
 }

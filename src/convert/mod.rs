@@ -4,7 +4,8 @@
 //! its files appear together, under their final names, once all of them are
 //! whole, and a [`Record`] beside them. A scene that fails is reported, counted
 //! and recorded; the others go on. What is there already, made of the same
-//! files in the same way, is not made again.
+//! files in the same way, is not made again. Neither a source nor what was made
+//! of another one is replaced.
 
 mod chips;
 mod estimate;
@@ -13,6 +14,8 @@ pub mod record;
 mod slots;
 mod unit;
 
+use std::collections::HashMap;
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,6 +92,16 @@ pub struct Settings {
     pub frames: Option<usize>,
 }
 
+impl Settings {
+    /// The endings of the names of a scene's files, the sound's first; its record
+    /// lies beside them.
+    fn endings(&self) -> Vec<&'static str> {
+        let asked = [(self.gpkg, "gpkg"), (self.npy, "npy"), (self.rrd, "rrd")];
+        let asked = asked.into_iter().filter(|(asked, _)| *asked).map(|(_, ending)| ending);
+        [self.format.extension(), "parquet"].into_iter().chain(asked).collect()
+    }
+}
+
 /// What happens along the way.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -160,6 +173,7 @@ struct Task<'a> {
 /// # Errors
 ///
 /// If the settings do not go together, the model or the folder is unusable, a
+/// file would take the place of a source or of what was made of another one, a
 /// single scene was given and failed, or the user stopped the work. Failures
 /// among several scenes are told, counted and recorded instead.
 pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<Summary> {
@@ -179,6 +193,9 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
     let (mut checked, mut models) = (vec![], Models::default());
     for task in tasks {
         let source = &task.unit.source;
+        if stop.load(Ordering::Relaxed) {
+            return Err(stopped(source));
+        }
         // What a pipe shows, it shows once.
         let voice = &job.settings.voice;
         let opened =
@@ -205,49 +222,100 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
 }
 
 /// The scenes of `job` that are not there already.
+///
+/// # Errors
+///
+/// As for [`run`], as far as it can be told without opening a scene.
 fn tasks(job: &Job) -> Result<Vec<Task<'_>>> {
     let Settings { voice, stereo, rrd, .. } = &job.settings;
     voice.check(*stereo, *rrd)?;
     let speakers = record::speakers(voice)?;
-    let task = |unit| {
-        let Unit { name, source, .. }: &Unit = unit;
+    let (mut tasks, mut sources) = (vec![], HashMap::new());
+    for unit in &job.units {
+        let files = sensor::files(&unit.source);
         let request = Request {
-            source: source.clone(),
-            input: Input::of(source),
+            source: unit.source.clone(),
+            input: Input::of(&files),
             settings: job.settings.clone(),
             speakers: speakers.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let same = || {
-            let record = Record::read(&job.folder.join(format!("{name}{ENDING}")));
-            record.is_ok_and(|record| record.answers(&request, &job.folder))
-        };
-        let done = !job.force && sensor::is_lasting(source) && same();
-        (!done).then_some(Task { unit, request })
+        // Names of items, and such as `GPKG:a.gpkg:roofs`, hold one of a file.
+        let named = unit.source.split(['#', ':', '"']).map(PathBuf::from);
+        let whole = files.into_iter().chain(named).filter_map(|file| fs::canonicalize(file).ok());
+        sources.extend(whole.map(|file| (file, &unit.source)));
+        let same = |record: Record| record.answers(&request, &job.folder);
+        let there = earlier(job, unit)?.is_some_and(same);
+        if job.force || !sensor::is_lasting(&unit.source) || !there {
+            tasks.push(Task { unit, request });
+        }
+    }
+    spare(&sources, job, &tasks)?;
+    Ok(tasks)
+}
+
+/// Refuses `tasks` if a file of theirs would take the place of one of `sources`,
+/// which are files by their whole paths, and what they are a source for.
+fn spare(sources: &HashMap<PathBuf, &String>, job: &Job, tasks: &[Task]) -> Result<()> {
+    let mut endings: Vec<String> =
+        job.settings.endings().iter().map(|ending| format!(".{ending}")).collect();
+    endings.push(ENDING.to_owned());
+    let is_at_risk = |file: &PathBuf| {
+        let name = file.to_string_lossy().to_lowercase();
+        endings.iter().any(|ending| name.ends_with(ending))
     };
-    Ok(job.units.iter().filter_map(task).collect())
+    // Of most archives there is none, and their outputs need not be looked for.
+    if !sources.keys().any(is_at_risk) {
+        return Ok(());
+    }
+    for (task, ending) in tasks.iter().flat_map(|task| endings.iter().map(move |e| (task, e))) {
+        let place = job.folder.join(format!("{}{ending}", task.unit.name));
+        let source = fs::canonicalize(&place).ok().and_then(|file| sources.get(&file));
+        if let Some(source) = source {
+            let what = format!("would be overwritten, and is what {source} is read from");
+            return Err(
+                Error::usage(place.display(), what).hint("convert into another folder with -o DIR")
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What an earlier run wrote down under the name of `unit`, if there is anything.
+///
+/// # Errors
+///
+/// If that is of another source, whose files would be replaced.
+fn earlier(job: &Job, unit: &Unit) -> Result<Option<Record>> {
+    let path = job.folder.join(format!("{}{ENDING}", unit.name));
+    match Record::read(&path) {
+        Ok(record) if !unit.is_of(&record.request.source, record.origin.as_deref()) => {
+            let (other, source) = (&record.request.source, &unit.source);
+            let what = format!("tells of {other}, whose files {source} would replace");
+            Err(Error::output(path, what)
+                .hint("convert into another folder with -o DIR, or move those files away"))
+        }
+        // What is damaged keeps nobody's place.
+        record => Ok(record.ok()),
+    }
 }
 
 /// Writes down that a scene failed, where somebody will look for that and
-/// where it is the scene's fault. A sound that was made of it before stays, and
-/// so does what its record says of it.
+/// where it is the scene's fault. What was made of it before stays, all of it
+/// that is there, and so does what its record says of that.
 fn record_failure(job: &Job, Task { unit, request }: Task, error: &Error) -> Result<()> {
     let theirs = matches!(error.fault, Fault::Input | Fault::Unsupported | Fault::Usage);
     if !theirs || !(job.planned || job.units.len() > 1) {
         return Ok(());
     }
     let name = format!("{}{ENDING}", unit.name);
-    let new = || Record::new(&unit.id, request, Err(error), 0.0);
-    let (record, remains) = match Record::read(&job.folder.join(&name)) {
-        Ok(before) if before.is_whole(&job.folder) => {
-            (Record { error: Some(error.to_string()), ..before }, vec![])
-        }
-        Ok(before) => (new(), before.names()),
-        Err(_) => (new(), vec![]),
+    let record = match earlier(job, unit)?.filter(|before| before.outcome.is_some()) {
+        Some(before) => Record { error: Some(error.to_string()), ..before },
+        None => Record::new(unit, request, Err(error), 0.0),
     };
     let staging = StagedFolder::open(&job.folder)?;
     record.write(&staging.place(&name)).map_err(|error| staging.named(error))?;
-    staging.replace(&remains, &[name]).map(drop)
+    staging.publish(&[name]).map(drop)
 }
 
 /// Converts one scene: from its first frame to its files in the job's folder.
@@ -307,10 +375,10 @@ fn convert(
     let mut names = vec![format!("{}{ENDING}", unit.name)];
     names.extend(outcome.outputs.iter().map(|output| output.name.clone()));
     let elapsed_s = started.elapsed().as_secs_f64();
-    let record = Record::new(&unit.id, request.clone(), Ok(outcome), elapsed_s);
+    let record = Record::new(unit, request.clone(), Ok(outcome), elapsed_s);
     record.write(&staging.place(&names[0])).map_err(named)?;
-    let before = Record::read(&job.folder.join(&names[0]));
-    let before = before.map_or(vec![], |record| record.names());
+    // Another process may have taken the name meanwhile.
+    let before = earlier(job, unit)?.map_or(vec![], |record| record.names());
     let mut files = staging.replace(&before, &names)?;
     // The sound comes first to those who are told.
     files.rotate_left(1);
@@ -338,13 +406,18 @@ fn batch(
         && let Some(frame) = slots.advance()?
     {
         if stop.load(Ordering::Relaxed) {
-            return Err(Error::new(Fault::Interrupted, scene, "stopped before its end")
-                .hint("scenes that were finished before are on disk; run again for the rest"));
+            return Err(stopped(scene));
         }
         bytes += frame.data.len() * size_of::<f32>();
         frames.push(frame);
     }
     Ok(())
+}
+
+/// The user stopped the work at `scene`.
+fn stopped(scene: &str) -> Error {
+    Error::new(Fault::Interrupted, scene, "stopped before its end")
+        .hint("scenes that were finished before are on disk; run again for the rest")
 }
 
 /// What the sound of `frames` needs to know of them: one frame on each core, as

@@ -55,11 +55,8 @@ impl<'a> Outputs<'a> {
         sonifier: &Sonifier,
     ) -> Result<Self> {
         let settings = &request.settings;
-        let mut names = vec![];
-        let mut place = |extension: &str| {
-            names.push(format!("{stem}.{extension}"));
-            staging.place(&names[names.len() - 1])
-        };
+        let place = |ending: &str| staging.place(&format!("{stem}.{ending}"));
+        let names = settings.endings().iter().map(|ending| format!("{stem}.{ending}")).collect();
         let mut header = sonifier.header(source, &request.source);
         header.stereo = settings.stereo;
         let sound_path = place(settings.format.extension());

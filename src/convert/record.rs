@@ -2,23 +2,23 @@
 //! which files, and what came of it.
 //!
 //! A scene whose record asks for the same of the same files is not converted
-//! again. The record is the last file of a scene to get its name, so where it
-//! is, everything is. All of it but [`Record::timing`] is the same whenever
-//! and wherever the scene is converted.
+//! again, and the files of a scene whose record tells of another source are
+//! nobody else's to replace. The record is the last file of a scene to get its
+//! name, so where it is, everything is. All of it but [`Record::origin`] and
+//! [`Record::timing`] is the same whenever and wherever the scene is converted.
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Settings;
+use super::{Settings, Unit};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::profile::Profile;
-use crate::sensor;
 use crate::sink::Header;
 use crate::voice::Voice;
 
@@ -38,6 +38,9 @@ pub struct Record {
     pub format: u32,
     /// See [`Unit::id`](super::Unit::id).
     pub id: String,
+    /// See [`Unit::origin`](super::Unit::origin).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<PathBuf>,
     /// What was asked for.
     pub request: Request,
     /// What came of it; `None` where it failed.
@@ -47,7 +50,7 @@ pub struct Record {
     /// somebody asked later in another way or of other files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// How long it took; the one thing that differs from run to run.
+    /// How long it took, which differs from run to run.
     pub timing: Timing,
 }
 
@@ -124,9 +127,9 @@ pub struct Timing {
 }
 
 impl Record {
-    /// The record of the scene called `id` that was asked for so.
+    /// The record of the scene `unit` that was asked for so.
     pub fn new(
-        id: &str,
+        unit: &Unit,
         request: Request,
         came: std::result::Result<Outcome, &Error>,
         elapsed_s: f64,
@@ -135,8 +138,9 @@ impl Record {
             Ok(outcome) => (Some(outcome), None),
             Err(error) => (None, Some(error.to_string())),
         };
+        let (id, origin) = (unit.id.clone(), unit.origin.clone());
         let timing = Timing { elapsed_s };
-        Self { format: FORMAT, id: id.to_owned(), request, outcome, error, timing }
+        Self { format: FORMAT, id, origin, request, outcome, error, timing }
     }
 
     /// Reads the record at `path`.
@@ -165,19 +169,14 @@ impl Record {
         fs::write(path, text + "\n").map_err(|e| Error::output(path, e))
     }
 
-    /// Whether the files that `request` asks for lie in `folder`.
+    /// Whether the files that `request` asks for lie in `folder`, all of them.
     pub(super) fn answers(&self, request: &Request, folder: &Path) -> bool {
-        self.request == *request && self.is_whole(folder)
-    }
-
-    /// Whether it tells of a sound, and all files of that lie in `folder`.
-    pub(super) fn is_whole(&self, folder: &Path) -> bool {
         let there = |output: &Output| {
             let found = fs::metadata(folder.join(&output.name));
             found.is_ok_and(|found| found.is_file() && found.len() == output.bytes)
         };
-        let outputs = self.outcome.as_ref().map(|outcome| &outcome.outputs);
-        outputs.is_some_and(|outputs| outputs.iter().all(there))
+        let made = self.outcome.as_ref().filter(|_| self.request == *request);
+        made.is_some_and(|outcome| outcome.outputs.iter().all(there))
     }
 
     /// The names of its files.
@@ -188,11 +187,10 @@ impl Record {
 }
 
 impl Input {
-    /// The files of `source` as they are now.
-    pub fn of(source: &str) -> Self {
+    /// The `files` of a source as they are now.
+    pub fn of(files: &[PathBuf]) -> Self {
         let (mut bytes, mut digest) = (0, Sha256::new());
-        let files = sensor::files(source);
-        for file in &files {
+        for file in files {
             // What goes away meanwhile is missed when it is opened.
             let Ok(found) = fs::metadata(file) else { continue };
             let changed = found.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());

@@ -5,10 +5,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::atomic::AtomicBool;
 
 use arrow::array::Array;
 use serde_json::Value;
+use wysiwyh::Fault;
+use wysiwyh::convert::{self, Job, Settings, Unit};
+use wysiwyh::sensor::Options;
+use wysiwyh::sink::Format;
 use wysiwyh::table::Table;
+use wysiwyh::voice::Voice;
 
 use crate::cli::{names_in, picture, program, refused, text};
 
@@ -135,14 +141,150 @@ fn a_record_agrees_with_what_lies_beside_it() {
     assert_eq!(told["outcome"], earlier["outcome"]);
     after.insert("scene1.record.json".into(), before["scene1.record.json"].clone());
     assert!(after == before);
-    // One that broke before it had one has none.
+    // So does what is left of it, where somebody took a file away.
     fs::remove_file(out.join("scene1.wav")).unwrap();
+    assert_eq!(run(&["convert", "--npy"], &scenes, &out).status.code(), Some(3));
+    assert_eq!(record(&out, "scene1")["outcome"], earlier["outcome"]);
+    let mut after = contents(&out);
+    after.insert("scene1.record.json".into(), before["scene1.record.json"].clone());
+    after.insert("scene1.wav".into(), before["scene1.wav"].clone());
+    assert!(after == before);
+    // One that broke before it had one has none.
+    for ending in ["npy", "parquet", "record.json"] {
+        fs::remove_file(out.join(format!("scene1.{ending}"))).unwrap();
+    }
     assert_eq!(run(&["convert", "--npy"], &scenes, &out).status.code(), Some(3));
     assert!(record(&out, "scene1")["outcome"].is_null());
     assert_eq!(names_in(&out).iter().filter(|name| name.starts_with("scene1")).count(), 1);
     fs::write(&scenes[1], sound).unwrap();
     assert!(run(&["convert", "--npy"], &scenes, &out).status.success());
     assert!(record(&out, "scene1")["error"].is_null());
+}
+
+#[test]
+fn no_scene_takes_the_place_of_another_one_of_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = |name: &str, bright: u8| {
+        let path = folder.path().join(name);
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        image::GrayImage::from_pixel(64, 51, image::Luma([bright])).save(&path).unwrap();
+        path
+    };
+    let scenes = [scene("a/FLIR0001.png", 40), scene("b/FLIR0001.png", 90)];
+    let out = folder.path().join("out");
+    let said = |paths: &[PathBuf]| text(&run(&["convert"], paths, &out).stdout);
+    assert!(said(&scenes[..1]).starts_with("1 of 1 scenes converted"));
+    let first = contents(&out);
+    assert!(said(&scenes[1..]).starts_with("1 of 1 scenes converted"));
+    let mut both = contents(&out);
+    assert_eq!(record(&out, "FLIR0001-2")["request"]["source"], scenes[1].to_str().unwrap());
+    // Whatever the order, and whoever is asked for.
+    let [a, b] = scenes.clone();
+    assert!(said(&[b.clone(), a.clone()]).contains(" 2 already there"));
+    assert!(said(&[b]).contains(" 1 already there") && said(&[a]).contains(" 1 already there"));
+    assert!(contents(&out) == both);
+    both.retain(|name, _| !name.starts_with("FLIR0001-2."));
+    assert!(both == first);
+
+    // Nor where a name on the command line, or case, is all that they share.
+    let others = [scene("c/FLIR0001.png", 140), scene("d/flir0001.png", 190)];
+    for (other, name) in others.iter().zip(["FLIR0001-3", "flir0001-4"]) {
+        let here = || {
+            let mut call = program();
+            call.current_dir(other.parent().unwrap()).args(["convert", "--sensor", "hituav-lwir"]);
+            let output = call.arg(other.file_name().unwrap()).arg("-o").arg(&out).output().unwrap();
+            text(&output.stdout)
+        };
+        assert!(here().starts_with("1 of 1 scenes converted"));
+        assert!(here().contains(" 1 already there"));
+        assert_eq!(
+            record(&out, name)["request"]["source"],
+            other.file_name().unwrap().to_str().unwrap()
+        );
+    }
+    let after = contents(&out);
+    assert_eq!(after.len(), 12);
+    assert!(first.iter().all(|(name, bytes)| after[name] == *bytes));
+}
+
+#[test]
+fn a_planned_scene_is_refused_where_its_name_is_anothers() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenes = pictures(folder.path(), 1);
+    let (out, manifest) = (folder.path().join("out"), folder.path().join("a.jsonl"));
+    assert!(run(&["plan"], &scenes, &manifest).status.success());
+    let convert = || {
+        let mut call = program();
+        call.args(["convert", "--manifest"]).arg(&manifest).arg("-o").arg(&out).output().unwrap()
+    };
+    assert!(convert().status.success());
+    assert!(text(&convert().stdout).contains("1 already there"));
+    let name = names_in(&out).into_iter().find(|name| name.ends_with(".record.json")).unwrap();
+    let told = fs::read_to_string(out.join(&name)).unwrap();
+    fs::write(out.join(&name), told.replace("scene0.png", "scene7.png")).unwrap();
+    let before = contents(&out);
+    refused(&convert(), 1, "scene7.png");
+    assert!(contents(&out) == before);
+}
+
+#[test]
+fn a_source_is_not_overwritten_by_its_sound_or_that_of_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("deep")).unwrap();
+    // Pixels without a header lie in files of any name.
+    let pixels: Vec<u8> = (0..2 * 64 * 48).map(|at| (at / 64) as u8).collect();
+    for (source, more) in [
+        ("a.wav", &[][..]),
+        ("./a.flac", &["--format", "flac"]),
+        ("deep/../a.npy", &["--npy"]),
+        ("a.gpkg", &["--gpkg"]),
+        ("a.rrd", &["--rrd"]),
+    ] {
+        let path = folder.path().join(source);
+        fs::write(&path, &pixels).unwrap();
+        fs::write(folder.path().join("deep/a.raw"), &pixels).unwrap();
+        let before = names_in(folder.path());
+        for others in [&[][..], &["deep/a.raw"]] {
+            for dry in [&["--dry-run"][..], &[]] {
+                let mut call = program();
+                call.args(["convert", "--raw", "gray8", "64x48@9", "--sensor", "simulated-lwir"]);
+                call.args(others).arg(source).args(["-o", "."]).args(more).args(dry);
+                let output = call.current_dir(folder.path()).output().unwrap();
+                refused(&output, 2, source.rsplit('/').next().unwrap());
+                assert!(text(&output.stderr).contains("\nhint: convert into another folder"));
+            }
+        }
+        assert_eq!(names_in(folder.path()), before);
+        assert!(fs::read(&path).unwrap() == pixels, "{source}");
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn whoever_stops_while_scenes_are_checked_waits_for_none_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = |number: u8| {
+        let path = folder.path().join(format!("broken{number}.png"));
+        fs::write(&path, "no picture").unwrap();
+        path.to_string_lossy().into_owned()
+    };
+    let (scenes, out) = ([0, 1, 2].map(scene), folder.path().join("out"));
+    let settings = Settings {
+        voice: Voice::of_sensor("hituav-lwir", Options::default()),
+        format: Format::Wav,
+        stereo: false,
+        rrd: false,
+        npy: false,
+        gpkg: false,
+        unscored: false,
+        frames: None,
+    };
+    let units = Unit::list(&scenes, &out, &settings);
+    let job = Job { units, folder: out.clone(), settings, force: false, planned: false };
+    let mut told = 0;
+    let stopped = convert::run(&job, &AtomicBool::new(true), &mut |_| told += 1).unwrap_err();
+    assert_eq!((stopped.fault, told), (Fault::Interrupted, 0), "{stopped}");
+    assert!(!out.exists());
 }
 
 #[test]

@@ -79,6 +79,12 @@ fn a_pipe_is_converted_and_heard() {
     // Nine pictures at nine a second are ten slots.
     let frames = |path: &Path| sink::read(path).unwrap().header.unwrap().frames;
     assert_eq!(frames(&out.join("stdin.wav")), Some(10));
+    // What comes through it next is something else, and takes no place of this.
+    let mut convert = program();
+    convert.arg("convert").args(raw).arg("-o").arg(&out).write_stdin(pictures(4));
+    assert!(convert.output().unwrap().status.success());
+    let lengths = ["stdin.wav", "stdin-2.wav"].map(|name| frames(&out.join(name)));
+    assert_eq!(lengths, [Some(10), Some(5)]);
 
     let wav = folder.path().join("live.wav");
     let mut live = program();
