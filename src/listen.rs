@@ -39,6 +39,26 @@ pub use live::{Microphone, Settings, Summary, run as run_live};
 /// holds all of them.
 pub const PREVIEWS: usize = 200;
 
+/// The names of the files that are always written, and of the mosaic.
+const ARRAY: &str = "frames.npy";
+const SUMMARY: &str = "summary.txt";
+const MOSAIC: &str = "mosaic.tif";
+
+/// The name of the preview of frame `slot`.
+fn preview_name(slot: usize) -> String {
+    format!("frame-{slot:05}.png")
+}
+
+/// Previews and mosaics that an earlier making may have left in `folder`: of a
+/// folder that does not hold its array and its summary, none. They would show
+/// other frames than those that are written there now.
+fn remains(folder: &Path) -> Vec<String> {
+    if ![ARRAY, SUMMARY].iter().all(|name| folder.join(name).is_file()) {
+        return vec![];
+    }
+    (0..PREVIEWS).map(preview_name).chain([MOSAIC.to_owned()]).collect()
+}
+
 /// More bands, or a larger grid, has no sensor.
 const MOST_BANDS: usize = 1024;
 const LARGEST_GRID: usize = 64;
@@ -70,7 +90,7 @@ pub struct Heard {
 /// (`[frame, band, row, column]` f32, physical units, NaN outside the picture
 /// and where the sound is silent), PNG previews of the first [`PREVIEWS`]
 /// frames, `summary.txt`, and `mosaic.tif` where the sound tells a scene that
-/// lies on a map.
+/// lies on a map. Those of an earlier making that are not made again go.
 ///
 /// What the sound does not say about itself is taken from `voice`. Where there
 /// are `wavelengths_um`, the pictures are of bands there, whether they were
@@ -113,7 +133,7 @@ pub fn run(
     let mut decoder = Decoder { audio, sonifier, painter, original, header, frames, sureness };
     let written = decoder.write(&samples, &staging, stop, tell);
     let (heard, names) = written.map_err(|e| staging.named(e))?;
-    Ok(Heard { files: staging.publish(&names)?, ..heard })
+    Ok(Heard { files: staging.replace(&remains(folder), &names)?, ..heard })
 }
 
 /// A sound as our files have it, with what it needs to be decoded.
@@ -356,10 +376,10 @@ impl Decoder<'_> {
         let painter = self.painter();
         let (bands, range) = (painter.model().bands().to_vec(), painter.range().to_vec());
         let [rows, columns] = painter.model().grid();
-        let mut names = vec!["frames.npy".to_owned()];
+        let mut names = vec![ARRAY.to_owned()];
         let mut array = FrameArray::create(staging.place(&names[0]), [bands.len(), rows, columns])?;
         let mut statistics = vec![Statistics::default(); bands.len()];
-        let mosaic_path = staging.place("mosaic.tif");
+        let mosaic_path = staging.place(MOSAIC);
         let mut mosaic = match on_a_map(&self.header) {
             Some(scene) => Some(Mosaic::create(&mosaic_path, scene, &bands)?),
             None => None,
@@ -379,7 +399,7 @@ impl Decoder<'_> {
                 statistics.add(band);
             }
             if slot < PREVIEWS {
-                names.push(format!("frame-{slot:05}.png"));
+                names.push(preview_name(slot));
                 let path = staging.place(&names[slot + 1]);
                 let preview = picture::preview(frame.view(), &range, &bands);
                 picture::save_png(&preview, &path)?;
@@ -395,7 +415,7 @@ impl Decoder<'_> {
         array.finish()?;
         if let Some(mosaic) = mosaic {
             mosaic.finish()?;
-            names.push("mosaic.tif".to_owned());
+            names.push(MOSAIC.to_owned());
         }
 
         let heard = Heard {
@@ -409,8 +429,8 @@ impl Decoder<'_> {
             statistics,
             files: vec![],
         };
-        names.push("summary.txt".to_owned());
-        let path = staging.place("summary.txt");
+        names.push(SUMMARY.to_owned());
+        let path = staging.place(SUMMARY);
         fs::write(&path, heard.to_string()).map_err(|e| Error::output(&path, e))?;
         Ok((heard, names))
     }

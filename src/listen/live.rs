@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::Array3;
 
-use super::unsaid;
+use super::{ARRAY, remains, unsaid};
 use crate::error::{Error, Result};
 use crate::npy::FrameArray;
 use crate::receiver::align::Follower;
@@ -91,7 +91,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
     let staging = settings.folder.as_deref().map(StagedFolder::open).transpose()?;
     let grid = sonifier.model().grid();
     let shape = [sonifier.model().bands().len(), grid[0], grid[1]];
-    let array = staging.as_ref().map(|staging| FrameArray::create(staging.place(NAME), shape));
+    let array = staging.as_ref().map(|staging| FrameArray::create(staging.place(ARRAY), shape));
     let mut listener = Listener {
         sonifier,
         recorder,
@@ -131,15 +131,13 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
     if let Some(recorder) = listener.recorder {
         recorder.finish()?;
     }
-    if let (Some(staging), Some(array)) = (staging, listener.array) {
+    if let (Some(folder), Some(staging), Some(array)) = (&settings.folder, staging, listener.array)
+    {
         array.finish()?;
-        staging.publish(&[NAME.to_owned()])?;
+        staging.replace(&remains(folder), &[ARRAY.to_owned()])?;
     }
     Ok(summary)
 }
-
-/// The file of the pictures.
-const NAME: &str = "frames.npy";
 
 /// What hears one slot after another.
 struct Listener {

@@ -29,7 +29,7 @@ fn settled(mut command: assert_cmd::Command) -> assert_cmd::Command {
 /// would end it when a file grows too large, so that writing fails as it does
 /// on a full disk.
 #[cfg(unix)]
-fn limited(limits: &str) -> assert_cmd::Command {
+pub fn limited(limits: &str) -> assert_cmd::Command {
     let mut shell = assert_cmd::Command::new("sh");
     let script = format!("trap '' XFSZ; ulimit {limits}; exec \"$@\"");
     shell.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_wysiwyh")]);
@@ -313,6 +313,36 @@ fn what_cannot_be_heard_is_refused_by_name() {
         refused(&output, 1, name);
         assert!(!out.exists(), "{name}");
     }
+}
+
+#[test]
+fn listening_again_leaves_nothing_of_the_sound_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sounds, out) = (folder.path().join("sounds"), folder.path().join("pictures"));
+    fs::create_dir(&out).unwrap();
+    let place = |name: &str| out.join(name);
+    let own =
+        ["frame-00009.png", "frame-00900.png", "frame-9.png", "frame-of-mine.png", "mosaic.tif"];
+    own.iter().for_each(|name| fs::write(place(name), "mine").unwrap());
+    let listen = |seed: &str, frames: &str| {
+        let mut convert = program();
+        convert.args(["convert", &format!("simulated:{seed}"), "--frames", frames, "-o"]);
+        convert.arg(&sounds).assert().success();
+        let sound = sounds.join(format!("simulated-{seed}.wav"));
+        program().arg("listen").arg(sound).arg("-o").arg(&out).assert().success();
+        let mut names = names_in(&out);
+        names.retain(|name| name.starts_with("frame-000"));
+        names.len()
+    };
+    // What no earlier sound left there is not touched.
+    assert_eq!(listen("1", "5"), 6);
+    assert!(own.iter().all(|name| fs::read(place(name)).unwrap() == b"mine"));
+    assert_eq!(listen("2", "12"), 12);
+    assert!(!place("mosaic.tif").exists());
+    assert_eq!(listen("3", "3"), 3);
+    let left = ["frame-00900.png", "frame-9.png", "frame-of-mine.png"];
+    assert!(left.iter().all(|name| fs::read(place(name)).unwrap() == b"mine"));
+    assert_eq!(names_in(&out).len(), 3 + left.len() + ["frames.npy", "summary.txt"].len());
 }
 
 #[test]
