@@ -128,6 +128,19 @@ impl Ears {
         Ok(Self::of_user()?.map_or_else(Sides::default, |ears| ears.sides))
     }
 
+    /// Whether settings can be written to `path`, where its folder is there
+    /// already; leaves nothing there.
+    ///
+    /// # Errors
+    ///
+    /// If not.
+    pub fn check_place(path: &Path) -> Result<()> {
+        match path.parent() {
+            Some(folder) if folder != Path::new("") && !folder.exists() => Ok(()),
+            _ => StagedFile::create(path).map(drop),
+        }
+    }
+
     /// Writes the settings to `path`, and makes its folder.
     ///
     /// # Errors

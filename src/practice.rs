@@ -196,6 +196,15 @@ impl Practice {
         Score { right, answered: count, interval: wilson(right, count), guessing }
     }
 
+    /// Whether a log can be written to `path`; leaves nothing there.
+    ///
+    /// # Errors
+    ///
+    /// If not.
+    pub fn check_log(path: &Path) -> Result<()> {
+        StagedFile::create(path).map(drop)
+    }
+
     /// Writes what was answered as CSV: a row for each trial.
     ///
     /// # Errors

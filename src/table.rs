@@ -195,6 +195,17 @@ pub fn codes<'a>(codes: impl Iterator<Item = Option<&'a [f32]>>) -> (Field, Arra
     (Field::new("code", column.data_type().clone(), true), Arc::new(column))
 }
 
+/// Whether [`save`] can write to `path`, by its name and its place; leaves nothing
+/// there.
+///
+/// # Errors
+///
+/// If not.
+pub fn check_place(path: &Path) -> Result<()> {
+    is_csv(path)?;
+    StagedFile::create(path).map(drop)
+}
+
 /// Whether [`save`] writes CSV to `path`, by its name, or Parquet.
 ///
 /// # Errors

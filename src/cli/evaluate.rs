@@ -72,7 +72,8 @@ struct Findings {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
-        self.table.as_deref().map(table::is_csv).transpose()?;
+        self.table.as_deref().map(table::check_place).transpose()?;
+        self.report.as_deref().map(Page::check_place).transpose()?;
         // Names of sensors have neither a folder nor an ending.
         let path = Path::new(&self.model);
         let is_file = path.is_file() || path.extension().is_some() || path.components().count() > 1;

@@ -51,6 +51,7 @@ impl Arguments {
             Error::usage("-o", "there is no home folder for your settings")
                 .hint("name a file: -o hearing.toml")
         })?;
+        Ears::check_place(&path)?;
         let say = &mut |line: &str| report.note(line);
         // What each ear needs is asked anew.
         let volume_db = self.speaker.volume_db();
@@ -69,14 +70,13 @@ impl Arguments {
         let mut sitting = Sitting { speaker: speaker.as_deref_mut(), answers, stop: &STOP };
         let ears = examine(self.seed, &mut sitting, say);
         drop(console);
-        if let Some(speaker) = speaker {
-            speaker.finish()?;
-        }
+        // What was heard is kept, whatever becomes of the speaker.
+        let played = speaker.map_or(Ok(()), Sink::finish);
         let ears = ears?;
         ears.save(&path)?;
         tell(&ears, report)?;
         report.print(format_args!("Stored in {}.", path.display()))?;
-        Ok(ExitCode::SUCCESS)
+        played.map(|()| ExitCode::SUCCESS)
     }
 }
 

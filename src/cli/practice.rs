@@ -73,6 +73,7 @@ impl Arguments {
         if let Some(done) = choose(Way::Output, device, report)? {
             return Ok(done);
         }
+        self.log.as_deref().map(Practice::check_log).transpose()?;
         let seed = self.voice.seed;
         let volume_db = self.speaker.volume_db();
         let sides = self.voice.sides(volume_db)?;
@@ -100,16 +101,20 @@ impl Arguments {
         let console = Console::of(&self.source, *report, hint, press, str::parse);
         let mut stage = Stage { sonifier, speaker: speaker.as_deref_mut(), file, slots: 0 };
         let feedback = !self.no_feedback;
-        practice::ask(&mut practice, &mut stage, feedback, &console.commands, &STOP, say)?;
+        let asked =
+            practice::ask(&mut practice, &mut stage, feedback, &console.commands, &STOP, say);
         drop(console);
-        let told = told(&practice.score())?;
+        let told = told(&practice.score());
+        // What was answered is kept, whatever else fails.
+        let log = self.log.as_deref().filter(|_| told.is_ok());
+        let logged = log.map(|log| practice.save_log(log)).transpose();
+        asked?;
+        let told = told?;
         stage.finish(header)?;
         if let Some(speaker) = speaker {
             speaker.finish()?;
         }
-        if let Some(log) = &self.log {
-            practice.save_log(log)?;
-        }
+        logged?;
         report.print(told)?;
         Ok(ExitCode::SUCCESS)
     }

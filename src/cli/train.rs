@@ -153,9 +153,6 @@ impl Arguments {
             }
         };
         drop(watch);
-        if let Some(recorder) = recorder {
-            recorder.finish()?;
-        }
         model.save(&self.output)?;
         if budget.is_some() {
             // Only now is nothing lost with it.
@@ -167,6 +164,10 @@ impl Arguments {
             report.print(format_args!("against {name}: {peer}"))?;
         }
         report.print(self.output.display())?;
+        // Last: the model is there, whatever becomes of its curves.
+        if let Some(recorder) = recorder {
+            recorder.finish()?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 

@@ -90,6 +90,15 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
+    /// Whether a page can be written to `path`; leaves nothing there.
+    ///
+    /// # Errors
+    ///
+    /// If not.
+    pub fn check_place(path: &Path) -> Result<()> {
+        StagedFile::create(path).map(drop)
+    }
+
     /// Writes the page to `path`; it appears whole or not at all.
     ///
     /// # Errors

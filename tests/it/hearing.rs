@@ -177,6 +177,12 @@ fn a_check_that_is_left_or_not_listened_to_stores_nothing() {
     let left = told(after_the_tones("l\nq\n"));
     refused(&left, 1, "before left and right were compared");
     assert!(!settings.exists());
+    // Where nothing can be stored, nobody listens in vain.
+    let mut hearing = program();
+    hearing.args(["hearing", "--no-speaker", "-o"]).arg(folder.path()).write_stdin("y\ny\n");
+    let output = hearing.output().unwrap();
+    refused(&output, 1, folder.path().to_str().unwrap());
+    assert!(!text(&output.stderr).contains("1 of 43"), "{}", text(&output.stderr));
 }
 
 #[test]

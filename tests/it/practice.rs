@@ -9,6 +9,8 @@ use wysiwyh::model::Model;
 use wysiwyh::sink;
 use wysiwyh::sonifier::Sonifier;
 
+#[cfg(unix)]
+use crate::cli::limited;
 use crate::cli::{names_in, program, refused, text};
 use crate::speaker::{self, Pulse, metered, wait_for};
 
@@ -108,6 +110,35 @@ fn two_that_are_the_same_or_not_and_answers_that_make_no_sense() {
     let one = one.args(["practice", "--no-speaker", "-o", "c.wav", "--sensor", "hituav-lwir"]);
     refused(&one.arg(&picture).output().unwrap(), 1, "1 pictures that differ");
     assert!(fs::read_dir(folder.path()).unwrap().count() == 2);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_told_before_the_first_question() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = practise(folder.path(), &["--log", "none/a.csv", "-o", "a.wav"], "1\n2\n");
+    refused(&output, 1, "none/a.csv");
+    assert!(!text(&output.stderr).contains("1 of 6"), "{}", text(&output.stderr));
+    assert_eq!(names_in(folder.path()), [""; 0]);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_was_answered_is_logged_where_the_sound_cannot_be_written_on() {
+    let folder = tempfile::tempdir().unwrap();
+    // The six pictures are 1.0 MB, and each of 24 trials 0.16 MB; the unit is 512
+    // bytes or 1024, as the shell likes.
+    let mut limited = limited("-f 2800");
+    let output = limited
+        .args(["practice", "simulated:1", "--no-speaker", "--seed", "3", "-o", "a.wav"])
+        .args(["--log", "a.csv"])
+        .current_dir(folder.path())
+        .write_stdin("1\n".repeat(24))
+        .output()
+        .unwrap();
+    refused(&output, 1, "a.wav");
+    assert_eq!(names_in(folder.path()), ["a.csv"]);
+    let answered = log(&folder.path().join("a.csv"));
+    assert!((1..24).contains(&answered.len()), "{}", answered.len());
 }
 
 #[test]

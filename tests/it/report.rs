@@ -143,3 +143,16 @@ fn without_training_pictures_the_record_is_shown() {
     refused(&odd.output().unwrap(), 2, "table.xlsx");
     assert_eq!(names_in(folder.path()), ["page.html", "table.parquet"]);
 }
+
+#[test]
+fn places_that_cannot_be_written_are_told_before_anything_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    for files in [["a.csv", "none/page.html"], ["none/a.csv", "page.html"]] {
+        let mut command = program();
+        // Pictures that are missing would be told first.
+        command.args(["evaluate", "simulated-lwir", "missing.png", "--table", files[0]]);
+        let output = command.args(["--report", files[1]]).current_dir(folder.path()).output();
+        refused(&output.unwrap(), 1, "none/");
+        assert_eq!(names_in(folder.path()), [""; 0]);
+    }
+}

@@ -242,6 +242,21 @@ fn the_command_trains_for_channels_and_tells_how_it_goes_in_each() {
     Model::load(&model).unwrap();
 }
 
+#[cfg(feature = "rerun")]
+#[test]
+fn a_model_is_kept_where_its_curves_cannot_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, curves) = (folder.path().join("m.safetensors"), folder.path().join("curves.rrd"));
+    std::fs::create_dir(&curves).unwrap();
+    let mut command = assert_cmd::Command::cargo_bin("wysiwyh").unwrap();
+    command.args(["train", "simulated:1", "simulated:2", "simulated:3", "--plain"]);
+    command.args(["--sensor", "simulated-lwir", "--values", "8", "--steps", "3", "--rrd"]);
+    let output = command.arg(&curves).arg("-o").arg(&model).output().unwrap();
+    crate::cli::refused(&output, 1, "curves.rrd");
+    Model::load(&model).unwrap();
+    assert_eq!(crate::cli::names_in(folder.path()), ["curves.rrd", "m.safetensors"]);
+}
+
 #[test]
 fn training_that_is_broken_off_and_resumed_is_the_same_to_the_last_bit() {
     let folder = tempfile::tempdir().unwrap();
