@@ -2,8 +2,10 @@
 //!
 //! A file is written under a hidden name beside its final place and renamed
 //! once it is complete; files that belong together wait in a hidden folder
-//! and are moved together. What is dropped before that leaves nothing behind;
-//! what a killed process leaves, the next one that writes there clears away.
+//! and are moved together. What is dropped before that leaves nothing behind.
+//! A hidden folder that a killed process left goes with the next
+//! [`OutputFolder::clear`] there. A hidden file stays: nothing tells whether
+//! somebody still writes it.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
