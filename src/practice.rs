@@ -116,11 +116,20 @@ impl Trial {
     }
 }
 
+/// A picture that is played: as it is sent, and what is in it.
+#[derive(Clone, Debug)]
+struct Choice {
+    /// On the model's grid.
+    sent: Frame,
+    /// Of the picture as it was taken.
+    glance: Glance,
+}
+
 /// A training: its pictures, its trials and what was answered.
 #[derive(Debug)]
 pub struct Practice {
     task: Task,
-    choices: Vec<Frame>,
+    choices: Vec<Choice>,
     trials: Vec<Trial>,
 }
 
@@ -154,12 +163,15 @@ impl Practice {
         seed: u64,
     ) -> Result<Self> {
         let name = sensor.source().description.clone();
-        let (mut frames, mut codes) = (Vec::new(), Vec::new());
+        // Whole pictures of a film would not all fit into memory.
+        let (mut pictures, mut codes) = (Vec::new(), Vec::new());
         for frame in sensor.take(LOOKED_AT) {
             let frame = frame?;
             if frame.valid_fraction() > 0.5 {
-                codes.push(sonifier.prepare(&frame)?.code().to_vec());
-                frames.push(frame);
+                let prepared = sonifier.prepare(&frame)?;
+                codes.push(prepared.code().to_vec());
+                let (sent, glance) = (prepared.sent().clone(), Glance::at(&frame));
+                pictures.push(Choice { sent, glance });
             }
         }
         let mut random = Random::named(seed, "practice");
@@ -168,7 +180,7 @@ impl Practice {
             let what = format!("{} pictures that differ, at least 2 are needed", chosen.len());
             return Err(Error::new(Fault::Input, name, what));
         }
-        let choices: Vec<Frame> = chosen.into_iter().map(|frame| frames[frame].clone()).collect();
+        let choices: Vec<Choice> = chosen.into_iter().map(|at| pictures[at].clone()).collect();
         let trials = trials(task, choices.len(), count, &mut random);
         Ok(Self { task, choices, trials })
     }
@@ -180,7 +192,7 @@ impl Practice {
 
     /// Picture `choice`, from 0, in words.
     fn words(&self, choice: usize) -> String {
-        self.choices.get(choice).map_or_else(String::new, |frame| Glance::at(frame).to_string())
+        self.choices.get(choice).map_or_else(String::new, |choice| choice.glance.to_string())
     }
 
     /// The score so far.
@@ -321,6 +333,7 @@ impl Stage<'_> {
         file.finish()
     }
 
+    /// Plays a picture, whole or as it is sent.
     fn play(&mut self, frame: &Frame) -> Result<()> {
         for _ in 0..HELD {
             let samples = self.sonifier.sonify(frame)?.samples;
@@ -385,7 +398,7 @@ pub fn ask(
         let answered = loop {
             if asked {
                 for &choice in &trial.played {
-                    stage.play(&practice.choices[choice])?;
+                    stage.play(&practice.choices[choice].sent)?;
                 }
                 times += 1;
                 stage.await_silence(stop);
@@ -448,11 +461,11 @@ fn list(
     stop: &AtomicBool,
     say: &mut dyn FnMut(&str),
 ) -> Result<()> {
-    for (choice, frame) in practice.choices.iter().enumerate() {
+    for (choice, Choice { sent, .. }) in practice.choices.iter().enumerate() {
         if stop.load(Ordering::Relaxed) {
             return Ok(());
         }
-        stage.play(frame)?;
+        stage.play(sent)?;
         stage.await_silence(stop);
         say(&format!("That was {}. {}", choice + 1, practice.words(choice)));
         stage.pause(TOLD)?;

@@ -317,7 +317,7 @@ fn first_range(source: &str, sensor: Box<dyn Sensor>) -> Result<Ranged> {
         false => FIRST_OF_RECORDING.min(FIRST_VALUES / values.max(1)).max(1),
     };
     let peeked = sensor::Peeked::at(sensor, count)?;
-    if peeked.first().all(|frame| frame.data.iter().all(|value| value.is_nan())) {
+    if peeked.first().next().is_none() {
         let what = "no reading in its first pictures, from which a span could be learned";
         return Err(Error::input(source, what).hint("give the span as --span LO..HI"));
     }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use ndarray::Array3;
+
 use super::camera::Losses;
 use super::{Sensor, Source};
 use crate::error::Result;
@@ -45,10 +47,20 @@ impl Sensor for Limited {
 /// So many frames without a reading are looked past.
 const MOST_EMPTY: usize = 512;
 
+/// A frame that was looked at.
+#[derive(Debug)]
+enum Looked {
+    /// One with a reading.
+    Seen(Frame),
+    /// One without, of bands, rows and columns as given. Its pixels are left out:
+    /// hundreds of such chips may lie before the first other one.
+    Empty(Frame, (usize, usize, usize)),
+}
+
 /// A source whose first frames were looked at, and come all the same.
 #[derive(Debug)]
 pub(crate) struct Peeked {
-    first: VecDeque<Frame>,
+    first: VecDeque<Looked>,
     source: Source,
     sensor: Box<dyn Sensor>,
 }
@@ -69,15 +81,25 @@ impl Peeked {
             && let Some(frame) = peeked.sensor.next()
         {
             let frame = frame?;
-            readings += usize::from(frame.data.iter().any(|value| !value.is_nan()));
-            peeked.first.push_back(frame);
+            let seen = frame.data.iter().any(|value| !value.is_nan());
+            readings += usize::from(seen);
+            peeked.first.push_back(match seen {
+                true => Looked::Seen(frame),
+                false => {
+                    let size = frame.data.dim();
+                    Looked::Empty(Frame { data: Array3::default((0, 0, 0)), ..frame }, size)
+                }
+            });
         }
         Ok(peeked)
     }
 
-    /// What was looked at.
+    /// Those frames that were looked at and have a reading.
     pub(crate) fn first(&self) -> impl Iterator<Item = &Frame> + Clone {
-        self.first.iter()
+        self.first.iter().filter_map(|looked| match looked {
+            Looked::Seen(frame) => Some(frame),
+            Looked::Empty(..) => None,
+        })
     }
 }
 
@@ -85,7 +107,14 @@ impl Iterator for Peeked {
     type Item = Result<Frame>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.first.pop_front().map(Ok).or_else(|| self.sensor.next())
+        match self.first.pop_front() {
+            Some(Looked::Seen(frame)) => Some(Ok(frame)),
+            Some(Looked::Empty(frame, size)) => {
+                let data = Array3::from_elem(size, f32::NAN);
+                Some(Ok(Frame { data, ..frame }))
+            }
+            None => self.sensor.next(),
+        }
     }
 }
 
@@ -96,5 +125,59 @@ impl Sensor for Peeked {
 
     fn losses(&self) -> Option<Losses> {
         self.sensor.losses()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Band, Unit};
+    use crate::sensor::{Route, Scene, Tiles, Whole};
+
+    #[test]
+    fn empty_chips_are_looked_past_and_come_all_the_same() {
+        // A picture of which only the last of 6 x 6 chips has readings.
+        let mut data = Array3::from_elem((2, 48, 48), f32::NAN);
+        data[(1, 47, 46)] = 3.0;
+        let bands = [Band::new("a", Unit::Counts), Band::new("b", Unit::Counts)];
+        let picture = Frame::new(data, bands.into(), 0.0);
+        let tiles = || -> Box<dyn Sensor> {
+            let source = Source { frames: Some(1), ..Source::like(&picture, "a picture") };
+            let whole = Whole::new(Box::new(Once { source, frame: Some(picture.clone()) }), 1);
+            Box::new(Tiles::new(whole, Scene::new([48, 48], 8, Route::Sweep)))
+        };
+        let peeked = Peeked::at(tiles(), 1).unwrap();
+        assert_eq!(peeked.first.len(), 36);
+        let kept = peeked.first.iter().map(|(Looked::Seen(f) | Looked::Empty(f, _))| f.data.len());
+        assert_eq!((kept.sum::<usize>(), peeked.first().count()), (2 * 8 * 8, 1));
+        let plain: Vec<Frame> = tiles().collect::<Result<_>>().unwrap();
+        let again: Vec<Frame> = peeked.collect::<Result<_>>().unwrap();
+        assert_eq!(plain.len(), again.len());
+        for (a, b) in plain.iter().zip(&again) {
+            assert_eq!((a.data.dim(), a.position, a.time_s), (b.data.dim(), b.position, b.time_s));
+            let known = |frame: &Frame| frame.data.mapv(|value| !value.is_nan());
+            assert_eq!(known(a), known(b));
+        }
+    }
+
+    /// A single picture.
+    #[derive(Debug)]
+    struct Once {
+        source: Source,
+        frame: Option<Frame>,
+    }
+
+    impl Iterator for Once {
+        type Item = Result<Frame>;
+
+        fn next(&mut self) -> Option<Self::Item> {
+            self.frame.take().map(Ok)
+        }
+    }
+
+    impl Sensor for Once {
+        fn source(&self) -> &Source {
+            &self.source
+        }
     }
 }
