@@ -17,8 +17,9 @@ use flacenc::encode_fixed_size_frame;
 use flacenc::error::{Verified, Verify};
 use flacenc::source::{Context, Fill, FrameBuf};
 
+use super::foreign::LONGEST_S;
 use super::{FileSink, Header, Output, Recording, Sink, quantise};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::synth::SAMPLE_RATE;
 
 /// Samples of each channel in a frame; the streamable subset of FLAC allows 4608 at 48 kHz.
@@ -27,6 +28,8 @@ const BLOCK: usize = 4096;
 const PADDING: usize = 8192;
 /// Readers refuse larger comments, some of them at 10 MiB.
 const LARGEST_COMMENT: usize = 10 << 20;
+/// So many numbers that are kept are believed of each byte of a file.
+const KEPT_PER_BYTE: u64 = 8;
 /// The names under which a header may lie: ours, and what becomes of a WAV
 /// file's comment when others convert it.
 const TAGS: [&str; 3] = ["WYSIWYH", "DESCRIPTION", "COMMENT"];
@@ -227,17 +230,39 @@ fn comment(header: &Header, path: &Path) -> Result<Vec<u8>> {
 
 /// Reads the FLAC file `file` of `length` bytes.
 pub(super) fn read(file: File, length: u64, path: &Path) -> Result<Recording> {
-    let mut reader = FlacReader::new(BufReader::new(file))
+    let reader = FlacReader::new(BufReader::new(file))
         .map_err(|e| Error::input(path, format!("damaged FLAC: {e}")))?;
     let mut header = None;
     for comment in TAGS.iter().flat_map(|tag| reader.get_tag(tag)) {
         header = header.or(Header::parse(comment, path)?);
     }
+    let most = most_samples(length, reader.streaminfo().channels as usize);
+    decode(reader, header, most, path)
+}
+
+/// A file of `length` bytes and so many `channels` is believed to have so many
+/// samples of each at most.
+///
+/// A few bytes may claim to be hours of silence, so what little is believed takes
+/// no more memory than three hours of one channel. Beyond that it counts how long
+/// the file is: our sound takes a byte a sample or more, so that one of any length
+/// may be silent for four fifths of it, as while a camera is away.
+fn most_samples(length: u64, channels: usize) -> usize {
+    // Of two channels the mean is kept, too.
+    let kept = if channels == 2 { 3 } else { 1 };
+    let long = usize::try_from(length.saturating_mul(KEPT_PER_BYTE)).unwrap_or(usize::MAX);
+    long.max(LONGEST_S * SAMPLE_RATE) / kept
+}
+
+/// Decodes the frames behind `header`, `most` samples of each channel at most.
+fn decode(
+    mut reader: FlacReader<BufReader<File>>,
+    header: Option<Header>,
+    most: usize,
+    path: &Path,
+) -> Result<Recording> {
     let info = reader.streaminfo();
     let scale = 1.0 / (1u64 << (info.bits_per_sample - 1)) as f32 / info.channels as f32;
-    // A few bytes may claim to be hours of silence. Sound does not compress
-    // to a hundredth, but short files may begin with silence.
-    let most = length.saturating_mul(64).saturating_add(1 << 24) as usize;
     let (mut samples, mut sides) = (Vec::new(), [Vec::new(), Vec::new()]);
     let mut blocks = reader.blocks();
     let mut buffer = Vec::new();
@@ -253,8 +278,8 @@ pub(super) fn read(file: File, length: u64, path: &Path) -> Result<Recording> {
             }
         };
         if samples.len() + block.duration() as usize > most {
-            let what = format!("{length} bytes expand to more than {most} samples");
-            return Err(Error::new(Fault::Unsupported, path.display(), what));
+            let what = format!("it expands to more than {most} samples, as only silence does");
+            return Err(Error::input(path, what).hint("cut it into parts"));
         }
         samples.extend((0..block.duration()).map(|at| {
             let sum: i64 = (0..block.channels()).map(|c| i64::from(block.sample(c, at))).sum();
@@ -350,6 +375,35 @@ mod tests {
             assert_eq!((recording.channels, recording.samples.len()), (2, 30_000));
             assert_eq!(recording.header.as_ref(), Some(&stereo));
         }
+    }
+
+    #[test]
+    fn silence_expands_so_far_and_sound_as_far_as_it_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("silence.flac");
+        let mut sink = Box::new(FlacSink::create(&path, &header()).unwrap());
+        let silence = vec![0.0; 100 * BLOCK];
+        sink.write(&silence).unwrap();
+        sink.finish().unwrap();
+        let read = |most| {
+            let reader = FlacReader::new(BufReader::new(File::open(&path).unwrap())).unwrap();
+            decode(reader, None, most, &path)
+        };
+        assert_eq!(read(silence.len()).unwrap().samples, silence);
+        let error = read(silence.len() - 1).unwrap_err().to_string();
+        assert!(error.ends_with("more than 409599 samples, as only silence does"), "{error}");
+        // More than a byte would be believed to hold, and still less than hours.
+        assert!(std::fs::metadata(&path).unwrap().len() * 8 < silence.len() as u64);
+        assert_eq!(super::super::read(&path).unwrap().samples, silence);
+
+        let hours = |hours: usize| hours * 3600 * SAMPLE_RATE;
+        assert_eq!((most_samples(0, 1), most_samples(20 << 20, 1)), (hours(3), hours(3)));
+        assert_eq!((most_samples(0, 2), most_samples(20 << 20, 2)), (hours(1), hours(1)));
+        // A day of sound, at a byte a sample, four fifths of which are silence.
+        for channels in [1, 2] {
+            assert!(most_samples((hours(24) * channels / 5) as u64, channels) >= hours(24));
+        }
+        assert_eq!(most_samples(u64::MAX, 1), usize::MAX);
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use crate::error::{Error, Fault, Result};
 use crate::synth::SAMPLE_RATE;
 
-/// A sound may be this long: three hours, 2 GiB of memory for each channel.
-const LONGEST_S: usize = 3 * 60 * 60;
+/// A sound may be this long, however few bytes hold it: three hours, 2 GiB of
+/// memory for each channel.
+pub(super) const LONGEST_S: usize = 3 * 60 * 60;
 
 /// The sound in the file at `path`, of any format and rate that `ffmpeg`
 /// reads: its channels mixed to `N` of them, at 48 kHz, full scale 1.0.

@@ -329,12 +329,13 @@ pub struct Recording {
 ///
 /// A file that ends early, as a killed process leaves it, gives what it has.
 /// Memory is bounded by a multiple of the file's true length, whatever the
-/// file claims. WAV: PCM of 16, 24 or 32 bits or 32-bit float; FLAC: any.
+/// file claims; a short FLAC file may be up to three hours of silence. WAV: PCM of
+/// 16, 24 or 32 bits or 32-bit float; FLAC: any.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, is empty, damaged or of another format, or
-/// holds a header of a newer version.
+/// If the file cannot be read, is empty, damaged or of another format, holds a
+/// header of a newer version, or is long FLAC of hardly anything but silence.
 pub fn read(path: &Path) -> Result<Recording> {
     let failed = |e| Error::input(path, e);
     let mut file = File::open(path).map_err(failed)?;
