@@ -66,12 +66,13 @@ impl Catalogue {
         Ok(Self { entries })
     }
 
-    /// How many scenes there are; some may be missing of a `manifest`.
+    /// How many scenes there are, and how many of those of a `manifest` are
+    /// missing.
     pub fn counts(&self, manifest: Option<&Manifest>) -> Counts {
         let done = self.entries.values().filter(|(_, record)| record.outcome.is_some()).count();
-        let all = self.entries.len();
-        let planned = manifest.map_or(all, |manifest| manifest.units.len());
-        Counts { done, failed: all - done, missing: planned - all }
+        let planned = manifest.iter().flat_map(|manifest| &manifest.units);
+        let missing = planned.filter(|unit| !self.entries.contains_key(&unit.id)).count();
+        Counts { done, failed: self.entries.len() - done, missing }
     }
 
     /// Writes the table to `path`: a row for each scene, by identifier. The
@@ -179,4 +180,50 @@ fn records(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
     }
     records.sort();
     Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+    use crate::convert::record::{Input, Request};
+    use crate::convert::{Settings, Unit};
+    use crate::sensor::Options;
+    use crate::sink::Format;
+    use crate::voice::Voice;
+
+    #[test]
+    fn what_is_missing_is_what_the_manifest_has_and_the_catalogue_has_not() {
+        let settings = Settings {
+            voice: Voice::of_sensor("hituav-lwir", Options::default()),
+            format: Format::Wav,
+            stereo: false,
+            rrd: false,
+            npy: false,
+            gpkg: false,
+            unscored: true,
+            frames: None,
+        };
+        let manifest = |names: &[&str]| {
+            let names: Vec<String> = names.iter().copied().map(String::from).collect();
+            Manifest::new(&names, settings.clone()).unwrap()
+        };
+        let mut catalogue = Catalogue::default();
+        for Unit { id, source, .. } in manifest(&["a.tif", "b.tif", "c.tif"]).units {
+            let input = Input { files: 0, bytes: 0, digest: String::new() };
+            let (speakers, version) = (String::new(), String::new());
+            let request = Request { source, input, settings: settings.clone(), speakers, version };
+            let record = Record::new(&id, request, Err(&Error::usage("a", "failed")), 0.0);
+            catalogue.entries.insert(id, (PathBuf::new(), record));
+        }
+        let counts = |missing| Counts { done: 0, failed: 3, missing };
+        assert_eq!(catalogue.counts(None), counts(0));
+        assert_eq!(
+            catalogue.counts(Some(&manifest(&["a.tif", "b.tif", "c.tif", "d.tif"]))),
+            counts(1)
+        );
+        // Another manifest than the one that it was read with.
+        assert_eq!(catalogue.counts(Some(&manifest(&["x.tif"]))), counts(1));
+        assert_eq!(catalogue.counts(Some(&manifest(&["a.tif"]))), counts(0));
+    }
 }

@@ -189,7 +189,7 @@ pub fn run(
         statistics: vec![Statistics::default(); source.bands.len()],
         histograms: vec![Histogram::default(); source.bands.len()],
         pixels: match &scene {
-            Some(scene) if !counted => (scene.rows * scene.columns) as u64,
+            Some(scene) if !counted => (scene.rows as u64).saturating_mul(scene.columns as u64),
             _ => 0,
         },
         exposure: None,

@@ -246,10 +246,12 @@ impl Autoencoder {
         Ok(Tensor::from_data(TensorData::new(flat, shape), &self.device))
     }
 
-    /// Unit components `[component]` to the code averaged to `groups` groups:
-    /// the leading ones to the first digits of its values, as many that follow
-    /// to the second ones. Components that are missing are 0.
+    /// Unit components `[component]` to the code averaged to `groups` groups, from
+    /// 1 to K: the leading ones to the first digits of its values, as many that
+    /// follow to the second ones. Components that are missing are 0. Fewer groups
+    /// than 1 count as 1, and more than K as K.
     pub fn code(&self, components: &[f32], groups: usize) -> Vec<f32> {
+        let groups = groups.min(self.values()).max(1);
         let (first, rest) = components.split_at(groups.min(components.len()));
         let logits = self.logits(first, groups);
         if self.carried(groups) == groups {
@@ -262,9 +264,10 @@ impl Autoencoder {
             .collect()
     }
 
-    /// The inverse of [`Autoencoder::code`]: a code that was averaged to
-    /// `groups` groups to components, zero beyond those that it carries.
+    /// The inverse of [`Autoencoder::code`]: a code of K values that was averaged
+    /// to `groups` groups to components, zero beyond those that it carries.
     pub fn components_of_code(&self, code: &[f32], groups: usize) -> Vec<f32> {
+        let groups = groups.min(self.values()).max(1);
         let logits = code.iter().map(|&value| haar::unsquash(f64::from(value)));
         let mut components = if self.carried(groups) == groups {
             self.components_of_logits(&logits.collect::<Vec<_>>(), groups)
@@ -421,6 +424,25 @@ impl Constants {
             deviation: column(&linear.deviation),
             scale: column(&explained),
             spread_rows: matrix(&weighted_rows(linear.values), device),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::Model;
+
+    #[test]
+    fn a_code_has_one_group_at_least_and_as_many_as_values_at_most() {
+        let model = Model::shipped("simulated-lwir").unwrap();
+        let (autoencoder, values) = (model.autoencoder(), model.values());
+        let components: Vec<f32> = (0..values).map(|k| (k as f32).sin()).collect();
+        let code = autoencoder.code(&components, values);
+        for (asked, counts_as) in [(0, 1), (2 * values, values), (usize::MAX, values)] {
+            let like = autoencoder.code(&components, counts_as);
+            assert_eq!(autoencoder.code(&components, asked), like, "{asked}");
+            let like = autoencoder.components_of_code(&code, counts_as);
+            assert_eq!(autoencoder.components_of_code(&code, asked), like, "{asked}");
         }
     }
 }

@@ -150,10 +150,10 @@ pub fn slots(text: &str) -> std::result::Result<u64, String> {
 /// The slots in a time such as `2min` or `90s`.
 fn time(text: &str) -> std::result::Result<u64, String> {
     match text.strip_suffix("min") {
-        Some(minutes) => slots(minutes).map(|slots| 60 * slots),
-        None => slots(text.strip_suffix('s').unwrap_or(text)),
+        Some(minutes) => slots(minutes).ok().and_then(|slots| slots.checked_mul(60)),
+        None => slots(text.strip_suffix('s').unwrap_or(text)).ok(),
     }
-    .map_err(|_| "give a time such as 2min or 90s".to_owned())
+    .ok_or_else(|| "give a time such as 2min or 90s".to_owned())
 }
 
 impl Arguments {
@@ -239,4 +239,17 @@ fn sentence(summary: &Summary) -> String {
         text += &format!(" The recorder was behind and left out {pictures_dropped} pictures.");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_slots_and_none_is_longer_than_can_be_counted() {
+        assert_eq!((time("2min"), time("90s"), time("0.25")), (Ok(1200), Ok(900), Ok(3)));
+        for odd in ["", "min", "-1min", "NaNs", "infmin", "1000000000000000000min", "1h"] {
+            assert_eq!(time(odd), Err("give a time such as 2min or 90s".to_owned()), "{odd:?}");
+        }
+    }
 }

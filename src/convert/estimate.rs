@@ -68,12 +68,14 @@ pub fn estimate(job: &Job, scene: &str) -> Result<Estimate> {
     let slots = source.slots();
     let [rows, columns] = sonifier.model().grid();
     let readings = source.bands.len() * rows * columns;
+    // As many slots as are asked for, which may be more than can be counted in bytes.
     let slot_bytes = |slots: usize| {
         // The lead-in and the lead-out last one slot each.
         let channels = if settings.stereo { 2 } else { 1 };
-        let sound = (slots + 2) as u64 * (SLOT * channels * size_of::<i16>()) as u64;
-        let frames = (slots * readings * size_of::<f32>()) as u64;
-        sound + if settings.npy { frames } else { 0 }
+        let sound = (slots as u64).saturating_add(2);
+        let sound = sound.saturating_mul((SLOT * channels * size_of::<i16>()) as u64);
+        let frames = (slots as u64).saturating_mul((readings * size_of::<f32>()) as u64);
+        sound.saturating_add(if settings.npy { frames } else { 0 })
     };
     let input = Input::of(&sensor::files(scene));
     let seconds = slots.map(|_| work_s(&mut sonifier, source, !settings.unscored)).transpose()?;
@@ -93,12 +95,14 @@ pub fn estimate(job: &Job, scene: &str) -> Result<Estimate> {
 impl Estimate {
     /// All of `estimates` together, as far as it is known of each.
     pub fn total(estimates: &[Self]) -> Self {
-        let sum = |of: fn(&Self) -> Option<u64>| estimates.iter().map(of).sum::<Option<u64>>();
+        let sum = |of: fn(&Self) -> Option<u64>| {
+            estimates.iter().map(of).try_fold(0, |sum: u64, next| Some(sum.saturating_add(next?)))
+        };
         let long = |of: fn(&Self) -> Option<f64>| estimates.iter().map(of).sum::<Option<f64>>();
         Self {
             scene: count(estimates.len(), "scene"),
             remark: None,
-            slots: estimates.iter().map(|estimate| estimate.slots).sum(),
+            slots: sum(|estimate| Some(estimate.slots? as u64)).map(|slots| slots as usize),
             sound_s: long(|estimate| estimate.sound_s),
             bytes_read: sum(|estimate| estimate.bytes_read),
             bytes_written: sum(|estimate| estimate.bytes_written),
@@ -136,7 +140,7 @@ impl fmt::Display for Estimate {
 fn work_s(sonifier: &mut Sonifier, source: &Source, scored: bool) -> Result<f64> {
     let (frames, slots) = (source.frames.unwrap_or(0), source.slots().unwrap_or(0));
     let factor = source.scene.as_ref().map_or(1, |scene| scene.factor);
-    let pixels = (source.rows * source.columns) as f64 * factor.pow(2) as f64;
+    let pixels = source.rows as f64 * source.columns as f64 * (factor as f64).powi(2);
     let reading_s = frames as f64 * pixels * source.bands.len() as f64 / NUMBERS_PER_S;
 
     let [rows, columns] = sonifier.model().grid();

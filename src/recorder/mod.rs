@@ -361,7 +361,7 @@ fn halves_suffice(range: &[[f64; 2]]) -> bool {
     range.iter().all(|[low, high]| {
         let largest = low.abs().max(high.abs());
         // Eleven significant bits: the largest steps are 2^-10 of a value.
-        let step = 2f64.powi(largest.log2().floor() as i32 - 10);
+        let step = 2f64.powf(largest.log2().floor() - 10.0);
         largest < 1e4 && step < (high - low) / 1000.0
     })
 }
@@ -384,5 +384,22 @@ impl From<Moment> for Slot {
             pictures: Some(Arc::new(Pictures { input, reconstruction })),
             dropped: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_precision_is_for_ranges_that_are_wide_for_their_values() {
+        assert!(halves_suffice(&[[0.0, 1.0], [-40.0, 40.0]]));
+        assert!(!halves_suffice(&[[0.0, 1.0], [20.0, 21.0]]));
+        assert!(!halves_suffice(&[[0.0, 65_536.0]]));
+        // Whatever a header says.
+        for odd in [[0.0, 0.0], [f64::MAX, f64::MAX], [1.0, -1.0], [0.0, f64::INFINITY]] {
+            assert!(!halves_suffice(&[odd]), "{odd:?}");
+        }
+        assert!(halves_suffice(&[[0.0, f64::MIN_POSITIVE]]));
     }
 }

@@ -13,6 +13,13 @@ const APP1: u8 = 0xe1;
 const APP2: u8 = 0xe2;
 const APP3: u8 = 0xe3;
 
+/// FLIR's records have no more pieces than their numbers, of a byte, can tell
+/// apart.
+const MOST_PIECES: usize = 256;
+
+/// What to do where pieces are missing, or too many.
+const DAMAGED: &str = "the file is cut short or damaged: fetch it again from the camera";
+
 /// How a piece of FLIR's records begins.
 const FLIR: &[u8] = b"FLIR\0";
 
@@ -78,18 +85,24 @@ pub fn is_cut_short(path: &Path) -> Result<bool> {
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or pieces are missing or come twice.
+/// If the file cannot be read, pieces are missing or come twice, or there are
+/// more than 256.
 pub fn flir_records(path: &Path) -> Result<Vec<u8>> {
     let mut file = BufReader::new(File::open(path).map_err(|e| Error::input(path, e))?);
     let mut pieces: Vec<(u8, u8, Vec<u8>)> = Vec::new();
     let walked = segments(&mut file, |marker, payload| {
         if marker == APP1
             && payload.starts_with(FLIR)
+            && pieces.len() <= MOST_PIECES
             && let [_, _, _, _, _, _, number, last, data @ ..] = payload
         {
             pieces.push((*number, *last, data.to_vec()));
         }
     });
+    if pieces.len() > MOST_PIECES {
+        let what = format!("its temperatures are in more than {MOST_PIECES} pieces");
+        return Err(Error::input(path, what).hint(DAMAGED));
+    }
     let last = pieces.first().map_or(0, |piece| piece.1);
     let unnumbered = pieces.iter().all(|&(number, last, _)| number == 0 && last == 0);
     if !unnumbered {
@@ -99,8 +112,7 @@ pub fn flir_records(path: &Path) -> Result<Vec<u8>> {
             && pieces.iter().enumerate().all(|(at, piece)| usize::from(piece.0) == at);
         if !whole {
             let what = format!("its temperatures are in {} of {expected} pieces", pieces.len());
-            return Err(Error::input(path, what)
-                .hint("the file is cut short or damaged: fetch it again from the camera"));
+            return Err(Error::input(path, what).hint(DAMAGED));
         }
     } else if pieces.is_empty()
         && let Err(error) = walked
@@ -129,5 +141,45 @@ fn segments(file: &mut impl BufRead, mut visit: impl FnMut(u8, &[u8])) -> io::Re
         let mut payload = vec![0; usize::from(u16::from_be_bytes([high, low])).saturating_sub(2)];
         file.read_exact(&mut payload)?;
         visit(marker, &payload);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A JPEG file of FLIR's `pieces`: number, last number and data.
+    fn file(pieces: impl Iterator<Item = (u8, u8, Vec<u8>)>) -> Vec<u8> {
+        let mut bytes = START_OF_IMAGE.to_vec();
+        for (number, last, data) in pieces {
+            let payload = [FLIR, &[1, number, last], &data].concat();
+            bytes.extend([0xff, APP1]);
+            bytes.extend((payload.len() as u16 + 2).to_be_bytes());
+            bytes.extend(payload);
+        }
+        bytes.extend([0xff, START_OF_SCAN, 0, 2]);
+        bytes
+    }
+
+    #[test]
+    fn pieces_are_put_together_and_there_are_no_more_than_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpg");
+        let read = |pieces: &mut dyn Iterator<Item = (u8, u8, Vec<u8>)>| {
+            std::fs::write(&path, file(pieces)).unwrap();
+            flir_records(&path)
+        };
+        let ordered: Vec<u8> = (0..=255).collect();
+        let numbered = read(&mut (0..=255).rev().map(|number| (number, 255, vec![number])));
+        assert_eq!(numbered.unwrap(), ordered);
+        let unnumbered = read(&mut (0..=255).map(|data| (0, 0, vec![data])));
+        assert_eq!(unnumbered.unwrap(), ordered);
+        for last in [0, 255] {
+            let error = read(&mut (0..300u16).map(|n| (n as u8, last, vec![0; 9]))).unwrap_err();
+            assert!(error.to_string().ends_with("in more than 256 pieces"), "{error}");
+        }
+        let error = read(&mut [(0, 2, vec![1]), (2, 2, vec![3])].into_iter()).unwrap_err();
+        assert!(error.to_string().ends_with("in 2 of 3 pieces"), "{error}");
+        assert!(error.advice().is_some());
     }
 }

@@ -236,8 +236,10 @@ impl Page {
             let extra =
                 decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples)?.unwrap_or_default();
             let photometric = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation)?;
-            // ExtraSamples describes the last samples; 1 and 2 are alpha.
+            // ExtraSamples describes the last samples; 1 and 2 are alpha. A single
+            // one is what there is to see, whatever is said of it.
             let alpha = extra.iter().position(|&kind| kind == 1 || kind == 2);
+            let alpha = alpha.filter(|_| samples > 1);
             let alpha = alpha.map(|at| (samples + at).saturating_sub(extra.len()));
             let colour = matches!(colour_type, ColorType::RGB(_) | ColorType::RGBA(_));
             let (rows, columns) = (number(rows), number(columns));
@@ -508,6 +510,20 @@ mod tests {
         let error = Stack::open(sequence(folder.path(), &[4, 4, 5]), None).unwrap_err();
         let error = error.to_string();
         assert!(error.contains("page 3 is 5 x 3") && error.contains("page 1 is 4 x 3"), "{error}");
+    }
+
+    #[test]
+    fn a_single_sample_is_a_band_even_if_it_is_called_alpha() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alpha.tif");
+        let mut encoder = TiffEncoder::new(File::create(&path).unwrap()).unwrap();
+        let mut image = encoder.new_image::<colortype::Gray8>(4, 3).unwrap();
+        image.encoder().write_tag(Tag::ExtraSamples, &[2u16][..]).unwrap();
+        image.write_data(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]).unwrap();
+        let mut stack = Stack::open(&path, None).unwrap();
+        assert_eq!(stack.source().bands.len(), 1);
+        let frame = stack.next().unwrap().unwrap();
+        assert_eq!(frame.data, Array3::from_shape_fn((1, 3, 4), |(_, y, x)| (4 * y + x) as f32));
     }
 
     #[test]

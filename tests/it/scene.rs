@@ -214,6 +214,19 @@ fn a_dry_run_tells_what_the_work_takes() {
 }
 
 #[test]
+fn a_dry_run_counts_no_further_than_numbers_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut convert = program();
+    convert.args(["convert", "simulated:1", "simulated:2", "--npy", "--stereo", "--dry-run"]);
+    convert.args(["--json", "--frames", &usize::MAX.to_string(), "-o"]);
+    let output = convert.arg(folder.path().join("out")).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["total"]["bytes_written"], u64::MAX);
+    assert!(told["total"]["sound_s"].as_f64().unwrap() > 1e18);
+}
+
+#[test]
 fn no_byte_depends_on_the_number_of_cores() {
     let Some(scene) = unseen_scene() else { return };
     let folder = tempfile::tempdir().unwrap();

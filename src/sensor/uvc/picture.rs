@@ -128,8 +128,9 @@ impl Reader {
         }
         let Agreed { rows, columns, .. } = agreed;
         let picture = camera.picture.unwrap_or([0, rows]);
-        if columns == 0 || picture[0].checked_add(picture[1]).is_none_or(|end| end > rows) {
-            let [first, count] = picture;
+        let [first, count] = picture;
+        let inside = first.checked_add(count).is_some_and(|end| end <= rows);
+        if columns == 0 || count == 0 || !inside {
             return Err(format!(
                 "sends {columns} x {rows} pixels, and its picture takes {count} rows from row \
                  {first}"
@@ -538,6 +539,10 @@ mod tests {
         let three = [band[0].clone(), band[0].clone(), band[0].clone()];
         assert!(Reader::new(agreed("Y16 ", 2, 2, 4), &camera, &three).is_err());
         assert!(Reader::new(agreed("H264", 2, 2, 4), &camera, &band).is_err());
+        for (columns, rows) in [(2, 0), (0, 2), (0, 0)] {
+            let error = Reader::new(agreed("Y16 ", columns, rows, 4), &camera, &band).unwrap_err();
+            assert!(error.starts_with(&format!("sends {columns} x {rows} pixels")), "{error}");
+        }
     }
 
     #[test]
