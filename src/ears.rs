@@ -18,6 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Fault, Result};
+use crate::intake;
 use crate::profile;
 use crate::random::Random;
 use crate::sink::Speaker;
@@ -96,12 +97,9 @@ impl Ears {
     ///
     /// If the file is missing, damaged, or says nothing sensible.
     pub fn load(path: &Path) -> Result<Self> {
-        let damaged = |what: String| Error::input(path, what).hint("make it anew: wysiwyh hearing");
-        let found = std::fs::metadata(path).map_err(|e| damaged(e.to_string()))?;
-        if !found.is_file() || found.len() > MAX_BYTES {
-            return Err(damaged("is no file of hearing settings".into()));
-        }
-        let text = std::fs::read_to_string(path).map_err(|e| damaged(e.to_string()))?;
+        const ANEW: &str = "make it anew: wysiwyh hearing";
+        let damaged = |what: String| Error::input(path, what).hint(ANEW);
+        let text = intake::text(path, MAX_BYTES).map_err(|e| e.hint(ANEW))?;
         let ears: Self = toml::from_str(&text).map_err(|e| damaged(e.message().to_owned()))?;
         let [low_hz, high_hz] = ears.band_hz;
         if !(low_hz >= 20.0 && low_hz < high_hz && high_hz <= 20_000.0) {

@@ -22,7 +22,7 @@ use crate::model::Model;
 use crate::npy::FrameArray;
 use crate::original::Original;
 use crate::picture;
-use crate::profile::{Profile, user_shelf};
+use crate::profile::{Profile, user_folder, user_shelf};
 use crate::receiver::Receiver;
 use crate::receiver::align::{Aligned, align};
 use crate::sensor::{Scene, Source};
@@ -227,7 +227,7 @@ fn find_model(audio: &Path, header: &Header, given: Option<&Path>) -> Result<Mod
     // A bare name lies in this folder.
     let beside = Path::new(".").join(audio).parent().map(Path::to_owned);
     for folder in [beside, user_models(), user_shelf()].into_iter().flatten() {
-        if let Some(model) = find_in(&folder, &header.model_hash) {
+        if let Some(model) = find_in(&folder, &header.model_hash)? {
             return Ok(model);
         }
     }
@@ -251,11 +251,7 @@ fn find_model(audio: &Path, header: &Header, given: Option<&Path>) -> Result<Mod
 /// If the model is not here, or does not fit what the header says.
 pub(crate) fn sonifier(path: &Path, header: &Header, given: Option<&Path>) -> Result<Sonifier> {
     let model = seen(path, header, find_model(path, header, given)?)?;
-    let (bands, ranges) = (model.bands().len(), header.range.len());
-    if ranges != bands {
-        let what = format!("{ranges} ranges for the {bands} bands of its model");
-        return Err(Error::input(path, what));
-    }
+    check_range(path, header, &model)?;
     let sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?;
     Ok(sonifier.with_range(header.range.clone()).with_polarity(header.polarity))
 }
@@ -283,34 +279,46 @@ fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
 }
 
-/// The model file in `folder` whose hash is `hash`. Files that are no models
-/// are passed over.
-fn find_in(folder: &Path, hash: &str) -> Option<Model> {
-    let mut paths: Vec<_> = fs::read_dir(folder).ok()?.flatten().map(|e| e.path()).collect();
+/// The model file in `folder` whose hash is `hash`: see [`Model::of_hash`].
+///
+/// # Errors
+///
+/// Likewise.
+fn find_in(folder: &Path, hash: &str) -> Result<Option<Model>> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(None) };
+    let mut paths: Vec<_> = entries.flatten().map(|e| e.path()).collect();
     paths.sort();
-    paths
-        .iter()
-        .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
-        .filter_map(|path| Model::load(path).ok())
-        .find(|model| model.hash() == hash)
+    let models = paths.iter().filter(|path| path.extension().is_some_and(|e| e == "safetensors"));
+    models.map(|path| Model::of_hash(path, hash)).find_map(Result::transpose).transpose()
 }
 
 /// Where the user's own models lie.
 fn user_models() -> Option<PathBuf> {
-    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| {
-        std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"))
-    })?;
-    Some(data.join("wysiwyh/models"))
+    user_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("models"))
+}
+
+/// Refuses the header of the file at `path` if it does not say, for each band of
+/// `model`, which values meant 0 and 1.
+fn check_range(path: &Path, header: &Header, model: &Model) -> Result<()> {
+    let (bands, ranges) = (model.bands().len(), header.range.len());
+    if ranges != bands {
+        let what = format!("{ranges} ranges for the {bands} bands of its model");
+        return Err(Error::input(path, what));
+    }
+    match header.range.iter().find(|[low, high]| low >= high) {
+        Some([low, high]) => {
+            Err(Error::input(path, format!("a range that starts at {low} and ends at {high}")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Checks what the file says about itself against the model and the samples;
 /// gives the number of frames.
 fn check(audio: &Path, samples: &[f32], header: &Header, model: &Model) -> Result<usize> {
     let wrong = |what: String| Err(Error::input(audio, what));
-    let (bands, [grid_rows, grid_columns]) = (model.bands().len(), model.grid());
-    if header.range.len() != bands {
-        return wrong(format!("{} ranges for the {bands} bands of its model", header.range.len()));
-    }
+    check_range(audio, header, model)?;
+    let [grid_rows, grid_columns] = model.grid();
     let Area { row, column, rows, columns } = header.area;
     let reach = |start: usize, size: usize, limit: usize| {
         start.checked_add(size).is_some_and(|end| end <= limit)
@@ -381,7 +389,7 @@ impl Decoder<'_> {
         let mut statistics = vec![Statistics::default(); bands.len()];
         let mosaic_path = staging.place(MOSAIC);
         let mut mosaic = match on_a_map(&self.header) {
-            Some(scene) => Some(Mosaic::create(&mosaic_path, scene, &bands)?),
+            Some(scene) => Some(Mosaic::create(&mosaic_path, scene, &bands, self.frames)?),
             None => None,
         };
 

@@ -19,6 +19,7 @@ use crate::autoencoder::transfer::{Mixing, Sight, neighbours};
 use crate::error::{Error, Fault, Result};
 use crate::evaluate::{Comparison, Scores};
 use crate::frame::{self, Band, Frame, Unit};
+use crate::intake;
 use crate::profile::Profile;
 use crate::staging::StagedFile;
 pub(crate) use file::array;
@@ -111,20 +112,26 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// If it is missing, no model file, damaged, or of a later format.
+    /// If it is missing, no model file, larger than 256 MiB, damaged, or of a later
+    /// format.
     pub fn load(path: &Path) -> Result<Self> {
-        let found = std::fs::metadata(path).map_err(|e| Error::input(path, e))?;
-        // Pipes and devices may never end.
-        if !found.is_file() {
-            return Err(Error::input(path, "is no file"));
+        Self::from_bytes(&intake::read(path, MAX_BYTES)?, &path.display().to_string())
+    }
+
+    /// The model in the file at `path`, if that is the file whose SHA-256 is
+    /// `hash`, in hexadecimal. What is another file, or cannot be read, is passed
+    /// over.
+    ///
+    /// # Errors
+    ///
+    /// If it is that file, and damaged or of a later format.
+    pub(crate) fn of_hash(path: &Path, hash: &str) -> Result<Option<Self>> {
+        match intake::read(path, MAX_BYTES) {
+            Ok(bytes) if file::hash(&bytes) == hash => {
+                Self::from_bytes(&bytes, &path.display().to_string()).map(Some)
+            }
+            _ => Ok(None),
         }
-        let size = found.len();
-        if size > MAX_BYTES {
-            let what = format!("{size} bytes, a model file has at most {MAX_BYTES}");
-            return Err(Error::input(path, what));
-        }
-        let bytes = std::fs::read(path).map_err(|e| Error::input(path, e))?;
-        Self::from_bytes(&bytes, &path.display().to_string())
     }
 
     /// The model that ships for the profile called `profile`.
@@ -163,7 +170,7 @@ impl Model {
         match Self::of_sensor(name)? {
             Some(model) => Ok(model),
             None => Self::load(Path::new(name))
-                .map_err(|e| e.hint("give a model file, or a sensor with a model of its own")),
+                .map_err(|e| e.or_hint("give a model file, or a sensor with a model of its own")),
         }
     }
 

@@ -7,15 +7,20 @@
 mod camera;
 mod genicam;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Unit};
+use crate::intake;
 
 pub use camera::{Camera, FourCc, Sign, Telemetry};
 pub use genicam::GenICam;
+
+/// A profile is no longer than this, with hundreds of bands.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The embedded shelf: profile name, profile, and the trained model that
 /// ships with it.
@@ -263,26 +268,36 @@ impl Profile {
             Error::input(origin, e.to_string().trim_end())
                 .hint("see CONTRIBUTING.md, \"A new sensor\"")
         })?;
-        if let Some([low, high]) = profile.range
+        profile.check(origin)?;
+        Ok(profile)
+    }
+
+    /// Refuses what no instrument has, in a profile that came from `origin`.
+    ///
+    /// # Errors
+    ///
+    /// If its range or frequencies are empty, or its mask or camera cannot be.
+    pub(crate) fn check(&self, origin: &Path) -> Result<()> {
+        if let Some([low, high]) = self.range
             && (low >= high || low.is_nan() || high.is_nan())
         {
             return Err(Error::input(origin, format!("range starts at {low} and ends at {high}")));
         }
-        let [low, high] = profile.frequencies_hz;
+        let [low, high] = self.frequencies_hz;
         if !(low >= 20.0 && low < high && high <= 20_000.0) {
             let what = format!("frequencies_hz is {low}..{high}, outside 20..20000");
             return Err(Error::input(origin, what));
         }
-        let bits = profile.mask.iter().filter(|mask| mask.coded == Coded::Bits);
+        let bits = self.mask.iter().filter(|mask| mask.coded == Coded::Bits);
         let mut bits = bits.flat_map(|mask| mask.missing.iter().chain(&mask.clouds));
         if let Some(bit) = bits.find(|&&bit| bit >= u32::BITS) {
             return Err(Error::input(origin, format!("its mask has bit {bit}, the last is 31")));
         }
-        let camera = profile.camera.as_ref().and_then(Camera::fault);
-        if let Some(fault) = camera.or(profile.genicam.as_ref().and_then(GenICam::fault)) {
+        let camera = self.camera.as_ref().and_then(Camera::fault);
+        if let Some(fault) = camera.or(self.genicam.as_ref().and_then(GenICam::fault)) {
             return Err(Error::input(origin, fault).hint("see CONTRIBUTING.md, \"A new sensor\""));
         }
-        Ok(profile)
+        Ok(())
     }
 
     /// The profile called `name`, or in the file `name`.
@@ -308,8 +323,7 @@ impl Profile {
     }
 
     fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::input(path, e))?;
-        Self::parse(&text, path)
+        Self::parse(&intake::text(path, MAX_BYTES)?, path)
     }
 
     /// Every profile on the embedded shelf.
@@ -364,10 +378,22 @@ pub(crate) fn user_shelf() -> Option<PathBuf> {
 
 /// Where the user's settings lie: `$XDG_CONFIG_HOME/wysiwyh`.
 pub(crate) fn user_configuration() -> Option<PathBuf> {
-    let configuration = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
-    Some(configuration.join("wysiwyh"))
+    user_folder("XDG_CONFIG_HOME", ".config")
+}
+
+/// Our folder in the base directory that the environment `variable` names, or
+/// where it is at home if that is unset: `below` the user's own.
+pub(crate) fn user_folder(variable: &str, below: &str) -> Option<PathBuf> {
+    base_folder(std::env::var_os(variable), std::env::var_os("HOME"), below)
+        .map(|base| base.join("wysiwyh"))
+}
+
+/// The base directory that is `stated`, else `below` the user's `home`. One that
+/// is not absolute counts as unset (XDG Base Directory Specification 0.8), and
+/// so does such a home.
+fn base_folder(stated: Option<OsString>, home: Option<OsString>, below: &str) -> Option<PathBuf> {
+    let absolute = |name: Option<OsString>| name.map(PathBuf::from).filter(|p| p.is_absolute());
+    absolute(stated).or_else(|| Some(absolute(home)?.join(below)))
 }
 
 #[cfg(test)]
@@ -444,6 +470,28 @@ mod tests {
             .map(|text| Profile::parse(text, Path::new("CONTRIBUTING.md")).unwrap().name)
             .collect();
         assert_eq!(names, ["my-thermal", "desis-l2a"]);
+    }
+
+    #[test]
+    fn a_base_directory_that_is_empty_or_relative_counts_as_unset() {
+        let base = |stated: Option<&str>, home: Option<&str>| {
+            base_folder(stated.map(OsString::from), home.map(OsString::from), ".config")
+        };
+        assert_eq!(base(Some("/a/b"), Some("/home/x")), Some("/a/b".into()));
+        for unset in [None, Some(""), Some("a/b"), Some("./a"), Some("~/a")] {
+            assert_eq!(base(unset, Some("/home/x")), Some("/home/x/.config".into()), "{unset:?}");
+            assert_eq!(base(unset, None), None, "{unset:?}");
+            assert_eq!(base(unset, Some("")), None, "{unset:?}");
+        }
+    }
+
+    #[test]
+    fn a_profile_that_never_ends_is_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("endless.toml");
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        let error = Profile::find(&path.display().to_string()).unwrap_err().to_string();
+        assert!(error.ends_with("endless.toml: is no file"), "{error}");
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod coarser;
 mod completions;
 #[path = "it/cptv.rs"]
 mod cptv;
+#[path = "it/crafted.rs"]
+mod crafted;
 #[path = "it/damage.rs"]
 mod damage;
 #[path = "it/datasets.rs"]

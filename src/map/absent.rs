@@ -16,12 +16,12 @@ use crate::table::Table;
 pub enum Mosaic {}
 
 impl Mosaic {
-    /// Begins a mosaic of `scene` at `path`.
+    /// Begins a mosaic at `path`.
     ///
     /// # Errors
     ///
     /// Always: this build has no GDAL.
-    pub fn create(path: &Path, _scene: &Scene, _bands: &[Band]) -> Result<Self> {
+    pub fn create(path: &Path, _: &Scene, _: &[Band], _chips: usize) -> Result<Self> {
         Err(unsupported(&path.display().to_string()))
     }
 

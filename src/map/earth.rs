@@ -69,14 +69,16 @@ pub struct Mosaic {
 }
 
 impl Mosaic {
-    /// Begins a mosaic of `scene` at `path`: 32-bit floats in the `bands`'
-    /// units, with their names, wavelengths and widths; NaN where no chip
-    /// will lie.
+    /// Begins a mosaic of `scene` at `path`, of which so many `chips` are there:
+    /// 32-bit floats in the `bands`' units, with their names, wavelengths and
+    /// widths; NaN where no chip will lie.
     ///
     /// # Errors
     ///
-    /// If the scene or the bands are empty, or the file cannot be created.
-    pub fn create(path: &Path, scene: &Scene, bands: &[Band]) -> Result<Self> {
+    /// If the scene or the bands are empty, the scene is too large for so few
+    /// chips, or the file cannot be created.
+    pub fn create(path: &Path, scene: &Scene, bands: &[Band], chips: usize) -> Result<Self> {
+        check_extent(path, scene, bands.len(), chips)?;
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -156,11 +158,42 @@ impl Mosaic {
     }
 }
 
-/// Tiles of one chip each, so that a chip is compressed once; the format asks
-/// for multiples of 16 pixels.
+/// Tiles of a file that hold nothing take room in its directory all the same, 16
+/// bytes each: so many of them may there be of any scene, half a gigabyte, ...
+const TILES: usize = 1 << 25;
+/// ... and so many for each that is filled.
+const TILES_FOR_ONE: usize = 64;
+
+/// Refuses the mosaic at `path` if its `scene` is larger than anything that so
+/// many `chips` of `bands` bands can have been cut from, as a damaged header has
+/// it.
+fn check_extent(path: &Path, scene: &Scene, bands: usize, chips: usize) -> Result<()> {
+    let tile = tile(scene.chip);
+    let tiles = |chips: usize| chips.saturating_mul(bands);
+    let all = tiles(scene.rows.div_ceil(tile).saturating_mul(scene.columns.div_ceil(tile)));
+    if all <= TILES.max(tiles(chips.saturating_mul(TILES_FOR_ONE))) {
+        return Ok(());
+    }
+    let what = format!(
+        "a scene of {} x {} pixels and {bands} bands has {all} tiles, of which {} are there",
+        scene.rows,
+        scene.columns,
+        tiles(chips)
+    );
+    Err(Error::output(path, what).hint("the header that states the scene is damaged"))
+}
+
+/// The side of a tile in pixels: one chip each, so that a chip is compressed
+/// once; the format asks for multiples of 16.
+fn tile(chip: usize) -> usize {
+    chip.clamp(64, 1024).next_multiple_of(16)
+}
+
+/// How the file of a mosaic is laid out. Tiles without a chip are not in it, and
+/// read as missing.
 fn options(chip: usize) -> gdal::errors::Result<CslStringList> {
     let mut options = CslStringList::new();
-    let tile = chip.clamp(64, 1024).next_multiple_of(16).to_string();
+    let tile = tile(chip).to_string();
     for (name, value) in [
         ("TILED", "YES"),
         ("BLOCKXSIZE", tile.as_str()),
@@ -169,6 +202,7 @@ fn options(chip: usize) -> gdal::errors::Result<CslStringList> {
         ("COMPRESS", "DEFLATE"),
         ("PREDICTOR", "3"),
         ("BIGTIFF", "IF_SAFER"),
+        ("SPARSE_OK", "TRUE"),
     ] {
         options.set_name_value(name, value)?;
     }

@@ -1,6 +1,7 @@
 //! The file of a model: its bytes, and back.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use burn::tensor::Device;
 use half::f16;
@@ -22,6 +23,12 @@ const FORMAT: u32 = 3;
 /// The oldest that is read, of values with a single digit.
 const OLDEST_FORMAT: u32 = 2;
 
+/// A picture has no more readings, all bands together: 256 MiB of them.
+const MOST_READINGS: usize = 1 << 26;
+
+/// What to do with a damaged file.
+const ANEW: &str = "train or fetch it again";
+
 /// What the metadata says, as JSON under the key `wysiwyh`.
 #[derive(Serialize, Deserialize)]
 struct About {
@@ -34,6 +41,31 @@ struct About {
     record: Record,
 }
 
+impl About {
+    /// Refuses what no model says of itself, before anything is computed from it;
+    /// `origin` names the file.
+    fn check(&self, origin: &str) -> Result<()> {
+        let wrong = |what: String| Err(Error::input(origin, what).hint(ANEW));
+        self.profile.check(Path::new(origin))?;
+        let (bands, ranges) = (self.bands.len(), self.range.len());
+        if bands == 0 || ranges != bands {
+            return wrong(format!("{bands} bands and {ranges} ranges"));
+        }
+        if let Some([low, high]) = self.range.iter().find(|[low, high]| low >= high) {
+            return wrong(format!("a range that starts at {low} and ends at {high}"));
+        }
+        let [rows, columns] = self.grid;
+        let readings = rows.checked_mul(columns).and_then(|pixels| pixels.checked_mul(bands));
+        if !readings.is_some_and(|readings| (1..=MOST_READINGS).contains(&readings)) {
+            return wrong(format!(
+                "pictures of {bands} bands of {rows} x {columns} pixels, it takes 1 to \
+                 {MOST_READINGS} readings"
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl Model {
     /// Reads a model file's `bytes`; `origin` names it in errors.
     ///
@@ -41,7 +73,7 @@ impl Model {
     ///
     /// As for [`Model::load`].
     pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Self> {
-        let damaged = |what: String| Error::input(origin, what).hint("train or fetch it again");
+        let damaged = |what: String| Error::input(origin, what).hint(ANEW);
         let tensors = SafeTensors::deserialize(bytes)
             .map_err(|e| damaged(format!("no model file (safetensors): {e}")))?;
         let (_, metadata) = SafeTensors::read_metadata(bytes)
@@ -61,6 +93,7 @@ impl Model {
             };
             return Err(Error::new(Fault::Unsupported, origin, what).hint(hint));
         }
+        about.check(origin)?;
         let parameter = |name: &str| array(&tensors, name, origin);
         let linear = linear_from(&about, &parameter, &tensors, origin)?;
         let device = Device::flex();
@@ -75,7 +108,7 @@ impl Model {
             }
             autoencoder.network = Some(network);
         }
-        let hash = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hash(bytes);
         Ok(Self {
             name: about.profile.name.clone(),
             autoencoder,
@@ -144,6 +177,11 @@ impl Model {
     }
 }
 
+/// SHA-256 of a file's `bytes`, 64 hexadecimal digits.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The tensor `name` as an array; one-dimensional tensors become one row.
 pub(crate) fn array(tensors: &SafeTensors<'_>, name: &str, origin: &str) -> Result<Array2<f32>> {
     let damaged = |what: String| Error::input(origin, format!("tensor {name}: {what}"));
@@ -161,6 +199,9 @@ pub(crate) fn array(tensors: &SafeTensors<'_>, name: &str, origin: &str) -> Resu
         }
         other => return Err(damaged(format!("of type {other:?} instead of F16 or F32"))),
     };
+    if flat.is_empty() {
+        return Err(damaged("is empty".into()));
+    }
     if flat.iter().any(|v| !v.is_finite()) {
         return Err(damaged("has values that are not finite".into()));
     }
@@ -196,26 +237,92 @@ fn linear_from(
         synthesis: parameter("linear.synthesis")?,
         deviation,
     };
-    let [rows, columns] = about.grid;
-    let bands = about.bands.len();
+    let ([rows, columns], bands) = (about.grid, about.bands.len());
     let coefficients = linear.selected.len();
-    let total = linear.spectral.ncols() * rows * columns;
-    let fits = bands > 0
-        && about.range.len() == bands
-        && rows.max(columns) <= 4096
-        && linear.band_mean.len() == bands
+    let fits = linear.band_mean.len() == bands
         && linear.spectral.nrows() == bands
+        && linear.spectral.ncols() <= bands
         && linear.centre.len() == coefficients
         && linear.variance.len() == coefficients
         && linear.energy.len() == coefficients
         && linear.synthesis.dim() == (coefficients, linear.deviation.len())
         && linear.deviation.len() == linear.values * digits
         && linear.values.is_power_of_two()
+        && linear.values <= coefficients
         && linear.deviation.iter().all(|&d| d > 0.0)
         && about.spread > 0.0
-        && linear.selected.iter().all(|&index| (index as usize) < total);
+        // As many components as bands at most, so that this has been checked.
+        && linear.selected.iter().all(|&index| {
+            (index as usize) < linear.spectral.ncols() * rows * columns
+        });
     if !fits {
-        return Err(Error::input(origin, "the shapes of its tensors contradict each other"));
+        let what = "the shapes of its tensors contradict each other";
+        return Err(Error::input(origin, what).hint(ANEW));
     }
     Ok(linear)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What comes of the model that ships for the simulated camera once `change`
+    /// has been at what it says of itself, and only so many of its `coefficients`
+    /// are left.
+    fn altered(coefficients: usize, change: impl Fn(&mut Value)) -> Result<Model> {
+        let bytes = Profile::shipped_model("simulated-lwir").unwrap();
+        let tensors = SafeTensors::deserialize(bytes).unwrap();
+        let (_, metadata) = SafeTensors::read_metadata(bytes).unwrap();
+        let about = &metadata.metadata().as_ref().unwrap()["wysiwyh"];
+        let mut about: Value = serde_json::from_str(about).unwrap();
+        change(&mut about);
+        let of_coefficients = ["selected", "centre", "variance", "energy", "synthesis"];
+        let views = tensors.tensors().into_iter().map(|(name, view)| {
+            let (mut shape, mut data) = (view.shape().to_vec(), view.data());
+            if of_coefficients.iter().any(|end| name == format!("linear.{end}")) {
+                let axis = usize::from(shape.len() == 2 && shape[0] == 1);
+                data = &data[..data.len() / shape[axis] * coefficients.min(shape[axis])];
+                shape[axis] = coefficients.min(shape[axis]);
+            }
+            (name, TensorView::new(view.dtype(), shape, data).unwrap())
+        });
+        let metadata = HashMap::from([("wysiwyh".to_owned(), about.to_string())]);
+        let bytes = safetensors::serialize(views, Some(metadata)).unwrap();
+        Model::from_bytes(&bytes, "crafted.safetensors")
+    }
+
+    #[test]
+    fn what_no_model_says_of_itself_is_refused() {
+        altered(usize::MAX, |_| {}).unwrap();
+        let huge = 1u64 << 40;
+        let cases: [(&str, Value, &str); 12] = [
+            ("/grid", json!([huge, huge]), "1 bands of 1099511627776 x 1099511627776 pixels"),
+            ("/grid", json!([u64::MAX, 2]), "x 2 pixels, it takes 1 to 67108864 readings"),
+            ("/grid", json!([8192, 8193]), "1 bands of 8192 x 8193 pixels"),
+            ("/grid", json!([0, 0]), "1 bands of 0 x 0 pixels"),
+            ("/grid", json!([0, 64]), "1 bands of 0 x 64 pixels"),
+            ("/grid", json!([3, 3]), "contradict each other"),
+            ("/bands", json!([]), "0 bands and 1 ranges"),
+            ("/range", json!([]), "1 bands and 0 ranges"),
+            ("/range", json!([[5.0, 5.0]]), "starts at 5 and ends at 5"),
+            ("/range", json!([[2.0, 1.0]]), "starts at 2 and ends at 1"),
+            ("/spread", json!(0.0), "contradict each other"),
+            ("/profile/frequencies_hz", json!([0.0, 5000.0]), "outside 20..20000"),
+        ];
+        for (place, value, what) in cases {
+            let change = |about: &mut Value| *about.pointer_mut(place).unwrap() = value.clone();
+            let error = altered(usize::MAX, change).unwrap_err().to_string();
+            assert!(error.starts_with("crafted.safetensors: "), "{error}");
+            assert!(error.contains(what), "{place}: {value}: {error}");
+        }
+        let mask = json!({"band": "QA", "coded": "bits", "clouds": [32]});
+        let error = altered(usize::MAX, |about| about["profile"]["mask"] = mask.clone());
+        assert!(error.unwrap_err().to_string().contains("bit 32"));
+        for (coefficients, what) in [(0, "is empty"), (1, "contradict each other")] {
+            let error = altered(coefficients, |_| {}).unwrap_err().to_string();
+            assert!(error.contains(what), "{coefficients}: {error}");
+        }
+    }
 }

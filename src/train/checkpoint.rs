@@ -9,7 +9,14 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Fault, Result};
+use crate::intake;
 use crate::model::array;
+
+/// A checkpoint of the largest networks, of 4096 units, is half as long.
+const MAX_BYTES: u64 = 2 << 30;
+
+/// A step takes a millisecond at least: these are fifty days.
+const MOST_STEPS: u64 = u32::MAX as u64;
 
 /// How far training is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -87,7 +94,7 @@ impl Checkpoint {
     /// Reads the file at `path`.
     pub fn load(path: &Path) -> Result<Self> {
         let origin = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|e| Error::input(path, e))?;
+        let bytes = intake::read(path, MAX_BYTES)?;
         let damaged = |what: String| Error::input(path, what).hint("train anew, without --resume");
         let tensors = SafeTensors::deserialize(&bytes)
             .map_err(|e| damaged(format!("no checkpoint (safetensors): {e}")))?;
@@ -97,6 +104,13 @@ impl Checkpoint {
         let about = about.ok_or_else(|| damaged("a safetensors file, but no checkpoint".into()))?;
         let About { settings, linear_db, progress } =
             serde_json::from_str(about).map_err(|e| damaged(e.to_string()))?;
+        let Progress { step, best_step, elapsed_s, .. } = progress;
+        if step > MOST_STEPS || best_step > step || elapsed_s < 0.0 {
+            return Err(damaged(format!(
+                "it stands at step {step} of {MOST_STEPS} at most, was best at {best_step}, and \
+                 took {elapsed_s} s"
+            )));
+        }
         let parameters = |prefix: &str| -> Result<Vec<(String, Array2<f32>)>> {
             let mut names: Vec<&str> =
                 tensors.names().into_iter().filter(|name| name.starts_with(prefix)).collect();
@@ -109,5 +123,37 @@ impl Checkpoint {
         let (current, best) = (parameters("current.")?, parameters("best.")?);
         let moments = parameters("moment.")?;
         Ok(Self { settings, linear_db, progress, current, best, moments })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_that_nobody_made_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.checkpoint");
+        let stored = |step, best_step, elapsed_s| {
+            let parameter = ("weight".to_owned(), Array2::from_elem((2, 3), 0.5));
+            let checkpoint = Checkpoint {
+                settings: "these".into(),
+                linear_db: vec![20.0],
+                progress: Progress { step, elapsed_s, random: 7, best_step },
+                current: vec![parameter.clone()],
+                best: vec![],
+                moments: vec![parameter],
+            };
+            checkpoint.save(&path).unwrap();
+            (checkpoint, Checkpoint::load(&path))
+        };
+        let (sent, back) = stored(200, 150, 3.5);
+        assert_eq!(back.unwrap(), sent);
+        for (step, best_step, elapsed_s) in
+            [(u64::MAX, 0, 1.0), (MOST_STEPS + 1, 0, 1.0), (5, 6, 1.0), (5, 5, -1e300)]
+        {
+            let error = stored(step, best_step, elapsed_s).1.unwrap_err().to_string();
+            assert!(error.contains(&format!("it stands at step {step} of 4294967295")), "{error}");
+        }
     }
 }

@@ -205,20 +205,49 @@ fn a_chip_beside_the_disc_of_the_earth_has_no_footprint() {
 }
 
 #[test]
+fn a_few_chips_of_a_large_scene_make_a_small_mosaic() {
+    let scene = Scene::new([100_000, 100_000], 64, Route::Winding);
+    let bands = [wysiwyh::Band::new("LWIR", wysiwyh::Unit::Celsius)];
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("mosaic.tif");
+    // Zeros are readings.
+    let chip = ndarray::Array3::<f32>::zeros((1, 64, 64));
+    let mut mosaic = Mosaic::create(&target, &scene, &bands, 2).unwrap();
+    mosaic.place([0, 64], chip.view()).unwrap();
+    mosaic.place([99_968, 99_968], chip.view()).unwrap();
+    mosaic.finish().unwrap();
+    // Its directory has 16 bytes for each of 1563 x 1563 tiles.
+    assert!(std::fs::metadata(&target).unwrap().len() < 40_000_000);
+    let dataset = gdal::Dataset::open(&target).unwrap();
+    let band = dataset.rasterband(1).unwrap();
+    let read = |x, y| band.read_as::<f32>((x, y), (64, 32), (64, 32), None).unwrap();
+    for (x, y, due) in [(0, 0, 0), (64, 0, 2048), (64, 64, 0), (99_936, 99_968, 1024)] {
+        let found = read(x, y).data().iter().filter(|value| !value.is_nan()).count();
+        assert_eq!(found, due, "{x}, {y}");
+    }
+}
+
+#[test]
 fn an_unfinished_or_impossible_mosaic_leaves_nothing_behind() {
     let scene = Scene::new([100, 90], 64, Route::Winding);
     let bands = [wysiwyh::Band::new("LWIR", wysiwyh::Unit::Celsius)];
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("mosaic.tif");
     let chip = ndarray::Array3::from_elem((1, 64, 64), 20.0f32);
-    let mut mosaic = Mosaic::create(&target, &scene, &bands).unwrap();
+    let mut mosaic = Mosaic::create(&target, &scene, &bands, 4).unwrap();
     mosaic.place([64, 64], chip.view()).unwrap();
     assert!(mosaic.place([100, 0], chip.view()).is_err());
     assert!(mosaic.place([0, 0], ndarray::Array3::zeros((2, 64, 64)).view()).is_err());
     drop(mosaic);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    assert!(Mosaic::create(&folder.path().join("none/mosaic.tif"), &scene, &bands).is_err());
-    assert!(Mosaic::create(&target, &Scene { rows: 0, ..scene.clone() }, &bands).is_err());
-    assert!(Mosaic::create(&target, &scene, &[]).is_err());
+    assert!(Mosaic::create(&folder.path().join("none/mosaic.tif"), &scene, &bands, 4).is_err());
+    assert!(Mosaic::create(&target, &Scene { rows: 0, ..scene.clone() }, &bands, 4).is_err());
+    assert!(Mosaic::create(&target, &scene, &[], 4).is_err());
+    // More tiles than so few chips can come from, whatever their size.
+    for chip in [0, 64, usize::MAX] {
+        let scene = Scene::new([1 << 30, 1 << 30], chip, Route::Winding);
+        let error = Mosaic::create(&target, &scene, &bands, 14).unwrap_err().to_string();
+        assert!(error.contains("1073741824 x 1073741824 pixels and 1 bands has"), "{error}");
+    }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
