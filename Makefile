@@ -62,19 +62,18 @@ soak:
 	@bash setup.sh test
 	WYSIWYH_SOAK_S='$(SECONDS)' cargo test --locked $(FEATURES) --test soak -- --nocapture --test-threads=1
 
-# Python with TensorFlow, which only these need.
+# Python with TensorFlow and STRAUSS, which only these need.
 BENCH = $(HOME)/.cache/wysiwyh/bench
 define peers
 	[ -x '$(BENCH)/bin/python' ] || python3 -m venv '$(BENCH)'
-	'$(BENCH)/bin/pip' install --quiet numpy scipy rasterio tensorflow-cpu
+	'$(BENCH)/bin/pip' install --quiet numpy scipy rasterio tensorflow-cpu strauss
 endef
 
 # As tests, so that the dependencies are not built a second time.
 bench:
 	@bash setup.sh test
 	$(peers)
-	@if [ -d '$(ORACLES)' ]; then export WYSIWYH_ORACLES='$(ORACLES)'; fi; \
-	cargo test --locked $(FEATURES) --bench synth --bench latency
+	WYSIWYH_ORACLES='$(BENCH)' cargo test --locked $(FEATURES) --bench synth --bench latency
 	cargo build --locked $(FEATURES)
 	'$(BENCH)/bin/python' benches/archive.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' \
 		scene product chips overviews $(if $(SCENE),--scene '$(SCENE)')

@@ -1,5 +1,5 @@
 //! How long the synth takes for a second of sound of 128 values, beside NumPy
-//! and STRAUSS doing the same in the same run, one core each.
+//! and STRAUSS doing the same in the same run, one core each: `make bench`.
 //!
 //! `WYSIWYH_ORACLES` names the Python environment with NumPy and, if it is to
 //! be compared, STRAUSS. Nothing is asserted.
@@ -14,14 +14,16 @@ use wysiwyh::random::Random;
 use wysiwyh::spectrum::{Layout, Mapping, Preset};
 use wysiwyh::synth::Synth;
 
+/// Length of a code.
+const VALUES: usize = 128;
 /// Sound frames in a second.
 const FRAMES: usize = 10;
 /// Seconds of sound; the median counts.
 const SECONDS: usize = 200;
 
 /// The same for NumPy: levels to amplitudes of bins, phases, one inverse
-/// transform for each tenth of a second, and joins of 10 ms. STRAUSS
-/// plays a spectrum that stands still.
+/// transform for each tenth of a second, and joins of 10 ms. STRAUSS plays a
+/// spectrum that changes ten times a second; it lays one over the other.
 const PEERS: &str = r#"
 import os
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -48,7 +50,7 @@ def median(make, count):
     for _ in range(count):
         codes = draw.uniform(size=(10, 128)).astype(np.float32)
         start = time.perf_counter(); make(codes); times.append(time.perf_counter() - start)
-    return 1e6 * np.median(times)
+    return f"{1e3 * np.median(times):.2f}"
 print("NumPy", np.__version__, median(second, 200))
 try:
     from importlib.metadata import version
@@ -58,21 +60,21 @@ except ImportError:
 strauss = Spectralizer(samprate=48000)
 strauss.modify_preset({"min_freq": 60, "max_freq": 5000, "note_length": 1.0, "equal_loudness_normalisation": False})
 def strauss_second(codes):
-    # One spectrum for the whole second, which is less than is asked of the others.
-    strauss.play({"spectrum": codes[0].astype(float), "note_length": 1.0})
+    # From each spectrum to the next is a tenth of a second, so that there is one more.
+    strauss.play({"spectrum": np.vstack([codes, codes[-1:]]).astype(float), "note_length": 1.0})
 try:
-    print("STRAUSS", version("strauss"), median(strauss_second, 20))
+    print("STRAUSS", version("strauss"), median(strauss_second, 200))
 except Exception as error:
     print("STRAUSS", version("strauss"), "failed:", repr(error)[:200])
 "#;
 
 fn main() -> Result<()> {
-    let mapping = Mapping::preset(Preset::Data, [60.0, 5000.0]);
+    let mapping = Mapping { values: VALUES, ..Mapping::preset(Preset::Data, [60.0, 5000.0]) };
     let layout = Layout::new(&mapping)?;
     let (mut random, mut synth) = (Random::new(0), Synth::new(0));
     let mut samples = Vec::with_capacity(60_000);
-    let mut code = || (0..mapping.values).map(|_| random.uniform() as f32).collect();
-    let mut times_us: Vec<f64> = (0..SECONDS)
+    let mut code = || (0..VALUES).map(|_| random.uniform() as f32).collect();
+    let mut times_ms: Vec<f64> = (0..SECONDS)
         .map(|_| {
             let codes: Vec<Vec<f32>> = (0..FRAMES).map(|_| code()).collect();
             samples.clear();
@@ -81,12 +83,12 @@ fn main() -> Result<()> {
                 synth.push(&layout.spectrum(black_box(code)), &mut samples);
             }
             black_box(&samples);
-            start.elapsed().as_secs_f64() * 1e6
+            start.elapsed().as_secs_f64() * 1e3
         })
         .collect();
-    times_us.sort_by(f64::total_cmp);
-    println!("one second of sound of 128 values, microseconds on one core, median:");
-    println!("wysiwyh {} {:.0}", env!("CARGO_PKG_VERSION"), times_us[SECONDS / 2]);
+    times_ms.sort_by(f64::total_cmp);
+    println!("one second of sound of {VALUES} values, milliseconds on one core, median:");
+    println!("wysiwyh {} {:.2}", env!("CARGO_PKG_VERSION"), times_ms[SECONDS / 2]);
     match std::env::var_os("WYSIWYH_ORACLES") {
         Some(oracles) => {
             let python = PathBuf::from(oracles).join("bin/python");

@@ -60,8 +60,9 @@ pub const PILOTS: usize = 4;
 pub const MEAN_LUFS: f64 = -23.0;
 /// Loudness of the code of ones above that of the code of zeros, in LU.
 pub const SPAN_LU: f64 = 24.0;
-/// Loudness of all pilots together in LUFS: 15 LU below [`MEAN_LUFS`], where
-/// each is as loud as one of 128 values and adds 0.14 LU in all.
+/// Loudness of all pilots together in LUFS: 15 LU below [`MEAN_LUFS`], to which
+/// they add 0.14 LU. Each is as loud as two of the 256 values that the preset
+/// `data` has, or half of one of the 64 of `listen`.
 pub const PILOT_LUFS: f64 = MEAN_LUFS - 15.0;
 
 /// Level of value 1 above that of value 0 in the preset `listen`, in dB: two
