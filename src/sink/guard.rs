@@ -54,6 +54,9 @@ pub const RISE_DB: f64 = 10.0;
 pub const FLOOR_LUFS: f64 = -50.0;
 /// The highest true peak, in dB of full scale.
 pub const CEILING_DBTP: f64 = -1.0;
+/// The true peak that is aimed at, in dB of full scale: meters look between the
+/// samples by filters of their own, and differ by so much.
+const AIM_DBTP: f64 = CEILING_DBTP - 0.3;
 /// How far below its volume the sound starts, in dB.
 pub const FADE_DB: f64 = 40.0;
 /// How far below its volume the sound counts as silent, in dB.
@@ -216,7 +219,7 @@ impl Guard {
         let most = |at: usize| (recovered.powi(2) * self.waiting.energies[at]).min(caps[at]);
         let following = self.spent.caps(Some(std::array::from_fn(most)));
         let following = affordable(following, next.energies);
-        let ceiling = from_db(CEILING_DBTP) / self.waiting.peak.max(next.peak).max(1e-9);
+        let ceiling = from_db(AIM_DBTP) / self.waiting.peak.max(next.peak).max(1e-9);
         let mut end = recovered.min(1.0).min(current).min(following).min(ceiling);
         // The gain moves ahead of the K-weighting, which the shares neglect.
         let (mut energies, mut outlets) = self.emit(end);
@@ -267,7 +270,7 @@ impl Guard {
     /// its K-weighted energies, and the meters after it.
     fn emit(&mut self, end: f64) -> (Energies, [KWeighting; 2]) {
         let (mut outlets, mut energies) = (self.outlets.clone(), [0.0; 2]);
-        let ceiling = from_db(CEILING_DBTP);
+        let ceiling = from_db(AIM_DBTP);
         for (i, (&input, ready)) in self.waiting.samples.iter().zip(&mut self.ready).enumerate() {
             let gain = self.gain + (end - self.gain) * (i as f64 / BLOCK as f64);
             let output = bounded(input.map(|input| input * gain), ceiling);
