@@ -249,7 +249,8 @@ mod tests {
 
     fn codes(count: usize) -> Vec<Spectrum> {
         let (layout, mut random) = (layout(Preset::Data), Random::new(1));
-        let mut code = || (0..128).map(|_| random.uniform() as f32).collect::<Vec<f32>>();
+        let values = layout.mapping().values;
+        let mut code = || (0..values).map(|_| random.uniform() as f32).collect::<Vec<f32>>();
         (0..count).map(|_| layout.spectrum(&code())).collect()
     }
 
