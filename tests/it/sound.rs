@@ -1,10 +1,19 @@
 //! Code to sound and back, and what the sound is like.
 
+use std::f64::consts::PI;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use ebur128::{EbuR128, Mode};
 use wysiwyh::random::Random;
 use wysiwyh::receiver::Receiver;
+use wysiwyh::sink;
 use wysiwyh::spectrum::{Law, Layout, Mapping, Preset, Spectrum};
 use wysiwyh::synth::{CYCLE, JOIN, SAMPLE_RATE, SLOT, Synth};
+
+use crate::cli::text;
+use crate::data;
+use crate::trip::convert;
 
 const HZ: [f64; 2] = [60.0, 5000.0];
 
@@ -113,23 +122,65 @@ fn outside_db(samples: &[f32], low_hz: f64, high_hz: f64) -> f64 {
     10.0 * f64::log10(outside / total)
 }
 
+/// The steepest step from one of `samples` to the next, as a share of the
+/// steepest that is possible in a sound up to `high_hz` with joins and fades of
+/// ours.
+///
+/// By Bernstein's inequality a sound up to f that is nowhere beyond M is nowhere
+/// steeper than 2 pi f M. In a slot that is clear of joins, f holds and M is
+/// that of the period. A join (1 - r) u + r v, r being half a raised cosine, has
+/// the slope (1 - r) u' + r v' + r' (v - u), and r' is at most pi / 2 over its
+/// duration; a fade is a join with silence. M is at most the largest sample by
+/// the cosine of pi f over the sampling rate (Ehlich and Zeller, 1964), and
+/// rounding to 16 bits is another step.
+fn steepest(samples: &[f32], high_hz: f64) -> f64 {
+    let turn = PI * high_hz / SAMPLE_RATE as f64;
+    let slots = samples.len() / SLOT;
+    let samples = &samples[..slots * SLOT];
+    let peak = |slot: usize| {
+        let frame = slot.clamp(1, slots - 2) * SLOT;
+        let clear = &samples[frame + JOIN / 2..frame + SLOT - JOIN / 2];
+        f64::from(clear.iter().fold(0.0f32, |peak, s| peak.max(s.abs()))) / turn.cos()
+    };
+    let peaks: Vec<f64> = (0..slots).map(peak).collect();
+    let most = |n: usize| {
+        let boundary = (n + SLOT / 2) / SLOT;
+        let [old, new] = [boundary.max(1) - 1, boundary.min(slots - 1)].map(|slot| peaks[slot]);
+        let joins = n + 1 + JOIN / 2 > boundary * SLOT && n < boundary * SLOT + JOIN / 2;
+        let slope = match joins {
+            _ if n / SLOT == 0 || n / SLOT == slots - 1 => new * PI / 2.0 / CYCLE as f64,
+            true => (old + new) * PI / 2.0 / JOIN as f64,
+            false => 0.0,
+        };
+        let loudest = if joins { old.max(new) } else { peaks[n / SLOT] };
+        2.0 * turn * loudest + slope + 1.0 / 32_768.0
+    };
+    let step = |n: usize| f64::from(samples[n + 1] - samples[n]).abs() / most(n);
+    (0..samples.len() - 1).map(step).fold(0.0, f64::max)
+}
+
 #[test]
 fn joins_do_not_click() {
-    for preset in [Preset::Listen, Preset::Data] {
-        let mapping = Mapping::preset(preset, [1000.0, 5000.0]);
+    for (preset, hz) in
+        [Preset::Listen, Preset::Data].into_iter().flat_map(|p| [(p, HZ), (p, [1000.0, 5000.0])])
+    {
+        let mapping = Mapping::preset(preset, hz);
         let layout = Layout::new(&mapping).unwrap();
         // Everything from off to on and back, as no two pictures are, and
         // pictures that have nothing in common. Real sessions are at -74 dB.
         let extremes: Vec<Vec<f32>> =
             (0..20).map(|frame| vec![(frame % 2) as f32; mapping.values]).collect();
         let random = random_codes(3, 20, mapping.values);
-        for (codes, most_db) in [(extremes, -59.0), (random, -60.0)] {
+        for (name, codes, most_db) in [("extremes", extremes, -59.0), ("random", random, -60.0)] {
             for seed in 0..6 {
                 let (mut synth, mut samples) = (Synth::new(seed), Vec::new());
                 codes.iter().for_each(|code| synth.push(&layout.spectrum(code), &mut samples));
                 synth.finish(&mut samples);
-                let db = outside_db(&samples, 900.0, 5100.0);
-                assert!(db < most_db, "{preset:?}, seed {seed}: {db} dB outside the band");
+                let db = outside_db(&samples, hz[0] - 100.0, hz[1] + 100.0);
+                let share = steepest(&samples, hz[1]);
+                eprintln!("{preset:?} {hz:?} {name} seed {seed}: {db:.1} dB outside, {share:.3}");
+                assert!(db < most_db, "{preset:?}, {hz:?}, seed {seed}: {db} dB outside the band");
+                assert!(share < 1.0, "{preset:?}, {hz:?}, seed {seed}: {share} of the steepest");
             }
         }
     }
@@ -137,12 +188,87 @@ fn joins_do_not_click() {
 
 #[test]
 fn a_sound_without_joins_would_click() {
-    // The measure above has to see what it is there to rule out.
-    let layout = Layout::new(&Mapping::preset(Preset::Data, [1000.0, 5000.0])).unwrap();
-    let codes = random_codes(3, 20, 128);
-    let samples = play_codes(&layout, &codes);
-    let cut: Vec<f32> = samples.chunks(SLOT).flat_map(|slot| &slot[JOIN..]).copied().collect();
+    // The measures above have to see what they are there to rule out. A sound up
+    // to 5 kHz may be so steep that hardly a click is steeper, one up to 1 kHz not.
+    let whole_and_cut = |hz: [f64; 2], values: usize| {
+        let mapping = Mapping { values, ..Mapping::preset(Preset::Data, hz) };
+        let layout = Layout::new(&mapping).unwrap();
+        let whole = play_codes(&layout, &random_codes(3, 20, values));
+        let cut = whole.chunks(SLOT).flat_map(|slot| &slot[JOIN..]).copied().collect();
+        [whole, cut]
+    };
+    let [_, cut] = whole_and_cut([1000.0, 5000.0], 256);
     assert!(outside_db(&cut, 900.0, 5100.0) > -50.0);
+    let [whole, cut] = whole_and_cut([60.0, 1000.0], 64);
+    let shares = [&whole, &cut].map(|samples| steepest(samples, 1000.0));
+    assert!(shares[0] < 1.0 && shares[1] > 1.0, "{shares:?}");
+}
+
+/// Sound files of typical sessions: twenty seconds in each of four rooms of the
+/// simulated camera and, where there are data, all drone pictures.
+fn sessions(folder: &Path, preset: &str) -> [Vec<PathBuf>; 2] {
+    let how = ["--preset", preset, "--no-scores"];
+    let room = |seed: usize| {
+        let source = format!("simulated:{seed}");
+        convert(source.as_ref(), folder, &[&how[..], &["--frames", "200"]].concat());
+        folder.join(format!("simulated-{seed}.wav"))
+    };
+    let flown = data().map(|data| {
+        let pictures = data.join("hituav");
+        convert(&pictures, folder, &[&how[..], &["--sensor", "hituav-lwir"]].concat());
+        folder.join("hituav.wav")
+    });
+    [(1..=4).map(room).collect(), flown.into_iter().collect()]
+}
+
+/// Integrated loudness in LUFS and true peak in dB of full scale of the sound at
+/// `path`, by the meter of ffmpeg; `None`, and a line, where it is not installed.
+fn metered_by_ffmpeg(path: &Path) -> Option<[f64; 2]> {
+    let mut meter = Command::new("ffmpeg");
+    meter.args(["-nostdin", "-nostats", "-i"]).arg(path);
+    let Ok(output) = meter.args(["-af", "ebur128=peak=true", "-f", "null", "-"]).output() else {
+        eprintln!("skipped, ffmpeg is not installed: loudness and true peak of sessions");
+        return None;
+    };
+    let said = text(&output.stderr);
+    let (_, summary) = said.rsplit_once("Summary:").expect("a summary");
+    let number = |name: &str| {
+        let (_, rest) = summary.split_once(name).unwrap();
+        rest.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    Some([number("I:"), number("Peak:")])
+}
+
+#[test]
+fn typical_sessions_are_as_loud_as_broadcasts_and_stay_in_their_band() {
+    let folder = tempfile::tempdir().unwrap();
+    for preset in ["listen", "data"] {
+        for paths in sessions(folder.path(), preset) {
+            let metered: Vec<[f64; 2]> = paths
+                .iter()
+                .filter_map(|path| {
+                    let name = format!("{preset}, {}", path.file_name().unwrap().display());
+                    let sink::Recording { samples, header, .. } = sink::read(path).unwrap();
+                    let Mapping { low_hz, high_hz, .. } = header.unwrap().mapping;
+                    let outside_db = outside_db(&samples, low_hz - 100.0, high_hz + 100.0);
+                    let share = steepest(&samples, high_hz);
+                    eprintln!(
+                        "{name}: {outside_db:.1} dB outside, {share:.2} of the steepest step"
+                    );
+                    assert!(outside_db < -60.0, "{name}: {outside_db} dB outside the band");
+                    assert!(share < 1.0, "{name}: {share} of the steepest step");
+                    let [lufs, dbtp] = metered_by_ffmpeg(path)?;
+                    eprintln!("{name}: {lufs:.1} LUFS, {dbtp:.1} dBTP");
+                    assert!(dbtp <= -1.0, "{name}: {dbtp} dBTP");
+                    Some([lufs, dbtp])
+                })
+                .collect();
+            // Loud is hot: one room is warmer than another, so the mean counts.
+            let power = metered.iter().map(|[lufs, _]| 10f64.powf(lufs / 10.0)).sum::<f64>();
+            let lufs = 10.0 * (power / metered.len() as f64).log10();
+            assert!(metered.is_empty() || (lufs + 23.0).abs() <= 1.0, "{preset}: {lufs} LUFS");
+        }
+    }
 }
 
 /// Loudness of steady `spectrum` in LUFS on a meter other than ours.
@@ -201,7 +327,9 @@ fn no_code_of_a_thousand_clips() {
 #[test]
 fn the_same_codes_and_seed_are_the_same_bytes() {
     let bytes = || -> Vec<u8> {
-        let samples = play_codes(&layout(Preset::Data), &random_codes(7, 10, 128));
+        let layout = layout(Preset::Data);
+        let codes = random_codes(7, 10, layout.mapping().values);
+        let samples = play_codes(&layout, &codes);
         samples.iter().flat_map(|s| s.to_le_bytes()).collect()
     };
     assert!(bytes() == bytes());
@@ -210,8 +338,8 @@ fn the_same_codes_and_seed_are_the_same_bytes() {
 #[test]
 fn making_sound_allocates_nothing_after_the_first_frame() {
     let layout = layout(Preset::Data);
-    let frames: Vec<Spectrum> =
-        random_codes(8, 6, 128).iter().map(|code| layout.spectrum(code)).collect();
+    let codes = random_codes(8, 6, layout.mapping().values);
+    let frames: Vec<Spectrum> = codes.iter().map(|code| layout.spectrum(code)).collect();
     let (mut synth, mut samples) = (Synth::new(1), Vec::with_capacity(8 * SLOT));
     synth.push(&frames[0], &mut samples);
     assert_no_alloc::assert_no_alloc(|| {
