@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panic")]
 
 use std::path::PathBuf;
+use std::process::Command;
+
+use skipped::skipped;
 
 #[cfg(feature = "rerun")]
 #[path = "it/again.rs"]
@@ -102,6 +105,8 @@ mod sentinel2;
 #[cfg(feature = "rerun")]
 #[path = "it/session.rs"]
 mod session;
+#[path = "fake/skipped.rs"]
+mod skipped;
 #[path = "it/sound.rs"]
 mod sound;
 #[path = "it/speaker.rs"]
@@ -121,10 +126,40 @@ static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisable
 fn data() -> Option<PathBuf> {
     let folder = std::env::var_os("WYSIWYH_DATA").map(PathBuf::from);
     if folder.is_none() {
-        let test = std::thread::current();
-        eprintln!("skipped, WYSIWYH_DATA is unset: {}", test.name().unwrap_or("a test"));
+        skipped("WYSIWYH_DATA is unset");
     }
     folder
+}
+
+/// The Python of the environment that `WYSIWYH_ORACLES` names, with all of
+/// `modules`, such as `"rasterio, shapely"`; likewise.
+fn python(modules: &str) -> Option<PathBuf> {
+    let Some(environment) = std::env::var_os("WYSIWYH_ORACLES") else {
+        skipped("WYSIWYH_ORACLES is unset");
+        return None;
+    };
+    let python = PathBuf::from(environment).join("bin/python");
+    let import = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
+    if import.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    skipped(format_args!("WYSIWYH_ORACLES lacks one of {modules}"));
+    None
+}
+
+/// Runs a test that misses its data in a process of its own, and reads what the
+/// harness shows of it.
+#[test]
+fn a_test_that_is_skipped_says_so_although_it_passes() {
+    let skips = "cptv::counts_and_times_are_those_of_an_independent_decoder";
+    for threads in ["1", "2"] {
+        let mut tests = Command::new(std::env::current_exe().unwrap());
+        tests.args(["--exact", skips, "--test-threads", threads]).env_remove("WYSIWYH_DATA");
+        let output = tests.output().unwrap();
+        assert!(output.status.success());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said, format!("skipped {skips}: WYSIWYH_DATA is unset\n"));
+    }
 }
 
 #[cfg(feature = "gdal")]

@@ -19,12 +19,17 @@ use wysiwyh::receiver::Receiver;
 use wysiwyh::sink;
 use wysiwyh::table::Table;
 
+use skipped::skipped;
+
 #[cfg(feature = "gige")]
 #[path = "fake/network.rs"]
 mod network;
 
 #[path = "fake/pulse.rs"]
 mod pulse;
+
+#[path = "fake/skipped.rs"]
+mod skipped;
 
 /// A call that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -109,7 +114,7 @@ fn originals(own: &Path) -> Vec<Vec<PathBuf>> {
     let mut folders: Vec<PathBuf> =
         std::env::var_os("WYSIWYH_DATA").map(PathBuf::from).into_iter().collect();
     if folders.is_empty() {
-        eprintln!("WYSIWYH_DATA is unset: only files of our own are damaged");
+        skipped("WYSIWYH_DATA is unset: only files of our own are damaged");
     }
     while let Some(folder) = folders.pop() {
         for path in names_in(&folder) {
@@ -197,7 +202,7 @@ fn peak_kib() -> Option<u64> {
 #[test]
 fn ten_thousand_damaged_recordings_end_in_frames_or_in_an_error() {
     let Some(data) = std::env::var_os("WYSIWYH_DATA").map(PathBuf::from) else {
-        eprintln!("skipped, WYSIWYH_DATA is unset: there are no recordings to damage");
+        skipped("WYSIWYH_DATA is unset: there are no recordings to damage");
         return;
     };
     let seed = number("WYSIWYH_SOAK_SEED", 0);
@@ -292,7 +297,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 #[test]
 fn an_archive_that_is_killed_fifty_times_ends_as_if_undisturbed() {
     let Some(data) = std::env::var_os("WYSIWYH_DATA").map(PathBuf::from) else {
-        eprintln!("skipped, WYSIWYH_DATA is unset: there are no scenes");
+        skipped("WYSIWYH_DATA is unset: there are no scenes");
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -362,7 +367,7 @@ fn a_dask_cluster_that_loses_a_worker_carries_out_the_whole_plan() {
         call
     };
     if !call(&["-c", "import distributed"]).status().is_ok_and(|status| status.success()) {
-        eprintln!("skipped, there is no Python with distributed");
+        skipped("there is no Python with distributed");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

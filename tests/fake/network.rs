@@ -26,6 +26,8 @@ mod gige {
 
     use ndarray::{Array2, ArrayView2};
 
+    use crate::skipped::skipped;
+
     /// The running camera `gige:127.0.0.1`; gone when dropped.
     #[derive(Debug)]
     pub struct Fake {
@@ -42,9 +44,7 @@ mod gige {
             match start(&arguments) {
                 Some(child) => Some(Self { child, arguments, _network: network }),
                 None => {
-                    let test = std::thread::current();
-                    let test = test.name().unwrap_or("a test");
-                    eprintln!("skipped, arv-fake-gv-camera-0.8 is not installed: {test}");
+                    skipped("arv-fake-gv-camera-0.8 is not installed");
                     None
                 }
             }

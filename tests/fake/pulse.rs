@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use wysiwyh::synth::SAMPLE_RATE;
 
+use crate::skipped::skipped;
+
 /// How long a condition may take to come true; on a busy machine, long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -47,8 +49,7 @@ impl Pulse {
             asked.is_ok_and(|status| status.success())
         };
         if !["pulseaudio", "parec", "pactl"].iter().all(|program| installed(program)) {
-            let test = std::thread::current();
-            eprintln!("skipped, PulseAudio is not installed: {}", test.name().unwrap_or("a test"));
+            skipped("PulseAudio is not installed");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();

@@ -9,6 +9,7 @@ use wysiwyh::sensor::raster::Raster;
 
 use crate::data;
 use crate::raster::{LAYOUTS, whole};
+use crate::skipped::skipped;
 
 /// The mean over `factor` by `factor` pixels of what has a reading.
 fn means(fine: &Frame, factor: usize) -> Array3<f64> {
@@ -66,7 +67,7 @@ fn coarser_pixels_are_those_of_gdalwarp() {
         Command::new(program).args(arguments).output().is_ok_and(|done| done.status.success())
     };
     if !run("gdalwarp", &["--version"]) {
-        eprintln!("skipped, gdalwarp is not installed");
+        skipped("gdalwarp is not installed");
         return;
     }
     let Some(data) = data() else { return };
@@ -90,7 +91,7 @@ fn coarser_pixels_are_those_of_gdalwarp() {
     for (name, options) in formats {
         let here = path(name);
         if !run("gdal_translate", &[&["-q"], options, &[&holed, &here]].concat()) {
-            eprintln!("skipped {name}, which gdal_translate does not write");
+            skipped(format_args!("gdal_translate does not write {name}"));
             continue;
         }
         for factor in [2usize, 5] {

@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::cli::{program, refused, text};
+use crate::skipped::skipped;
 
 /// Asks bash, which has read our script, as it does at the Tab key.
 const ASK: &str = r#"source "$1"
@@ -20,7 +21,7 @@ fn script(shell: &str) -> String {
 #[test]
 fn bash_completes_verbs_options_and_values() {
     if Command::new("bash").arg("--version").output().is_err() {
-        return eprintln!("skipped: there is no bash");
+        return skipped("there is no bash");
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wysiwyh.bash");

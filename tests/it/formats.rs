@@ -12,6 +12,7 @@ use tiff::tags::Tag;
 use wysiwyh::sensor::{Options, open};
 use wysiwyh::{Frame, Profile};
 
+use crate::skipped::skipped;
 use crate::stranger::{only, opened};
 
 /// Columns and rows of the rasters here.
@@ -41,7 +42,7 @@ fn picture(bands: usize) -> Dataset {
 /// a line that says so, where this GDAL has none.
 fn copy(picture: &Dataset, driver: &str, path: PathBuf, options: &[&str]) -> Option<PathBuf> {
     let Ok(driver) = DriverManager::get_driver_by_name(driver) else {
-        eprintln!("skipped, this GDAL has no driver {driver}");
+        skipped(format_args!("this GDAL has no driver {driver}"));
         return None;
     };
     let options = RasterCreationOptions::from_iter(options.iter().copied());

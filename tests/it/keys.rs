@@ -12,6 +12,7 @@ use wysiwyh::synth::SLOT;
 
 use super::speaker::{Process, Pulse, metered, pictures, program, wait_for};
 use super::trip::listen;
+use crate::skipped::skipped;
 
 /// A program that is talked to.
 pub struct Talk {
@@ -166,7 +167,7 @@ fn marks_stand_in_the_session() {
 fn terminal(wav: &Path) -> Option<Talk> {
     let asked = Command::new("script").arg("--version").output();
     if !asked.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped, util-linux's script is not installed: keys at a terminal");
+        skipped("util-linux's script is not installed");
         return None;
     }
     // The shell outlives Ctrl-C, to look at the settings afterwards.

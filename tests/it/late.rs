@@ -10,6 +10,7 @@ use wysiwyh::synth::{CYCLE, JOIN, SAMPLE_RATE, SLOT};
 
 use super::keys::Talk;
 use super::speaker::{Pulse, program, wait_for};
+use crate::skipped::skipped;
 
 /// Pictures of 16 x 12 bytes at 30 a second through a pipe, in `command`.
 fn live(command: &mut Command, wav: &Path) -> Talk {
@@ -85,7 +86,7 @@ fn play_whole(send: &str, each: usize, scenes: usize) -> Option<Played> {
             return Some(played);
         }
     }
-    eprintln!("skipped, this machine leaves gaps in each of eight recordings");
+    skipped("this machine leaves gaps in each of eight recordings");
     None
 }
 

@@ -4,6 +4,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::skipped::skipped;
+
 /// Whether a licence expression (SPDX, or a slash for OR as old manifests have
 /// it) can be met without a licence that `refused` names.
 fn can_do_without(expression: &str, refused: &dyn Fn(&str) -> bool) -> bool {
@@ -96,7 +98,7 @@ fn no_dependency_requires_the_gpl_or_what_deny_toml_does_not_allow() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() && said.contains("--offline") {
-        return eprintln!("skipped, not all dependencies are on this machine: {said}");
+        return skipped(format_args!("not all dependencies are on this machine: {}", said.trim()));
     }
     assert!(output.status.success(), "{said}");
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();

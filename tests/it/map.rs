@@ -1,7 +1,6 @@
 //! Footprints against GDAL's own transformer, and mosaics there and back.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use gdal::spatial_ref::SpatialRef;
@@ -14,6 +13,7 @@ use wysiwyh::sensor::{Route, Scene, Sensor};
 use wysiwyh::{Frame, GeoReference, Profile};
 
 use crate::data;
+use crate::skipped::skipped;
 
 /// Chips, their positions and the scene of a Landsat band.
 fn scene(data: &std::path::Path, chip: usize) -> (Scene, Vec<Frame>, Vec<[u32; 2]>) {
@@ -71,7 +71,7 @@ fn footprints_lie_where_gdaltransform_puts_them() {
         ];
         let points = corners.map(|(row, column)| map.locate(row, column));
         let Some(places) = gdaltransform("EPSG:32618", &points) else {
-            eprintln!("skipped, gdaltransform is not installed");
+            skipped("gdaltransform is not installed");
             return;
         };
         assert_eq!(places.len(), 4);
@@ -86,12 +86,7 @@ fn footprints_lie_where_gdaltransform_puts_them() {
 /// chips of `scene`; none, with a line that says so, where its libraries are not
 /// installed.
 fn second_look(crs: &str, scene: &Scene) -> Option<Value> {
-    let python = PathBuf::from(std::env::var_os("WYSIWYH_ORACLES")?).join("bin/python");
-    let there = Command::new(&python).args(["-c", "import rasterio, shapely"]).output();
-    if !there.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped, WYSIWYH_ORACLES lacks rasterio or shapely");
-        return None;
-    }
+    let python = crate::python("rasterio, shapely")?;
     let starts = |size: usize| (0..size as u32).step_by(scene.chip);
     let positions: Vec<[u32; 2]> = starts(scene.rows)
         .flat_map(|row| starts(scene.columns).map(move |column| [row, column]))

@@ -8,6 +8,7 @@ use std::process::Command;
 use flate2::read::GzDecoder;
 
 use crate::cli::{names_in, text, verbs};
+use crate::skipped::skipped;
 
 /// Where cargo-deb looks for what was built.
 const BUILT: &str = "target/release/";
@@ -29,7 +30,7 @@ fn unpacked(path: &Path) -> String {
 #[test]
 fn a_package_has_a_page_for_every_verb_and_the_licence_of_every_library() {
     if Command::new("help2man").arg("--version").output().is_err() {
-        return eprintln!("skipped, help2man is not installed: what a Debian package holds");
+        return skipped("help2man is not installed");
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::cli::{picture, text, verbs};
+use crate::skipped::skipped;
 use crate::speaker::program;
 
 /// Lines are no longer, so that a listener need not wait for their end.
@@ -68,7 +69,7 @@ fn told(folder: &Path, input: &str, arguments: &str) -> Option<(String, Option<i
         .stdin(Stdio::null())
         .output();
     let Ok(output) = output else {
-        eprintln!("skipped, util-linux's script is not installed: plain lines at a terminal");
+        skipped("util-linux's script is not installed");
         return None;
     };
     // A terminal gets both at the end of a line.

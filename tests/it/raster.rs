@@ -118,15 +118,9 @@ fn real_stacks_agree_with_a_second_reader() {
 /// What rasterio, with a GDAL of its own, makes of `files`: one table each.
 /// Where it is not installed, a line says that the test was skipped.
 fn rasterio(files: &[PathBuf]) -> Option<Vec<serde_json::Value>> {
-    let python = PathBuf::from(std::env::var_os("WYSIWYH_ORACLES")?).join("bin/python");
-    let run = |arguments: &[&str]| {
-        std::process::Command::new(&python).args(arguments).args(files).output().ok()
-    };
-    if !run(&["-c", "import rasterio"]).is_some_and(|output| output.status.success()) {
-        eprintln!("skipped, there is no rasterio in WYSIWYH_ORACLES");
-        return None;
-    }
-    let output = run(&[concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/second_reader.py")])?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/second_reader.py");
+    let mut python = std::process::Command::new(crate::python("rasterio")?);
+    let output = python.arg(script).args(files).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())

@@ -15,6 +15,8 @@ use wysiwyh::random::Random;
 use wysiwyh::recorder::{Drops, Moment, Origin, Pace, Recorder, Session, Target, view};
 use wysiwyh::{Band, Fault, Unit};
 
+use crate::skipped::skipped;
+
 const VALUES: usize = 16;
 
 pub fn session() -> Session {
@@ -387,7 +389,7 @@ pub fn viewer() -> Option<PathBuf> {
 /// `entities` in it; says so where they are not installed.
 pub fn accepted_by_the_viewer(path: &Path, entities: &[&str]) {
     let Some(viewer) = viewer() else {
-        eprintln!("skipped: no `rerun` on the PATH or in WYSIWYH_ORACLES");
+        skipped("no `rerun` is on the PATH or in WYSIWYH_ORACLES");
         return;
     };
     for tool in ["verify", "print"] {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::data;
+use crate::skipped::skipped;
 
 /// A web server of Python's for the files in a folder.
 pub struct Server(Child, pub u16);
@@ -25,7 +26,7 @@ impl Server {
             .stderr(Stdio::null())
             .spawn();
         let Ok(server) = server else {
-            eprintln!("skipped, python3 is not installed");
+            skipped("python3 is not installed");
             return None;
         };
         let server = Self(server, port);

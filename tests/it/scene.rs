@@ -11,6 +11,7 @@ use wysiwyh::sensor::raster::Raster;
 use wysiwyh::sink;
 
 use crate::cli::{names_in, program, text};
+use crate::skipped::skipped;
 use crate::trip::{array, convert, example, listen, whole};
 
 /// PSNR in dB of `back` against `sent`, over readings that both have.
@@ -85,7 +86,7 @@ fn the_mosaic_of_a_sound_is_where_its_scene_is() {
         serde_json::from_slice(&output.stdout).ok()
     };
     let (Some(there), Some(here)) = (told(&scene), told(&folder.path().join("mosaic.tif"))) else {
-        eprintln!("skipped, gdalinfo is not installed");
+        skipped("gdalinfo is not installed");
         return;
     };
     for key in ["size", "geoTransform", "cornerCoordinates", "wgs84Extent"] {

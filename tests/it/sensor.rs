@@ -9,6 +9,8 @@ use ndarray::{Array3, s};
 use wysiwyh::sensor::{Options, Stack, open};
 use wysiwyh::{Fault, Frame, Profile};
 
+use crate::skipped::skipped;
+
 /// Every frame of `source`, and the error that ended it.
 fn read(source: &Path, profile: Option<&Profile>) -> (Vec<Frame>, Option<wysiwyh::Error>) {
     match open(&source.to_string_lossy(), profile, &Options::default()) {
@@ -63,7 +65,7 @@ fn sum(frame: &Frame) -> f64 {
 fn ffmpeg_is_missing() -> bool {
     let missing = Command::new("ffmpeg").arg("-version").output().is_err();
     if missing {
-        eprintln!("skipped, ffmpeg is not installed");
+        skipped("ffmpeg is not installed");
     }
     missing
 }

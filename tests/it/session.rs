@@ -93,19 +93,12 @@ fn tables_of_a_session_hold_every_frame() {
 
 /// Asserts that pyarrow reads the same from both tables, where it is there.
 fn second_reader(parquet: &Path, csv: &Path) {
-    let python = std::env::var_os("WYSIWYH_ORACLES").map(|o| PathBuf::from(o).join("bin/python"));
+    let Some(python) = crate::python("pyarrow.csv") else { return };
     let script = "import sys, pyarrow.parquet as p, pyarrow.csv as c\n\
                   a, b = p.read_table(sys.argv[1]), c.read_csv(sys.argv[2])\n\
                   assert a.column_names == b.column_names, (a.column_names, b.column_names)\n\
                   for n in ('slot', 'psnr_db', 'loudness_lufs', 'highest'):\n\
                   \x20   assert a[n].to_pylist() == b[n].to_pylist(), n\n";
-    let there = |python: &PathBuf| {
-        let output = Command::new(python).args(["-c", "import pyarrow.csv"]).output();
-        output.is_ok_and(|output| output.status.success())
-    };
-    let Some(python) = python.filter(there) else {
-        return eprintln!("skipped, there is no pyarrow in WYSIWYH_ORACLES");
-    };
     let output = Command::new(python).args(["-c", script]).arg(parquet).arg(csv).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
 }

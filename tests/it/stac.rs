@@ -10,6 +10,7 @@ use wysiwyh::{Frame, Profile, Unit};
 
 use crate::cli::{names_in, program, text};
 use crate::product::geotiff;
+use crate::skipped::skipped;
 
 /// Bands as a catalogue of Sentinel-2 names them, in no order: name, common
 /// name, centre in micrometres, and the name in the profile.
@@ -159,7 +160,7 @@ fn a_virtual_raster_sounds_like_its_file_and_follows_it() {
         .current_dir(&folder)
         .status();
     if !built.is_ok_and(|status| status.success()) {
-        eprintln!("skipped, gdalbuildvrt is not installed");
+        skipped("gdalbuildvrt is not installed");
         return;
     }
     let convert = |name: &str| {
@@ -194,22 +195,16 @@ pq.write_table(pa.Table.from_pylist(rows), sys.argv[2])
 
 #[test]
 fn a_collection_in_a_table_is_heard_like_the_one_in_json() {
-    let Some(oracles) = std::env::var_os("WYSIWYH_ORACLES").map(PathBuf::from) else {
-        return eprintln!("skipped, WYSIWYH_ORACLES is unset");
-    };
+    let Some(python) = crate::python("pyarrow") else { return };
     let folder = tempfile::tempdir().unwrap();
     let Some(server) = crate::remote::Server::start(folder.path()) else { return };
     let root = format!("http://127.0.0.1:{}/", server.1);
     let table = folder.path().join("items.parquet");
     for root in ["", root.as_str()] {
         let list = collection(folder.path(), root, &["A", "B"]);
-        let python = std::process::Command::new(oracles.join("bin/python"))
-            .args(["-c", AS_TABLE])
-            .args([&list, &table])
-            .output();
-        if !python.is_ok_and(|output| output.status.success()) {
-            return eprintln!("skipped, there is no pyarrow in WYSIWYH_ORACLES");
-        }
+        let mut told = std::process::Command::new(&python);
+        let output = told.args(["-c", AS_TABLE]).args([&list, &table]).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
         let made = [&list, &table].map(|source| {
             let out = tempfile::tempdir().unwrap();
             let mut convert = program();

@@ -2,7 +2,7 @@
 //! damaged.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use arrow::array::{Array, AsArray};
@@ -21,13 +21,7 @@ use crate::trip::{convert, whole};
 /// What [`table_reader.py`](table_reader.py) makes of a table; none, with a
 /// line that says so, where its libraries are not installed.
 fn second_reader(table: &Path, scene: &Path) -> Option<Value> {
-    let python = PathBuf::from(std::env::var_os("WYSIWYH_ORACLES")?).join("bin/python");
-    let mut there = Command::new(&python);
-    there.args(["-c", "import duckdb, pyarrow, rasterio, shapely"]);
-    if !there.output().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped, WYSIWYH_ORACLES lacks duckdb, pyarrow, rasterio or shapely");
-        return None;
-    }
+    let python = crate::python("duckdb, pyarrow, rasterio, shapely")?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/table_reader.py");
     let output = Command::new(&python).arg(script).arg(table).arg(scene).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -182,23 +176,20 @@ print(json.dumps([len(rows), *apart]))
 #[test]
 fn clouds_are_those_that_rasterio_counts() {
     let Some(data) = crate::data() else { return };
-    let Some(oracles) = std::env::var_os("WYSIWYH_ORACLES").map(PathBuf::from) else {
-        return eprintln!("skipped, WYSIWYH_ORACLES is unset");
-    };
+    let Some(python) = crate::python("pyarrow, rasterio") else { return };
     let product = data.join("formats/landsat");
     let mut chips = vec![];
     for clouds in ["mask", "keep"] {
         let folder = tempfile::tempdir().unwrap();
         convert(&product, folder.path(), &["--clouds", clouds]);
         let table = folder.path().join("landsat.parquet");
-        let python = Command::new(oracles.join("bin/python"))
+        let output = Command::new(&python)
             .args(["-c", BY_RASTERIO])
             .args([product.as_os_str(), table.as_os_str(), clouds.as_ref()])
-            .output();
-        let Some(told) = python.ok().filter(|output| output.status.success()) else {
-            return eprintln!("skipped, there is no rasterio or pyarrow in WYSIWYH_ORACLES");
-        };
-        let told: Vec<f64> = serde_json::from_slice(&told.stdout).unwrap();
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let told: Vec<f64> = serde_json::from_slice(&output.stdout).unwrap();
         assert!(told[1] < 1e-6 && told[2] < 1e-6, "{clouds}: {told:?}");
         chips.push(told[0]);
     }

@@ -10,6 +10,8 @@ use wysiwyh::sensor::Options;
 use wysiwyh::train::{Budget, Channel, Event, Settings, analytic, train};
 use wysiwyh::{Profile, evaluate};
 
+use crate::skipped::skipped;
+
 fn watch(event: Event<'_>) -> ControlFlow<()> {
     if let Event::Said(line) = event {
         println!("{line}");
@@ -362,7 +364,7 @@ fn loss_and_gradients(device: &Device) -> (f32, Vec<(String, ndarray::Array2<f32
 fn a_graphics_adapter_agrees_with_the_cpu_on_the_loss_and_every_gradient() {
     let adapter = match wysiwyh::train::device::wgpu() {
         Ok(adapter) => adapter,
-        Err(error) => return eprintln!("skipped, no graphics adapter: {error}"),
+        Err(error) => return skipped(format_args!("there is no graphics adapter: {error}")),
     };
     let (loss, gradients) = loss_and_gradients(&Device::flex());
     let (other_loss, other_gradients) = loss_and_gradients(&adapter);

@@ -12,6 +12,7 @@ use wysiwyh::frame::{Band, Frame, Unit};
 use wysiwyh::model::Model;
 
 use crate::cli::{program, refused, text};
+use crate::skipped::skipped;
 use crate::trip::{array, listen, whole};
 
 /// Attached cameras of a test.
@@ -37,8 +38,7 @@ impl Fake {
         match cc.arg(source).arg("-ldl").output() {
             Ok(made) => assert!(made.status.success(), "{}", text(&made.stderr)),
             Err(_) => {
-                let test = std::thread::current();
-                eprintln!("skipped, there is no cc: {}", test.name().unwrap_or("a test"));
+                skipped("there is no cc");
                 return None;
             }
         }

@@ -13,6 +13,7 @@ use wysiwyh::synth::SAMPLE_RATE;
 
 use super::keys::Talk;
 use super::speaker::{Pulse, metered, pictures, program, wait_for};
+use crate::skipped::skipped;
 
 fn live(wav: &Path) -> Command {
     let mut command = Command::new(program());
@@ -213,7 +214,7 @@ mod viewers {
     /// Rerun's own program with `arguments`, in `folder`; without a window.
     fn rerun(folder: &Path, arguments: &[&str]) -> Option<Group> {
         let Some(viewer) = viewer() else {
-            eprintln!("skipped, the Rerun viewer is not installed");
+            skipped("the Rerun viewer is not installed");
             return None;
         };
         let mut command = Command::new(viewer);

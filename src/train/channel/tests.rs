@@ -10,6 +10,9 @@ use crate::evaluate::channel::Channel as True;
 use crate::spectrum::Spectrum;
 use crate::synth::Synth;
 
+#[path = "../../../tests/fake/skipped.rs"]
+mod skipped;
+
 fn autoencoder(values: usize) -> Autoencoder {
     let mut random = Random::new(1);
     let pictures: Vec<Array3<f32>> = (0..40)
@@ -224,7 +227,7 @@ fn levels_err_as_behind_a_true_codec() {
             misfit(Channel::Codec(kbit_s), values, |samples| codec.carry(samples).unwrap());
         match misfit {
             Some(misfit) => assert!(misfit < most, "{kbit_s} kbit/s, {values} values: {misfit}"),
-            None => eprintln!("skipped: ffmpeg with Opus is not here"),
+            None => skipped::skipped("there is no ffmpeg with Opus"),
         }
     }
 }
