@@ -31,6 +31,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use wysiwyh::ears::{Ears, Sides};
 use wysiwyh::profile::Polarity;
+use wysiwyh::recorder::Target;
 use wysiwyh::sensor::{Flip, Object, Options, RawFormat, Speed, Turn};
 use wysiwyh::sink::device::{self, Way};
 use wysiwyh::sink::guard::{DEFAULT_VOLUME_DB, VOLUMES_DB};
@@ -368,6 +369,40 @@ impl SpeakerArguments {
     /// The volume to play at, if at all.
     fn volume_db(&self) -> Option<f32> {
         (!self.no_speaker).then_some(self.volume)
+    }
+}
+
+/// Where a session goes that grows with the sound; shared by the verbs that go on
+/// for as long as somebody listens.
+#[derive(Args, Debug)]
+pub struct SessionArguments {
+    /// Record a session for the Rerun viewer to this file, which grows
+    #[arg(long, visible_alias = "save", value_name = "RRD")]
+    rrd: Option<PathBuf>,
+    /// Show the session in a Rerun viewer that runs already, by default on this
+    /// machine; if it is closed, everything else goes on
+    #[arg(long, value_name = "HOST[:PORT]", num_args = 0..=1, require_equals = true,
+        default_missing_value = "127.0.0.1:9876")]
+    connect: Option<String>,
+    /// Let viewers on this machine connect to this port, also from a browser
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true,
+        default_missing_value = "9876")]
+    serve: Option<u16>,
+    /// Show the session in a viewer that is started for it
+    #[arg(long)]
+    view: bool,
+}
+
+impl SessionArguments {
+    fn target(self) -> Target {
+        let Self { rrd: save, connect, serve, view: spawn } = self;
+        let connect =
+            connect.map(|address| match (address.contains("://"), address.contains(':')) {
+                (true, _) => address,
+                (false, true) => format!("rerun+http://{address}/proxy"),
+                (false, false) => format!("rerun+http://{address}:9876/proxy"),
+            });
+        Target { save, connect, serve, spawn, ..Target::default() }
     }
 }
 

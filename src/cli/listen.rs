@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use wysiwyh::sensor::Options;
 use wysiwyh::sink::device::Way;
 use wysiwyh::spectrum::Preset;
 use wysiwyh::{Result, listen};
 
 use super::report::Report;
-use super::{STOP, VoiceArguments, choose};
+use super::{STOP, SessionArguments, VoiceArguments, choose};
 
 /// Turns a sound of `convert`, `live` or `demo` back into pictures: the file
 /// itself, or a recording or copy of it in another format.
@@ -28,7 +28,10 @@ Example:  wysiwyh listen sounds/scene.wav -o pictures
           wysiwyh listen copy.mp3 --sensor hituav-lwir --preset data -o pictures
           wysiwyh listen --live --sensor lepton3 --preset listen --rrd heard.rrd
 Live:     say which sensor or model speaks, and which preset; the first picture
-          comes after two seconds; DIR gets frames.npy alone, at the end")]
+          comes after two seconds; DIR gets frames.npy alone, at the end; --rrd,
+          --connect, --serve and --view are for --live, and go together")]
+#[command(group = ArgGroup::new("grows").args(["rrd", "connect", "serve", "view"])
+    .multiple(true).requires("live"))]
 pub struct Arguments {
     /// The sound
     #[arg(value_name = "AUDIO", required_unless_present = "live")]
@@ -43,9 +46,8 @@ pub struct Arguments {
     /// With --live: the input for sound, by its name; `list` shows all
     #[arg(long, value_name = "NAME|list", requires = "live")]
     device: Option<String>,
-    /// With --live: record a session for the Rerun viewer, which grows
-    #[arg(long, value_name = "RRD", requires = "live")]
-    rrd: Option<PathBuf>,
+    #[command(flatten)]
+    session: SessionArguments,
     /// With --live: end after so many seconds
     #[arg(long, value_name = "S", requires = "live", value_parser = super::live::slots)]
     seconds: Option<u64>,
@@ -70,10 +72,17 @@ impl Arguments {
         let voice = self.voice.voice(self.preset, Options::default())?;
         let (Some(audio), Some(output)) = (&self.audio, &self.output) else {
             let say = &mut |line: &str| report.note(line);
-            let (folder, rrd, slots) = (self.output, self.rrd, self.seconds);
-            let settings = listen::Settings { voice, device: self.device, folder, rrd, slots };
-            report.print(listen::run_live(&settings, &STOP, say)?)?;
-            return Ok(ExitCode::SUCCESS);
+            let settings = listen::Settings {
+                voice,
+                device: self.device,
+                folder: self.output,
+                session: self.session.target(),
+                slots: self.seconds,
+            };
+            let summary = listen::run_live(&settings, &STOP, say)?;
+            report.print(&summary)?;
+            let fail = |_, error| report.failure(error);
+            return Ok(summary.failures.iter().fold(ExitCode::SUCCESS, fail));
         };
         let mut progress = None;
         let heard =

@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use wysiwyh::Result;
 use wysiwyh::live::{self, Limit, Sent, Settings, Summary};
-use wysiwyh::recorder::{Target, is_session};
+use wysiwyh::recorder::is_session;
 use wysiwyh::sensor::Options;
 use wysiwyh::sensor::camera::Losses;
 use wysiwyh::sink::device::Way;
@@ -16,7 +16,8 @@ use wysiwyh::spectrum::Preset;
 use super::console::Console;
 use super::report::Report;
 use super::{
-    ReadingArguments, STDIN, STOP, SpeakerArguments, SpeedArguments, VoiceArguments, choose, preset,
+    ReadingArguments, STDIN, STOP, SessionArguments, SpeakerArguments, SpeedArguments,
+    VoiceArguments, choose, preset,
 };
 
 /// Plays a source as it comes, ten sound frames a second, to the speaker; on
@@ -71,11 +72,8 @@ pub struct Arguments {
     /// Also write the sound to this .wav or .flac file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Also record a session for the Rerun viewer
-    #[arg(long, visible_alias = "save", value_name = "RRD")]
-    rrd: Option<PathBuf>,
     #[command(flatten)]
-    viewers: ViewerArguments,
+    session: SessionArguments,
     /// Which pictures are heard: at the speaker `each` as it comes, up to 30 a second,
     /// so that the sound follows the hand, while files hold the newest ten a second;
     /// the `newest` ten there, too, so that `listen` can read the speaker; or the `mean`
@@ -99,36 +97,6 @@ pub struct Arguments {
     /// End after so many sound frames
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
-}
-
-/// Viewers that show the session while it plays.
-#[derive(Args, Debug)]
-struct ViewerArguments {
-    /// Show the session in a Rerun viewer that runs already, by default on this
-    /// machine; if it is closed, the sound goes on
-    #[arg(long, value_name = "HOST[:PORT]", num_args = 0..=1, require_equals = true,
-        default_missing_value = "127.0.0.1:9876")]
-    connect: Option<String>,
-    /// Let viewers on this machine connect to this port, also from a browser
-    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true,
-        default_missing_value = "9876")]
-    serve: Option<u16>,
-    /// Show the session in a viewer that is started for it
-    #[arg(long)]
-    view: bool,
-}
-
-impl ViewerArguments {
-    /// Where the session goes, a file at `rrd` included.
-    fn target(self, rrd: Option<PathBuf>) -> Target {
-        let connect =
-            self.connect.map(|address| match (address.contains("://"), address.contains(':')) {
-                (true, _) => address,
-                (false, true) => format!("rerun+http://{address}/proxy"),
-                (false, false) => format!("rerun+http://{address}:9876/proxy"),
-            });
-        Target { save: rrd, connect, serve: self.serve, spawn: self.view, ..Target::default() }
-    }
 }
 
 fn sent() -> impl TypedValueParser<Value = Sent> {
@@ -184,7 +152,7 @@ impl Arguments {
             sides,
             stereo: self.stereo,
             sound: self.output,
-            session: self.viewers.target(self.rrd),
+            session: self.session.target(),
             sent: self.send.unwrap_or(match preset {
                 Preset::Listen => Sent::Each,
                 Preset::Data | Preset::Original => Sent::Newest,

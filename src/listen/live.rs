@@ -43,8 +43,8 @@ pub struct Settings {
     pub device: Option<String>,
     /// A folder that gets `frames.npy` at the end.
     pub folder: Option<PathBuf>,
-    /// A session that grows with the sound.
-    pub rrd: Option<PathBuf>,
+    /// Where the session goes that grows with the sound.
+    pub session: Target,
     /// Ends after so many slots of time by the clock, whatever is heard.
     pub slots: Option<u64>,
 }
@@ -56,26 +56,32 @@ pub struct Summary {
     pub frames: usize,
     /// Slots between them in which nothing of ours was heard.
     pub silent: usize,
+    /// What could not be written to its end. It holds what came before.
+    pub failures: Vec<Error>,
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { frames, silent } = self;
+        let Self { frames, silent, .. } = self;
         write!(f, "{frames} frames were heard, and {silent} times a tenth of a second without one.")
     }
 }
 
 /// Listens to an input for sound until `stop` is true, and makes pictures of
 /// what it hears, as it plays. Plain sentences about what happens go to `say`.
+/// It also ends where every viewer is closed and every file has failed.
 ///
 /// # Errors
 ///
 /// If neither a sensor nor a model is chosen, there is nowhere for pictures to
-/// go, there is no input or it is lost, or an output cannot be written.
+/// go, there is no input or it is lost, a viewer or a file cannot be opened, or
+/// the folder cannot be written. A session that fails on the way ends nothing
+/// else: see [`Summary::failures`].
 pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) -> Result<Summary> {
-    if settings.folder.is_none() && settings.rrd.is_none() {
-        return Err(Error::usage("--live", "nothing would come of it")
-            .hint("record a session: --rrd heard.rrd, or pictures: -o pictures"));
+    if settings.folder.is_none() && settings.session.is_none() {
+        return Err(Error::usage("--live", "nothing would come of it").hint(
+            "show the pictures in a viewer: --view, or keep them: --rrd heard.rrd, -o pictures",
+        ));
     }
     let (header, model) = unsaid(Path::new("live sound"), &settings.voice)?;
     let sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?
@@ -84,9 +90,10 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
     let mut microphone = Microphone::open(settings.device.as_deref())?;
     say(&format!("It listens to {}.", microphone.name()));
     let mut recorder = None;
-    if let Some(path) = &settings.rrd {
-        let target = Target { save: Some(path.clone()), ..Target::default() };
-        recorder = Some(Recorder::new(&target, &session::about(&sonifier, &header, None))?);
+    if !settings.session.is_none() {
+        let about = session::about(&sonifier, &header, None);
+        recorder = Some(Recorder::new(&settings.session, &about)?);
+        settings.session.introduction().iter().for_each(|sentence| say(sentence));
     }
     let staging = settings.folder.as_deref().map(StagedFolder::open).transpose()?;
     let grid = sonifier.model().grid();
@@ -127,9 +134,15 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
                 false => summary.silent += 1,
             }
         }
+        let Some(recorder) = &mut listener.recorder else { continue };
+        summary.failures.extend(recorder.tell(say));
+        if recorder.is_lost() && listener.array.is_none() {
+            say("Nothing is left to which pictures could go, so it ends.");
+            break;
+        }
     }
     if let Some(recorder) = listener.recorder {
-        recorder.finish()?;
+        summary.failures.extend(recorder.finish().err());
     }
     if let (Some(folder), Some(staging), Some(array)) = (&settings.folder, staging, listener.array)
     {

@@ -9,7 +9,7 @@ use super::{Heard, Settings, Summary};
 use crate::ears::Sides;
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
-use crate::recorder::{Lost, Recorder, Target};
+use crate::recorder::Recorder;
 use crate::sensor::Source;
 use crate::session;
 use crate::sink::guard::VOLUMES_DB;
@@ -130,7 +130,7 @@ impl Outputs {
         if !settings.session.is_none() {
             let about = session::about(sonifier, &header, settings.sound.clone());
             recorder = Some(Recorder::new(&settings.session, &about)?);
-            introduce(&settings.session, say);
+            settings.session.introduction().iter().for_each(|sentence| say(sentence));
         }
         if let Some(alarm) = &alarm {
             say(&alarm.introduction());
@@ -251,21 +251,8 @@ impl Outputs {
                 ),
             });
         }
-        for path in self.recorder.iter().flat_map(Recorder::begun) {
-            say(&format!("The session goes on in {}.", path.display()));
-        }
-        for lost in self.recorder.iter_mut().flat_map(Recorder::lost) {
-            match lost {
-                Lost::Viewer(error) => {
-                    say(&format!("A viewer is gone, and everything else goes on: {error}."));
-                }
-                Lost::File(error) => {
-                    say(&format!(
-                        "The session is recorded no longer, and everything else goes on: {error}."
-                    ));
-                    self.summary.failures.push(error);
-                }
-            }
+        if let Some(recorder) = &mut self.recorder {
+            self.summary.failures.extend(recorder.tell(say));
         }
     }
 
@@ -435,26 +422,6 @@ impl Outputs {
         }
         self.summary.failures.extend(ends.into_iter().filter_map(Result::err));
         self.summary
-    }
-}
-
-/// Says where a session can be seen.
-fn introduce(session: &Target, say: &mut dyn FnMut(&str)) {
-    if let Some(path) = &session.save {
-        say(&format!("The session is recorded to {}.", path.display()));
-    }
-    if let Some(address) = &session.connect {
-        say(&format!("The viewer at {address} shows the session."));
-    }
-    if let Some(port) = session.serve {
-        let address = format!("rerun+http://127.0.0.1:{port}/proxy");
-        say(&format!(
-            "Viewers on this machine can show the session: rerun {address}, or in a browser: \
-             rerun --web-viewer {address}"
-        ));
-    }
-    if session.spawn {
-        say("The viewer is a window of its own; the sound goes on without it.");
     }
 }
 

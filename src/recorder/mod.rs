@@ -110,6 +110,29 @@ impl Target {
         let Self { save, connect, serve, spawn, .. } = self;
         save.is_none() && connect.is_none() && serve.is_none() && !spawn
     }
+
+    /// Where the session can be seen: a plain sentence for each of them.
+    pub fn introduction(&self) -> Vec<String> {
+        let mut told = vec![];
+        if let Some(path) = &self.save {
+            told.push(format!("The session is recorded to {}.", path.display()));
+        }
+        if let Some(address) = &self.connect {
+            told.push(format!("The viewer at {address} shows the session."));
+        }
+        if let Some(port) = self.serve {
+            let address = format!("rerun+http://127.0.0.1:{port}/proxy");
+            told.push(format!(
+                "Viewers on this machine can show the session: rerun {address}, or in a browser: \
+                 rerun --web-viewer {address}"
+            ));
+        }
+        if self.spawn {
+            let sentence = "The viewer is a window of its own; everything else goes on without it.";
+            told.push(sentence.to_owned());
+        }
+        told
+    }
 }
 
 impl Default for Target {
@@ -208,15 +231,6 @@ pub struct Drops {
     pub pictures: u64,
 }
 
-/// A target that was given up, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lost {
-    /// A viewer, which anybody may close.
-    Viewer(Error),
-    /// A file, whose end is missing.
-    File(Error),
-}
-
 /// The tap. Dropping it ends the session like [`Recorder::finish`], without a
 /// report.
 #[derive(Debug)]
@@ -304,15 +318,32 @@ impl Recorder {
         self.outlets.iter().try_for_each(Outlet::check)
     }
 
-    /// Gives up the targets that have failed, as a viewer whose window is
-    /// closed, or a file on a full disk, and tells why. Everything else goes on.
-    pub fn lost(&mut self) -> Vec<Lost> {
-        let gone = |outlet: &mut Outlet| outlet.check().is_err();
-        let lost = |outlet: Outlet| match outlet.is_viewer() {
-            true => outlet.check().err().map(Lost::Viewer),
-            false => outlet.check().err().map(Lost::File),
-        };
-        self.outlets.extract_if(.., gone).filter_map(lost).collect()
+    /// Says in which files the session has gone on, and gives up the targets that
+    /// have failed, as a viewer whose window is closed, or a file on a full disk,
+    /// with a word. Everything else goes on. Anybody may close a viewer; the
+    /// errors of files, whose end is missing, are returned.
+    pub fn tell(&mut self, say: &mut dyn FnMut(&str)) -> Vec<Error> {
+        for path in self.begun() {
+            say(&format!("The session goes on in {}.", path.display()));
+        }
+        let mut failures = vec![];
+        for outlet in self.outlets.extract_if(.., |outlet| outlet.check().is_err()) {
+            let Err(error) = outlet.check() else { continue };
+            if outlet.is_viewer() {
+                say(&format!("A viewer is gone, and everything else goes on: {error}."));
+            } else {
+                say(&format!(
+                    "The session is recorded no longer, and everything else goes on: {error}."
+                ));
+                failures.push(error);
+            }
+        }
+        failures
+    }
+
+    /// Whether every target has been given up.
+    pub fn is_lost(&self) -> bool {
+        self.outlets.is_empty()
     }
 
     /// The files in which the session has gone on since this was asked last: after

@@ -139,6 +139,8 @@ fn the_command_line_is_at_fault_with_status_2() {
         &["convert", scene, "-o", out, "--sensor", "hituav-lwir", "--span", "20C..40C"],
         &["convert", scene, "-o", out, "--sensor", "of-dreams"],
         &["convert", scene, "-o", out, "--sensor", "sentinel2-l2a"],
+        &["listen", scene, "-o", out, "--serve"],
+        &["listen", "--live", "--sensor", "simulated-lwir"],
         &["inspect", "simulated:x"],
         &["evaluate", "of-dreams", scene],
         &["train", scene, "--sensor", "hituav-lwir", "-o", out],

@@ -306,6 +306,55 @@ mod viewers {
         let (code, said) = talk.end();
         assert_eq!(code, Some(0), "{said}");
     }
+
+    /// `listen --live` of what the server plays, with `session`; it says what it
+    /// has to say to a file.
+    fn listening(pulse: &Pulse, said: &Path, session: &str) -> Process {
+        let mut listen = pulse.command(program());
+        listen.args(["listen", "--live", "--sensor", "simulated-lwir", "--preset", "listen"]);
+        listen.arg(session).stdout(Stdio::null()).stderr(fs::File::create(said).unwrap());
+        Process(listen.spawn().unwrap())
+    }
+
+    #[test]
+    fn what_plays_is_shown_until_the_viewer_is_closed_or_ctrl_c() {
+        let Some(pulse) = Pulse::start() else { return };
+        let folder = pulse.folder.path();
+        let [told, shown] = ["told", "shown.rrd"].map(|name| folder.join(name));
+        let grown = || fs::metadata(&shown).is_ok_and(|file| file.len() > 50_000);
+        let said = || fs::read_to_string(&told).unwrap_or_default();
+        let mut live = pulse.command(program());
+        live.args(["live", "simulated:1", "--send", "newest"]).stdin(Stdio::null());
+        let _playing = Process(live.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+
+        let at = port();
+        let name = at.to_string();
+        let arguments = ["--bind", "127.0.0.1", "--port", &name, "--save", "shown.rrd"];
+        let Some(viewer) = rerun(folder, &arguments) else { return };
+        wait_for("the viewer", || listens(at));
+        let mut listen = listening(&pulse, &told, &format!("--connect=127.0.0.1:{at}"));
+        wait_for("the session in the viewer", grown);
+        drop(viewer);
+        wait_for("the end", || listen.0.try_wait().unwrap().is_some());
+        assert!(listen.0.wait().unwrap().success(), "{}", said());
+        assert!(
+            said().contains("A viewer is gone") && said().contains("so it ends."),
+            "{}",
+            said()
+        );
+
+        fs::remove_file(&shown).unwrap();
+        let at = port();
+        let mut listen = listening(&pulse, &told, &format!("--serve={at}"));
+        wait_for("the address", || said().contains("can show the session"));
+        let address = format!("rerun+http://127.0.0.1:{at}/proxy");
+        let Some(viewer) = rerun(folder, &["--save", "shown.rrd", &address]) else { return };
+        wait_for("the session", grown);
+        drop(viewer);
+        let asked = Command::new("kill").args(["-INT", &listen.0.id().to_string()]).status();
+        assert!(asked.unwrap().success());
+        assert!(listen.0.wait().unwrap().success(), "{}", said());
+    }
 }
 
 #[test]
