@@ -114,7 +114,8 @@ fn write_sound(
 ) -> Result<(Sonifier, Header, Vec<Moment>)> {
     let Ready { sensor, mut sonifier } = voice.ready("simulated", None)?;
     let source = sensor.source().clone();
-    let mut header = sonifier.header(&source, "simulated");
+    let command = Some(session::command_line());
+    let mut header = Header { command, ..sonifier.header(&source, "simulated") };
     let mut file = sink::create(wav, Format::Wav, &header)?;
 
     let count = (SECONDS / SLOT_S) as usize;

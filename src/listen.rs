@@ -495,6 +495,9 @@ impl fmt::Display for Heard {
         if let Some(start) = &header.start_time {
             writeln!(f, "It started at {start}.")?;
         }
+        if let Some(command) = &header.command {
+            writeln!(f, "The command that made it: {command}")?;
+        }
         if let Some(scene) = &header.scene {
             let [rows, columns, chip] = [scene.rows, scene.columns, scene.chip];
             writeln!(f, "The scene has {rows} x {columns} pixels, in chips of {chip} x {chip}.")?;

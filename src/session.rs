@@ -21,7 +21,7 @@ const LEVELS_DB: [f32; 2] = [-80.0, -20.0];
 /// `header` stands in, if there is one.
 pub fn about(sonifier: &Sonifier, header: &Header, wav: Option<PathBuf>) -> Session {
     Session {
-        command_line: std::env::args().collect::<Vec<_>>().join(" "),
+        command_line: command_line(),
         seed: header.seed,
         model: header.model.clone(),
         model_hash: header.model_hash.clone(),
@@ -36,6 +36,22 @@ pub fn about(sonifier: &Sonifier, header: &Header, wav: Option<PathBuf>) -> Sess
         range: header.range.clone(),
         frequencies_hz: sonifier.layout().frequencies_hz().to_vec(),
         levels_db: LEVELS_DB,
+    }
+}
+
+/// The command that this process was given, as a POSIX shell reads it; of what is
+/// no Unicode in it, a replacement character is left.
+pub fn command_line() -> String {
+    let words = std::env::args_os().map(|word| quoted(&word.to_string_lossy()));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// `word` in quotes, if it needs them.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "@%+=:,./_-".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 
@@ -89,5 +105,20 @@ pub fn unscored(slot: u64, sound: Sound) -> Moment {
         sample: None,
         left_out: None,
         extremes: [None; 3],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_back_the_words_of_a_command() {
+        let words = ["live", "--span=20C..40C", "", "a b", "it's", "$HOME", ">60C", "Wärme/1.wav"];
+        let line: Vec<String> = words.map(quoted).into();
+        assert_eq!(line[1], words[1]);
+        let script = format!("printf '%s\\n' {}", line.join(" "));
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap().lines().collect::<Vec<_>>(), words);
     }
 }

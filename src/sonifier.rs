@@ -227,6 +227,7 @@ impl Sonifier {
         let header = Header {
             format: crate::sink::FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: None,
             model: self.model.name().to_owned(),
             model_hash: self.model.hash().to_owned(),
             profile: self.model.profile().name.clone(),

@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use wysiwyh::live::open_speaker;
 use wysiwyh::practice::{self, Answer, Practice, Score, Stage, Task};
 use wysiwyh::sensor;
+use wysiwyh::session;
 use wysiwyh::sink::device::Way;
 use wysiwyh::sink::{self, Format, Header, Sink};
 use wysiwyh::spectrum::Preset;
@@ -81,7 +82,8 @@ impl Arguments {
         let Ready { sensor, sonifier } =
             voice.ready(&self.source, sensor::limit(&self.source, None))?;
         // What is played are pictures of the source, and not its scene.
-        let header = Header { scene: None, ..sonifier.header(sensor.source(), &self.source) };
+        let (scene, command) = (None, Some(session::command_line()));
+        let header = Header { scene, command, ..sonifier.header(sensor.source(), &self.source) };
         let count = usize::from(self.trials);
         let mut practice = Practice::new(sensor, &sonifier, self.task, count, seed)?;
         let say = &mut |line: &str| report.note(line);

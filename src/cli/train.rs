@@ -12,6 +12,7 @@ use wysiwyh::autoencoder::Part;
 use wysiwyh::dataset::Dataset;
 use wysiwyh::model::Model;
 use wysiwyh::recorder::{Pace, Recorder, Session, Target};
+use wysiwyh::session;
 use wysiwyh::train::{Budget, Channel, Event, Settings, analytic, device, train};
 use wysiwyh::{Error, Profile, Result};
 
@@ -212,7 +213,7 @@ impl Arguments {
         let Some(path) = &self.rrd else { return Ok(None) };
         let target = Target { save: Some(path.clone()), pace: Pace::Batch, ..Target::default() };
         let session = Session {
-            command_line: std::env::args().collect::<Vec<_>>().join(" "),
+            command_line: session::command_line(),
             seed: self.seed,
             profile: profile.name.clone(),
             source: self.data.join(" "),

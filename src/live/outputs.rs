@@ -99,7 +99,8 @@ impl Outputs {
         let alarm = settings.alarm.map(|limit| Alarm::new(limit, source)).transpose()?;
         let start_time = Some(rfc3339(SystemTime::now()));
         let header = sonifier.header(source, &settings.source);
-        let header = Header { start_time, stereo, ..header };
+        let command = Some(session::command_line());
+        let header = Header { start_time, stereo, command, ..header };
         let format = settings.sound.as_deref().map(|path| {
             Format::of(path).ok_or_else(|| {
                 Error::usage(path.display(), "its name ends neither in .wav nor in .flac")

@@ -57,6 +57,12 @@ pub struct Header {
     /// Version of the program that wrote it.
     #[serde(default)]
     pub version: String,
+    /// The command that made it, see [`crate::session::command_line`], where
+    /// that was `live`, `demo` or `practice`. A sound of `convert` does not
+    /// say: it is the same, byte for byte, whichever command made it, alone or
+    /// in a shard of an archive; the record beside it says what was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// Name of the model that made the code.
     pub model: String,
     /// SHA-256 of the model file, hexadecimal.
@@ -444,6 +450,7 @@ mod tests {
         Header {
             format: FORMAT,
             version: "0.1.0".into(),
+            command: Some("wysiwyh live simulated:1 -o 'a b.wav'".into()),
             model: "test".into(),
             model_hash: "00ff".into(),
             view: None,
@@ -479,11 +486,12 @@ mod tests {
         let mut value: serde_json::Value = serde_json::from_str(&json).unwrap();
         let fields = value.as_object_mut().unwrap();
         fields.insert("of_the_future".into(), 1.into());
-        for optional in ["version", "polarity", "source"] {
+        for optional in ["version", "command", "polarity", "source"] {
             assert!(fields.remove(optional).is_some());
         }
         let read = Header::parse(&value.to_string(), Path::new("x")).unwrap().unwrap();
-        let expected = Header { version: String::new(), source: String::new(), ..header() };
+        let (version, source) = (String::new(), String::new());
+        let expected = Header { version, command: None, source, ..header() };
         assert_eq!(read, expected);
     }
 

@@ -62,6 +62,10 @@ fn a_session_sounds_as_it_did_and_is_one_again() {
     assert!(first.samples == second.samples, "{} samples", second.samples.len());
     let [first, second] = [first, second].map(|recording| recording.header.unwrap());
     assert_eq!((second.seed, &second.mapping, second.area), (3, &first.mapping, first.area));
+    let command = first.command.unwrap();
+    assert!(command.contains(" live simulated:1 --plain "), "{command}");
+    assert!(command.ends_with(" --seed 3 --frames 50"), "{command}");
+    assert!(second.command.unwrap().contains("first.rrd --plain "));
     let [first, second] = [&rrd, &rrd_again].map(|rrd| codes(&recording(rrd)));
     assert!(first.len() == 50 && first == second, "{} codes", second.len());
     // A session of a session is one, too.
