@@ -63,9 +63,10 @@ impl Arguments {
             What::Fetch { name, output, from } => {
                 let set = Listed::find(&name)?;
                 let count = set.manifest.files;
-                let mut progress = report.progress("fetching", Some(count));
-                let fetched =
-                    set.fetch(from.as_deref(), &output, &STOP, &mut |done| progress.set(done));
+                let total = Some(megabytes(set.manifest.bytes)).filter(|&total| total > 0);
+                let mut progress = report.progress("fetching, in MB", total);
+                let tell = &mut |bytes| progress.set(megabytes(bytes));
+                let fetched = set.fetch(from.as_deref(), &output, &STOP, tell);
                 drop(progress);
                 fetched?;
                 let licence = &set.manifest.licence;
@@ -77,6 +78,11 @@ impl Arguments {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Whole ones of 10^6 bytes.
+fn megabytes(bytes: u64) -> usize {
+    (bytes / 1_000_000) as usize
 }
 
 fn list(json: bool, report: &Report) -> Result<()> {

@@ -113,8 +113,8 @@ impl Report {
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
                 .with_prefix(what.to_owned())
         });
-        let now = Instant::now();
-        Progress { what: what.to_owned(), total, done: 0, started: now, spoken: now, bar }
+        let (what, now) = (what.to_owned(), Instant::now());
+        Progress { what, total, done: 0, begun: None, started: now, spoken: now, bar }
     }
 }
 
@@ -124,6 +124,9 @@ pub struct Progress {
     what: String,
     total: Option<usize>,
     done: usize,
+    /// Steps that were done when the first of them was told, at `started`; an
+    /// earlier run may have done many, which say nothing of how fast this one is.
+    begun: Option<usize>,
     started: Instant,
     spoken: Instant,
     bar: Option<ProgressBar>,
@@ -133,6 +136,13 @@ impl Progress {
     /// `done` steps are done.
     pub fn set(&mut self, done: usize) {
         self.done = done;
+        if self.begun.is_none() {
+            (self.begun, self.started) = (Some(done), Instant::now());
+            if let Some(bar) = &self.bar {
+                bar.set_position(done as u64);
+                bar.reset_eta();
+            }
+        }
         match &self.bar {
             Some(bar) => bar.set_position(done as u64),
             None if self.spoken.elapsed() > PLAIN_INTERVAL => {
@@ -161,17 +171,20 @@ impl Progress {
     }
 
     fn line(&self) -> String {
-        let rate = self.done as f64 / self.started.elapsed().as_secs_f64();
+        let Self { what, done, .. } = self;
+        let new = done.saturating_sub(self.begun.unwrap_or_default());
+        let rate = new as f64 / self.started.elapsed().as_secs_f64();
         match self.total {
             Some(total) => {
-                let percent = 100 * self.done / total.max(1);
-                let left_s = total.saturating_sub(self.done) as f64 / rate;
-                format!(
-                    "{}: {} of {total}, {percent} %, {rate:.0} a second, {left_s:.0} s left",
-                    self.what, self.done
-                )
+                let percent = 100 * done / total.max(1);
+                let left_s = total.saturating_sub(*done) as f64 / rate;
+                let pace = match new {
+                    0 => String::new(),
+                    _ => format!(", {rate:.0} a second, {left_s:.0} s left"),
+                };
+                format!("{what}: {done} of {total}, {percent} %{pace}")
             }
-            None => format!("{}: {}, {rate:.0} a second", self.what, self.done),
+            None => format!("{what}: {done}, {rate:.0} a second"),
         }
     }
 }

@@ -5,9 +5,12 @@
 //! fetched of one that was cut off waits beside it, as `NAME.part`.
 
 use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -40,6 +43,9 @@ const SHELF: [[&str; 2]; 7] = [
         include_str!("../../datasets/terramesh/SHA256SUMS"),
     ],
 ];
+
+/// How often a file that comes is looked at.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A manifest or a list of checksums is not longer.
 const MAX_BYTES: u64 = 64 << 20;
@@ -146,7 +152,8 @@ impl Listed {
     }
 
     /// Fetches all files into `folder` that are not there yet, from `address`
-    /// or else the first of the manifest; `tell` is told how many are there.
+    /// or else the first of the manifest; `tell` is told how many bytes are there,
+    /// at first those of earlier calls, and ten times a second while a file comes.
     ///
     /// # Errors
     ///
@@ -158,7 +165,7 @@ impl Listed {
         address: Option<&str>,
         folder: &Path,
         stop: &AtomicBool,
-        tell: &mut dyn FnMut(usize),
+        tell: &mut dyn FnMut(u64),
     ) -> Result<()> {
         let Manifest { name, homepage, urls, get, .. } = &self.manifest;
         if self.files.is_empty() {
@@ -172,6 +179,8 @@ impl Listed {
                 "get them as {home} tells, or name an address that has them with --from"
             ))
         })?;
+        let mut there = self.files.iter().map(|(file, _)| length(&folder.join(file))).sum();
+        tell(there);
         for (number, (file, sum)) in self.files.iter().enumerate() {
             if stop.load(Ordering::Relaxed) {
                 let what = format!("stopped after {number} of {} files", self.files.len());
@@ -179,15 +188,17 @@ impl Listed {
                     .hint("the same command goes on from there"));
             }
             let path = folder.join(file);
+            let others = u64::saturating_sub(there, length(&path));
             match sum_of(&path)? {
                 Some(found) if found == *sum => {}
                 Some(_) => {
                     return Err(Error::input(&path, "is there and not the listed file")
                         .hint("move it away, or fetch into another folder"));
                 }
-                None => fetch(address, file, sum, &path)?,
+                None => fetch(address, file, sum, &path, &mut |bytes| tell(others + bytes))?,
             }
-            tell(number + 1);
+            there = others + length(&path);
+            tell(there);
         }
         Ok(())
     }
@@ -205,24 +216,43 @@ fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(|e| Error::input(path, e))
 }
 
-/// Fetches one file to `path`, going on from what is there of it.
-fn fetch(address: &str, file: &Path, sum: &str, path: &Path) -> Result<()> {
+/// Where the file of `path` waits until it is whole.
+fn part(path: &Path) -> PathBuf {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    part.into()
+}
+
+/// Bytes that are there of the file of `path`.
+fn length(path: &Path) -> u64 {
+    let found = fs::metadata(path).or_else(|_| fs::metadata(part(path)));
+    found.map_or(0, |found| found.len())
+}
+
+/// Fetches one file to `path`, going on from what is there of it; `tell` is told
+/// how many bytes that is meanwhile.
+fn fetch(
+    address: &str,
+    file: &Path,
+    sum: &str,
+    path: &Path,
+    tell: &mut dyn FnMut(u64),
+) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|e| Error::output(folder, e))?;
     }
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
+    let part = part(path);
+    let mut curl = |url: &str| curl(url, &part, &mut || tell(length(path)));
     let remove = || fs::remove_file(&part).map_err(|e| Error::output(&part, e));
     // Whole, if the program was stopped just before it got its name.
     if sum_of(&part)?.as_deref() != Some(sum) {
         let url = format!("{}/{}", address.trim_end_matches('/'), escaped(file));
-        match curl(&url, &part)? {
+        match curl(&url)? {
             None => {}
             // The server cannot go on, or has less than is there: status 416.
             Some((code, said)) if part.is_file() && (code == 33 || said.contains(" 416")) => {
                 remove()?;
-                if let Some((_, what)) = curl(&url, &part)? {
+                if let Some((_, what)) = curl(&url)? {
                     return Err(Error::input(url, what));
                 }
             }
@@ -244,9 +274,10 @@ fn fetch(address: &str, file: &Path, sum: &str, path: &Path) -> Result<()> {
     fs::rename(&part, path).map_err(|e| Error::output(path, e))
 }
 
-/// Runs curl; its exit status and what it says where it fails.
-fn curl(url: &str, part: &Path) -> Result<Option<(i32, String)>> {
-    let output = Command::new("curl")
+/// Runs curl, and calls `look` now and then; its exit status and what it says
+/// where it fails.
+fn curl(url: &str, part: &Path, look: &mut dyn FnMut()) -> Result<Option<(i32, String)>> {
+    let mut child = Command::new("curl")
         .args(["--fail", "--location", "--silent", "--show-error", "--proto", "=http,https"])
         .args(["--connect-timeout", "30", "--speed-limit", "1", "--speed-time", "60"])
         .args(["--continue-at", "-", "--output"])
@@ -254,17 +285,34 @@ fn curl(url: &str, part: &Path) -> Result<Option<(i32, String)>> {
         .arg("--url")
         .arg(url)
         .stdin(Stdio::null())
-        .output()
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
         .map_err(|e| {
             Error::new(Fault::Unsupported, "curl", format!("does not run: {e}"))
                 .hint("install the program curl, which fetches the files")
         })?;
-    if output.status.success() {
+    let (ended, end) = mpsc::channel();
+    let errors = child.stderr.take();
+    std::thread::spawn(move || {
+        let mut said = vec![];
+        // What cannot be read any more is no loss: the exit status tells.
+        let _ = errors.map(|mut errors| errors.read_to_end(&mut said));
+        let _ = ended.send(said);
+    });
+    let said = loop {
+        match end.recv_timeout(LOOK) {
+            Err(RecvTimeoutError::Timeout) => look(),
+            said => break said.unwrap_or_default(),
+        }
+    };
+    let status = child.wait().map_err(|e| Error::new(Fault::Device, "curl", e))?;
+    if status.success() {
         return Ok(None);
     }
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&said);
     let said = said.lines().last().unwrap_or("curl failed").trim().to_owned();
-    Ok(Some((output.status.code().unwrap_or_default(), said)))
+    Ok(Some((status.code().unwrap_or_default(), said)))
 }
 
 /// A file's name in an address (RFC 3986).

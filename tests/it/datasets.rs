@@ -5,17 +5,22 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
 
 use crate::cli::{names_in, program, refused, text};
+use crate::skipped::skipped;
+use crate::speaker::{Process, wait_for};
 
-/// Serves the files in `folder`; the first whole file of each name is cut off
-/// halfway. What was asked for is noted as name and first byte.
+/// Serves the files in `folder`. Of those whose names begin with `cut` the first
+/// that is asked for is cut off halfway; those that begin with `held` wait there
+/// until they are `released`. What was asked for is noted as name and first byte.
 struct Server {
     address: String,
     asked: Arc<Mutex<Vec<(String, usize)>>>,
+    released: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -23,14 +28,15 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}/files/", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(vec![]));
-        let notes = asked.clone();
+        let released = Arc::new(AtomicBool::new(false));
+        let (notes, go_on) = (asked.clone(), released.clone());
         // Ends with the process.
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                serve(stream.unwrap(), &folder, &notes);
+                serve(stream.unwrap(), &folder, &notes, &go_on);
             }
         });
-        Self { address, asked }
+        Self { address, asked, released }
     }
 
     fn take(&self) -> Vec<(String, usize)> {
@@ -38,7 +44,12 @@ impl Server {
     }
 }
 
-fn serve(mut stream: TcpStream, folder: &Path, notes: &Mutex<Vec<(String, usize)>>) {
+fn serve(
+    mut stream: TcpStream,
+    folder: &Path,
+    notes: &Mutex<Vec<(String, usize)>>,
+    released: &AtomicBool,
+) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
     let first = lines.next().unwrap();
     let name = first.split(' ').nth(1).unwrap().strip_prefix("/files/").unwrap();
@@ -62,43 +73,61 @@ fn serve(mut stream: TcpStream, folder: &Path, notes: &Mutex<Vec<(String, usize)
     let length = rest.len();
     write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")
         .unwrap();
-    let sent = if cut && name.starts_with("cut") { length / 2 } else { length };
+    let held = name.starts_with("held");
+    let sent = if held || (cut && name.starts_with("cut")) { length / 2 } else { length };
     stream.write_all(&rest[..sent]).unwrap();
+    if held {
+        wait_for("the second half to be asked for", || released.load(Ordering::Relaxed));
+        stream.write_all(&rest[sent..]).unwrap();
+    }
+}
+
+/// The command that fetches `set` to `out`.
+fn fetching(set: &Path, out: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wysiwyh"));
+    command.args(["datasets", "fetch"]).arg(set).arg("-o").arg(out);
+    command.env_remove("http_proxy").env_remove("HTTP_PROXY").env("no_proxy", "127.0.0.1");
+    command.env("HOME", "/nonexistent");
+    command
 }
 
 fn fetch(set: &Path, out: &Path, more: &[&str]) -> Output {
-    let mut command = program();
-    command.args(["datasets", "fetch"]).arg(set).arg("-o").arg(out).args(more);
-    command.env_remove("http_proxy").env_remove("HTTP_PROXY").env("no_proxy", "127.0.0.1");
-    command.output().unwrap()
+    fetching(set, out).args(more).output().unwrap()
 }
 
-#[test]
-fn a_set_is_fetched_on_from_where_it_was_cut_off_and_checked() {
-    if Command::new("curl").arg("--version").output().is_err() {
-        return eprintln!("skipped: there is no curl");
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    let files = ["a b.bin", "cut.bin", "last.bin"];
+/// Makes a set in `folder`: the files of these names, of so many bytes each, in
+/// `served`, and what is told of them in `set`.
+fn serve_set(folder: &Path, names: &[&str], bytes: usize) -> Server {
+    let path = |name: &str| folder.join(name);
     fs::create_dir(path("served")).unwrap();
     fs::create_dir(path("set")).unwrap();
     let mut sums = String::new();
-    for (number, name) in files.iter().enumerate() {
-        let bytes: Vec<u8> = (0..100_000).map(|at| (at * (number + 3) % 251) as u8).collect();
+    for (number, name) in names.iter().enumerate() {
+        let bytes: Vec<u8> = (0..bytes).map(|at| (at * (number + 3) % 251) as u8).collect();
         fs::write(path("served").join(name), &bytes).unwrap();
         let sum: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
         sums += &format!("{sum}  {name}\n");
     }
     let server = Server::start(path("served"));
+    let (address, files, bytes) = (&server.address, names.len(), names.len() * bytes);
     let manifest = format!(
-        "name = \"set\"\ntitle = \"A set\"\nlicence = \"CC0-1.0\"\nurls = [\"{}\"]\n\
-         sensor = \"rgb\"\nchecksums = \"SUMS\"\nfiles = 3\nbytes = 300000\ngroup = \"file\"\n",
-        server.address
+        "name = \"set\"\ntitle = \"A set\"\nlicence = \"CC0-1.0\"\nurls = [\"{address}\"]\n\
+         sensor = \"rgb\"\nchecksums = \"SUMS\"\nfiles = {files}\nbytes = {bytes}\ngroup = \"file\"\n"
     );
     fs::write(path("set/manifest.toml"), manifest).unwrap();
     fs::write(path("set/SUMS"), sums).unwrap();
+    server
+}
 
+#[test]
+fn a_set_is_fetched_on_from_where_it_was_cut_off_and_checked() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        return skipped("there is no curl");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let files = ["a b.bin", "cut.bin", "last.bin"];
+    let server = serve_set(folder.path(), &files, 100_000);
     refused(&fetch(&path("set"), &path("out"), &[]), 1, "/files/cut.bin");
     assert_eq!(names_in(&path("out")), ["a b.bin", "cut.bin.part"]);
     assert_eq!(server.take().len(), 2);
@@ -132,6 +161,24 @@ fn a_set_is_fetched_on_from_where_it_was_cut_off_and_checked() {
     fs::remove_file(path("served/last.bin")).unwrap();
     fs::remove_file(path("out/last.bin")).unwrap();
     refused(&fetch(&path("set"), &path("out"), &[]), 1, "404");
+}
+
+#[test]
+fn how_much_of_a_file_has_come_is_told_meanwhile() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        return skipped("there is no curl");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let server = serve_set(folder.path(), &["first.bin", "held.bin"], 3_000_000);
+    let mut fetch = fetching(&path("set"), &path("out"));
+    fetch.arg("--plain").stderr(fs::File::create(path("said")).unwrap());
+    let mut fetch = Process(fetch.spawn().unwrap());
+    let said = || fs::read_to_string(path("said")).unwrap();
+    wait_for("the half of the second file", || said().contains("fetching, in MB: 4 of 6, 66 %"));
+    server.released.store(true, Ordering::Relaxed);
+    assert!(fetch.0.wait().unwrap().success(), "{}", said());
+    assert_eq!(names_in(&path("out")), ["first.bin", "held.bin"]);
 }
 
 #[test]
