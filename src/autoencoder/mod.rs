@@ -212,6 +212,10 @@ impl Autoencoder {
 
     /// One picture `[band, row, column]`, normalised and without gaps, to its
     /// code averaged to `groups` groups (K: not averaged).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::tensor`], or if the device fails.
     pub fn encode(&self, picture: &Array3<f32>, groups: usize) -> Result<Vec<f32>> {
         let components = self.components(self.tensor(std::slice::from_ref(picture))?);
         let components = read(components)?;
