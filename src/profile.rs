@@ -96,6 +96,8 @@ pub enum Tested {
     Hardware,
     /// Run on real files of the instrument.
     File,
+    /// Run against the program that simulates the instrument: there is no other.
+    Simulator,
     /// Written from its documentation only.
     Never,
 }

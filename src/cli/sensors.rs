@@ -146,6 +146,7 @@ fn word(tested: Tested) -> &'static str {
     match tested {
         Tested::Hardware => "hardware",
         Tested::File => "file",
+        Tested::Simulator => "simulator",
         Tested::Never => "never",
     }
 }
