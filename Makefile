@@ -24,10 +24,10 @@ help:
 	@echo 'make bench    how long things take, beside others that do the same in the same run'
 	@echo 'make models   train the shipped models anew from the data in WYSIWYH_DATA'
 	@echo 'make bench-code  compare the code with PCA, cosines and the network of the original'
-	@echo 'make screenshots  the pictures in docs/ anew, with chromium, pngquant and the viewer'
+	@echo 'make screenshots  the pictures and the sound in docs/ anew, with chromium, pngquant and the viewer'
 	@echo 'make features check that it compiles with each feature left out; builds for an hour'
 	@echo 'make clean    delete what was built, in $(CARGO_TARGET_DIR)'
-	@echo 'The first build takes about 20 minutes on two cores; later ones take seconds.'
+	@echo 'The first build takes 20 to 40 minutes on two cores; later ones take seconds.'
 
 demo:
 	@bash setup.sh demo

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Makes the pictures in this folder, of simulated ones, for `make screenshots`:
+# Makes the pictures and the sound in this folder, of simulated pictures, for
+# `make screenshots`:
 #   docs/screenshots.sh PROGRAM ENVIRONMENT
 # ENVIRONMENT is one of Python's, with the viewer. It needs chromium, ffmpeg,
-# pngquant and a Vulkan driver, which Mesa has in software. Look at what comes of it.
+# pngquant and a Vulkan driver, which Mesa has in software. Look at what comes of
+# it, and listen to it.
 set -euo pipefail
 docs=$(realpath "$(dirname "$0")")
 PATH=$(dirname "$(realpath "$1")"):$PATH
@@ -19,6 +21,12 @@ keep() {
     ffmpeg -v error -y -i "$1" -vf "$2" whole.png
     pngquant --force --strip --speed 1 --output "$docs/$1" 192 whole.png
 }
+
+# The sound of the demo, whatever the ears of whoever calls this; like any copy it
+# has lost what the file said about itself.
+wysiwyh convert simulated --preset listen --frames 180 -o sounds
+ffmpeg -v error -y -i sounds/simulated.wav -map_metadata -1 -fflags +bitexact -b:a 96k \
+    "$docs/demo.mp3"
 
 wysiwyh demo --no-speaker -o demo
 # A group of its own, as it is a program that starts another.

@@ -7,13 +7,22 @@ use std::process::{Command, Stdio};
 use gdal::DriverManager;
 use gdal::raster::Buffer;
 use image::{GrayImage, Luma};
+use ndarray::Axis;
+use wysiwyh::profile::{Profile, Tested};
 
-use crate::cli::text;
+use crate::cli::{program, text};
+use crate::scene::psnr_db;
+use crate::skipped::skipped;
 use crate::speaker::Pulse;
+use crate::trip::{array, convert};
 
 /// Commands that are not run here, and where they are.
-const ELSEWHERE: [(&str, &str); 7] = [
-    ("make demo", "builds, and the demo is in cli.rs"),
+const ELSEWHERE: [(&str, &str); 11] = [
+    ("make demo", "builds, and the demo is in trip.rs"),
+    ("make install", "builds, and writes into the user's own folder"),
+    ("wysiwyh sensors probe", "looks for cameras, see uvc.rs and gige.rs"),
+    ("wysiwyh live lepton3", "waits for a camera, see uvc.rs"),
+    ("wysiwyh live gige:", "likewise, see gige.rs"),
     ("make test", "runs this"),
     ("wysiwyh view", "opens a window, see watch.rs"),
     ("wysiwyh listen --live", "waits for a sound, see speaker.rs"),
@@ -68,6 +77,9 @@ fn files(folder: &Path) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         scene(&path);
     }
+    fs::create_dir(folder.join("docs")).unwrap();
+    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/demo.mp3");
+    fs::copy(demo, folder.join("docs/demo.mp3")).unwrap();
     flights(&folder.join("frames"));
     flights(&folder.join("hituav"));
 }
@@ -88,13 +100,13 @@ fn shortened(line: &str) -> String {
 #[test]
 fn every_command_of_the_readme_works() {
     if Command::new("ffmpeg").arg("-version").stdout(Stdio::null()).status().is_err() {
-        return eprintln!("skipped, ffmpeg is not installed");
+        return skipped("ffmpeg is not installed");
     }
     let Some(pulse) = Pulse::start() else { return };
     let folder = tempfile::tempdir().unwrap();
     files(folder.path());
-    let program = Path::new(env!("CARGO_BIN_EXE_wysiwyh")).parent().unwrap();
-    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let built = Path::new(env!("CARGO_BIN_EXE_wysiwyh")).parent().unwrap();
+    let path = format!("{}:{}", built.display(), std::env::var("PATH").unwrap());
     let shell = |line: &str| {
         let mut shell = pulse.command("bash");
         shell.env("PATH", &path).current_dir(folder.path()).args(["-c", line]);
@@ -113,4 +125,66 @@ fn every_command_of_the_readme_works() {
         run += 1;
     }
     assert!(run >= 15, "only {run} commands were found");
+}
+
+#[test]
+fn the_sound_that_anybody_can_hear_holds_the_pictures_that_were_sent() {
+    if Command::new("ffmpeg").arg("-version").stdout(Stdio::null()).status().is_err() {
+        return skipped("ffmpeg is not installed");
+    }
+    let demo = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/demo.mp3"));
+    assert!(fs::metadata(demo).unwrap().len() <= 300_000);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    // As docs/screenshots.sh makes it.
+    let how = ["--preset", "listen", "--frames", "180", "--npy"];
+    convert("simulated".as_ref(), folder.path(), &how);
+    let listen = ["listen", "--sensor", "simulated-lwir", "--preset", "listen", "-o"];
+    program().args(listen).args([&path("back"), demo]).assert().success();
+    let (sent, back) = (array(&path("simulated.npy")), array(&path("back/frames.npy")));
+    let count = sent.len_of(Axis(0));
+    // The lead-in and the lead-out may count as frames.
+    let extra = back.len_of(Axis(0)).checked_sub(count).expect("all frames");
+    assert!(extra <= 2, "{extra} frames more than were sent");
+    let fidelity_db = |first: usize| {
+        let pairs = sent.outer_iter().zip(back.outer_iter().skip(first));
+        pairs.map(|(a, b)| psnr_db(a, b, [10.0, 45.0])).sum::<f64>() / count as f64
+    };
+    let best_db = (0..=extra).map(fidelity_db).fold(0.0, f64::max);
+    eprintln!("{best_db:.2} dB");
+    assert!(best_db > 28.0, "{best_db} dB");
+}
+
+/// The cells of each line of the table that begins with `heading`.
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, rest) = readme.split_once(heading).expect(heading);
+    let rows = rest.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
+        .collect()
+}
+
+#[test]
+fn the_sensors_are_those_of_the_shelf_as_far_as_they_were_tried() {
+    let mut named = vec![];
+    for row in table("| Name | Bands | Values | Tried on | A model ships |\n") {
+        let [names, _, _, tried, ships] = row.try_into().unwrap();
+        for name in names.split(", ").map(|name| name.trim_matches('`')) {
+            let profile = Profile::find(name).unwrap();
+            let told = match profile.tested {
+                Tested::Hardware => "camera",
+                Tested::File => "real file",
+                Tested::Simulator => "simulator",
+                Tested::Never => "never",
+            };
+            assert!(tried.contains(told), "{name}: {tried}, and its profile says {told}");
+            assert_eq!(ships == "yes", Profile::shipped_model(name).is_some(), "{name}");
+            named.push(name.to_owned());
+        }
+    }
+    let mut shelf: Vec<String> =
+        Profile::shelf().unwrap().into_iter().map(|profile| profile.name).collect();
+    named.sort();
+    shelf.sort();
+    assert_eq!(named, shelf);
 }
