@@ -186,8 +186,8 @@ fn records(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
 mod tests {
     use super::*;
     use crate::Error;
+    use crate::convert::Settings;
     use crate::convert::record::{Input, Request};
-    use crate::convert::{Settings, Unit};
     use crate::sensor::Options;
     use crate::sink::Format;
     use crate::voice::Voice;
@@ -209,12 +209,13 @@ mod tests {
             Manifest::new(&names, settings.clone()).unwrap()
         };
         let mut catalogue = Catalogue::default();
-        for Unit { id, source, .. } in manifest(&["a.tif", "b.tif", "c.tif"]).units {
+        for unit in manifest(&["a.tif", "b.tif", "c.tif"]).units {
+            let source = unit.source.clone();
             let input = Input { files: 0, bytes: 0, digest: String::new() };
             let (speakers, version) = (String::new(), String::new());
             let request = Request { source, input, settings: settings.clone(), speakers, version };
-            let record = Record::new(&id, request, Err(&Error::usage("a", "failed")), 0.0);
-            catalogue.entries.insert(id, (PathBuf::new(), record));
+            let record = Record::new(&unit, request, Err(&Error::usage("a", "failed")), 0.0);
+            catalogue.entries.insert(unit.id, (PathBuf::new(), record));
         }
         let counts = |missing| Counts { done: 0, failed: 3, missing };
         assert_eq!(catalogue.counts(None), counts(0));

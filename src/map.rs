@@ -6,12 +6,8 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::path::Path;
-
-use ndarray::{ArrayView4, Axis};
 
 use crate::error::{Error, Result};
-use crate::frame::Band;
 use crate::sensor::Scene;
 
 // Coordinates and GeoTIFF are GDAL's business; without it both are refused.
@@ -160,36 +156,6 @@ fn around(scene: &Scene, position: [u32; 2], edge: usize) -> impl Iterator<Item 
 /// Whether all points of `ring` are somewhere.
 fn on_earth(ring: &[(f64, f64)]) -> bool {
     ring.iter().all(|(x, y)| (x + y).is_finite())
-}
-
-/// Writes a scene as a GeoTIFF of 32-bit floats, one band per band, with the
-/// scene's geo-reference if it has one.
-///
-/// `chips` are `[frame, band, row, column]` in the bands' units, `positions`
-/// row and column of each chip's upper left pixel in `scene`. Pixels that no
-/// chip covers are NaN, which the file declares as missing. The file appears
-/// under its name only when it is complete.
-///
-/// # Errors
-///
-/// If shapes disagree, a chip lies outside the scene, or the file cannot be
-/// written.
-pub fn write_mosaic(
-    path: &Path,
-    scene: &Scene,
-    bands: &[Band],
-    chips: ArrayView4<f32>,
-    positions: &[[u32; 2]],
-) -> Result<()> {
-    if chips.len_of(Axis(0)) != positions.len() {
-        let what = format!("{} for {} chips", positions.len(), chips.len_of(Axis(0)));
-        return Err(Error::usage("positions of the mosaic", what));
-    }
-    let mut mosaic = Mosaic::create(path, scene, bands, positions.len())?;
-    for (chip, &position) in chips.outer_iter().zip(positions) {
-        mosaic.place(position, chip)?;
-    }
-    mosaic.finish()
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgGroup, Args};
+use clap::Args;
 use wysiwyh::sensor::Options;
 use wysiwyh::sink::device::Way;
 use wysiwyh::spectrum::Preset;
-use wysiwyh::{Result, listen};
+use wysiwyh::{Error, Result, listen};
 
 use super::report::Report;
 use super::{STOP, SessionArguments, VoiceArguments, choose};
@@ -30,8 +30,6 @@ Example:  wysiwyh listen sounds/scene.wav -o pictures
 Live:     say which sensor or model speaks, and which preset; the first picture
           comes after two seconds; DIR gets frames.npy alone, at the end; --rrd,
           --connect, --serve and --view are for --live, and go together")]
-#[command(group = ArgGroup::new("grows").args(["rrd", "connect", "serve", "view"])
-    .multiple(true).requires("live"))]
 pub struct Arguments {
     /// The sound
     #[arg(value_name = "AUDIO", required_unless_present = "live")]
@@ -84,6 +82,12 @@ impl Arguments {
             let fail = |_, error| report.failure(error);
             return Ok(summary.failures.iter().fold(ExitCode::SUCCESS, fail));
         };
+        // What clap cannot tell, as AUDIO stands in the way of what is missing.
+        if !self.session.target().is_none() || self.seconds.is_some() {
+            let what = "are for what is heard with --live";
+            return Err(Error::usage("--rrd, --connect, --serve, --view and --seconds", what)
+                .hint("leave out AUDIO and say --live, or leave them out"));
+        }
         let mut progress = None;
         let heard =
             listen::run(audio, output, &voice, &self.wavelengths, &STOP, &mut |done, total| {

@@ -326,27 +326,30 @@ fn listening_again_leaves_nothing_of_the_sound_before() {
     let own =
         ["frame-00009.png", "frame-00900.png", "frame-9.png", "frame-of-mine.png", "mosaic.tif"];
     own.iter().for_each(|name| fs::write(place(name), "mine").unwrap());
-    let listen = |count: u16| {
-        let scene = folder.path().join(format!("pages{count}.tif"));
-        pages(&scene, count);
+    // How many frames there are, and how many pictures then.
+    let listen = |seed: &str, frames: &str| {
         let mut convert = program();
-        convert.args(["convert", "--sensor", "hituav-lwir", "-o"]).args([&sounds, &scene]);
-        convert.assert().success();
-        let sound = sounds.join(format!("pages{count}.wav"));
-        program().arg("listen").arg(sound).arg("-o").arg(&out).assert().success();
+        convert.args(["convert", &format!("simulated:{seed}"), "--frames", frames, "-o"]);
+        convert.arg(&sounds).assert().success();
+        let sound = sounds.join(format!("simulated-{seed}.wav"));
+        program().arg("listen").arg(&sound).arg("-o").arg(&out).assert().success();
         let mut names = names_in(&out);
         names.retain(|name| name.starts_with("frame-000"));
-        names.len()
+        (crate::trip::whole(&sound), names.len())
     };
     // What no earlier sound left there is not touched.
-    assert_eq!(listen(5), 6);
+    let (frames, pictures) = listen("1", "5");
+    assert_eq!(pictures, frames + 1);
     assert!(own.iter().all(|name| fs::read(place(name)).unwrap() == b"mine"));
-    assert_eq!(listen(12), 12);
-    assert!(!place("mosaic.tif").exists());
-    assert_eq!(listen(3), 3);
+    let (frames, pictures) = listen("2", "12");
+    assert_eq!(pictures, frames);
+    assert!(frames > 9 && !place("mosaic.tif").exists());
+    let (frames, pictures) = listen("3", "3");
+    assert_eq!(pictures, frames);
     let left = ["frame-00900.png", "frame-9.png", "frame-of-mine.png"];
     assert!(left.iter().all(|name| fs::read(place(name)).unwrap() == b"mine"));
-    assert_eq!(names_in(&out).len(), 3 + left.len() + ["frames.npy", "summary.txt"].len());
+    let files = ["frames.npy", "summary.txt"];
+    assert_eq!(names_in(&out).len(), frames + left.len() + files.len());
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn a_mosaic_returns_what_the_chips_held() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("mosaic.tif");
     let write = |frames: &[Frame]| {
-        let mut mosaic = Mosaic::create(&target, &scene, &bands).unwrap();
+        let mut mosaic = Mosaic::create(&target, &scene, &bands, frames.len()).unwrap();
         for frame in frames {
             let place = [frame.position.0 as u32, frame.position.1 as u32];
             mosaic.place(place, frame.data.view()).unwrap();

@@ -159,7 +159,7 @@ fn the_sound_that_anybody_can_hear_holds_the_pictures_that_were_sent() {
 fn table(heading: &str) -> Vec<Vec<String>> {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let (_, rest) = readme.split_once(heading).expect(heading);
-    let rows = rest.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let rows = rest.lines().skip(1).take_while(|line| line.starts_with('|'));
     rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
         .collect()
 }

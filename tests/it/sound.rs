@@ -13,6 +13,7 @@ use wysiwyh::synth::{CYCLE, JOIN, SAMPLE_RATE, SLOT, Synth};
 
 use crate::cli::text;
 use crate::data;
+use crate::skipped::skipped;
 use crate::trip::convert;
 
 const HZ: [f64; 2] = [60.0, 5000.0];
@@ -227,7 +228,7 @@ fn metered_by_ffmpeg(path: &Path) -> Option<[f64; 2]> {
     let mut meter = Command::new("ffmpeg");
     meter.args(["-nostdin", "-nostats", "-i"]).arg(path);
     let Ok(output) = meter.args(["-af", "ebur128=peak=true", "-f", "null", "-"]).output() else {
-        eprintln!("skipped, ffmpeg is not installed: loudness and true peak of sessions");
+        skipped("ffmpeg is not installed: loudness and true peak of sessions");
         return None;
     };
     let said = text(&output.stderr);

@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::AtomicBool;
 
 use ebur128::{EbuR128, Mode};
+use ndarray::Axis;
 use realfft::RealFftPlanner;
 use wysiwyh::ears::Sides;
 use wysiwyh::live::{self, Sent, Settings, Summary};
@@ -269,7 +270,7 @@ fn what_plays_is_seen_while_it_plays() {
         })
     };
     let right = heard.outer_iter().filter(seen).count();
-    eprintln!("{right} of {} frames, {} were sent", heard.len_of(ndarray::Axis(0)), exact.dim().0);
+    eprintln!("{right} of {} frames, {} were sent", heard.len_of(Axis(0)), exact.dim().0);
     assert!(right > 20, "{right}");
     assert!(fs::metadata(path("heard.rrd")).is_ok_and(|rrd| rrd.len() > 10_000));
 }
@@ -385,17 +386,18 @@ fn without_a_speaker_it_says_so_and_goes_on_for_the_files_alone() {
     assert_eq!(output.status.code(), Some(2), "nothing would come of it");
 }
 
-/// Starts an endless `live` that writes `wav` and `rrd`, and waits until both
-/// have grown.
-fn endless(wav: &Path, rrd: Option<&Path>) -> Process {
+/// Starts an endless `live` that writes `sound` and `rrd`, and waits until there
+/// are two seconds of sound at least.
+fn endless(sound: &Path, rrd: Option<&Path>) -> Process {
     let mut command = silent();
-    command.args(["simulated:1", "--no-speaker", "-o"]).arg(wav);
+    command.args(["simulated:1", "--no-speaker", "-o"]).arg(sound);
     if let Some(rrd) = rrd {
         command.arg("--rrd").arg(rrd);
     }
     let live = Process(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let length = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
-    wait_for("two seconds of sound", || length(wav) > 4 * SAMPLE_RATE as u64);
+    // As WAV; FLAC takes less.
+    wait_for("two seconds of sound", || length(sound) > 4 * SAMPLE_RATE as u64);
     live
 }
 
@@ -419,15 +421,20 @@ fn ctrl_c_closes_every_file_whole() {
 #[test]
 fn a_kill_leaves_a_sound_that_can_be_read() {
     let folder = tempfile::tempdir().unwrap();
-    let wav = folder.path().join("sound.wav");
-    let mut live = endless(&wav, None);
-    live.0.kill().unwrap();
-    live.0.wait().unwrap();
-    let recording = sink::read(&wav).unwrap();
-    assert!(recording.samples.len() >= 2 * SAMPLE_RATE);
-    let header = recording.header.expect("what it was made with");
-    assert!(header.frames.is_none() && header.start_time.is_some());
-    listen(&wav, &folder.path().join("pictures"));
+    for name in ["sound.wav", "sound.flac"] {
+        let sound = folder.path().join(name);
+        let mut live = endless(&sound, None);
+        // SIGKILL.
+        live.0.kill().unwrap();
+        live.0.wait().unwrap();
+        let recording = sink::read(&sound).unwrap();
+        assert!(recording.samples.len() >= 2 * SAMPLE_RATE, "{name}");
+        let header = recording.header.expect("what it was made with");
+        assert!(header.frames.is_none() && header.start_time.is_some(), "{name}");
+        let pictures = folder.path().join(format!("pictures of {name}"));
+        listen(&sound, &pictures);
+        assert!(array(&pictures.join("frames.npy")).len_of(Axis(0)) >= 18, "{name}");
+    }
 }
 
 /// Plays `source` of the drone camera without a speaker.
