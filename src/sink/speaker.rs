@@ -1,40 +1,22 @@
 //! The speaker.
 
-use std::f32::consts::FRAC_1_SQRT_2;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use cpal::traits::{DeviceTrait, StreamTrait};
-use cpal::{
-    BufferSize, Device, ErrorKind, FromSample, OutputCallbackInfo, SampleFormat, SizedSample,
-    Stream, StreamConfig,
-};
-use rtrb::{Producer, RingBuffer};
-
 use super::Sink;
-use super::device::{self, Way};
 use super::guard::DELAY;
-use super::playout::{Playout, Shared, Supply};
-use crate::error::{Error, Fault, Result};
+use super::line::{Line, PERIODS, RING, micros};
+use super::playout::Shared;
+use crate::error::Result;
 use crate::stereo::centred;
 use crate::synth::SAMPLE_RATE;
 
-/// Samples that may wait: two slots, and a lead-in.
-const RING: usize = 19_200;
-/// Samples that the device is asked to take at a time, the first that it can,
-/// and how often it may then run dry within [`DRY_TIME`]: 7 ms, 10 ms, 25 ms. It
-/// holds two of these, and whole numbers of them are a slot. With 5 ms a sound
-/// server on a machine that is busy with other things runs dry every other
-/// second.
-const PERIODS: [(u32, u64); 3] = [(320, 2), (480, 10), (1200, u64::MAX)];
 /// A device that runs dry too often within this time takes more at a time from
 /// then on.
 const DRY_TIME: Duration = Duration::from_secs(20);
-/// The most samples that are guarded at a time.
-const CHUNK: usize = 1024;
 /// A device that takes nothing for so long is lost.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often a lost device is looked for.
@@ -63,6 +45,8 @@ pub struct Speaker {
     origin: Instant,
     /// None while the device is lost.
     line: Option<Line>,
+    /// What comes of closing a lost device, or of looking for one.
+    search: Option<Receiver<Found>>,
     /// Which of [`PERIODS`] is the first to be tried.
     period: usize,
     /// How often the device had run dry at a moment.
@@ -72,18 +56,8 @@ pub struct Speaker {
     silent_until: Instant,
 }
 
-/// A device that plays.
-struct Line {
-    ring: Producer<[f32; 2]>,
-    /// Samples that were put into the ring.
-    written: u64,
-    /// Channels of the device.
-    channels: u16,
-    /// Which of [`PERIODS`] the device took; their number where it took none.
-    period: usize,
-    /// Plays until it is dropped.
-    _stream: Stream,
-}
+/// A device by its name.
+type Found = Option<(String, Line)>;
 
 impl fmt::Debug for Speaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,6 +84,7 @@ impl Speaker {
             shared,
             origin: now,
             line: Some(line),
+            search: None,
             period: 0,
             dry: (0, now),
             tried: now,
@@ -219,18 +194,25 @@ impl Speaker {
         if self.line.is_some() && self.shared.lost.load(Relaxed) {
             self.lose();
         }
-        if self.line.is_none() && self.tried.elapsed() >= RETRY {
-            self.tried = Instant::now();
-            self.open_again();
+        match self.search.as_ref().map(Receiver::try_recv) {
+            None if self.line.is_none() && self.tried.elapsed() >= RETRY => {
+                let (asked, shared) = (self.asked.clone(), self.shared.clone());
+                let (origin, period) = (self.origin, self.period);
+                self.search =
+                    Some(aside(move || Line::open(asked.as_deref(), &shared, origin, period).ok()));
+            }
+            Some(Ok(found)) => {
+                (self.search, self.tried) = (None, Instant::now());
+                if let Some((name, line)) = found {
+                    (self.name, self.line) = (name, Some(line));
+                }
+            }
+            Some(Err(TryRecvError::Disconnected)) => {
+                (self.search, self.tried) = (None, Instant::now());
+            }
+            None | Some(Err(TryRecvError::Empty)) => {}
         }
         self.relieve();
-    }
-
-    fn open_again(&mut self) {
-        let asked = self.asked.as_deref();
-        if let Ok((name, line)) = Line::open(asked, &self.shared, self.origin, self.period) {
-            (self.name, self.line) = (name, Some(line));
-        }
     }
 
     /// Lets a device that runs dry again and again take more at a time.
@@ -243,15 +225,22 @@ impl Speaker {
         } else if dry.saturating_sub(before) > most {
             self.period = period + 1;
             self.dry = (dry, Instant::now());
-            self.lose();
-            self.open_again();
+            // It has just taken something, and keeps nobody waiting.
+            self.line = None;
+            self.silent_until = Instant::now();
+            let asked = self.asked.as_deref();
+            let opened = Line::open(asked, &self.shared, self.origin, self.period);
+            self.line = opened.ok().map(|(_, line)| line);
         }
     }
 
     /// The device is gone.
     fn lose(&mut self) {
-        self.line = None;
-        self.tried = Instant::now();
+        let line = self.line.take();
+        self.search = Some(aside(move || {
+            drop(line);
+            None
+        }));
         self.silent_until = Instant::now();
     }
 
@@ -307,6 +296,9 @@ impl Speaker {
         while self.is_connected() && watch.is_playing() && watch.played < end {
             std::thread::sleep(REST);
         }
+        if !watch.is_playing() {
+            self.lose();
+        }
     }
 }
 
@@ -323,6 +315,16 @@ impl Sink for Speaker {
         self.drain();
         Ok(())
     }
+}
+
+/// Does `work` on a thread of its own, and gives what comes of it: a sound server
+/// that hangs keeps whoever opens or closes a device for half a minute.
+fn aside(work: impl FnOnce() -> Found + Send + 'static) -> Receiver<Found> {
+    let (sender, receiver) = channel();
+    let begun = std::thread::Builder::new().name("speaker".to_owned());
+    // Where no thread can be had, nothing comes of it, and it is tried again.
+    let _ = begun.spawn(move || drop(sender.send(work())));
+    receiver
 }
 
 /// Sees whether a device still plays.
@@ -345,225 +347,5 @@ impl Watch {
             (self.played, self.since) = (played, Instant::now());
         }
         self.since.elapsed() < PATIENCE
-    }
-}
-
-impl Line {
-    /// Opens the output called `device`, or the default one; its name, and
-    /// what plays to it. Times are told since `origin`; the device takes the first
-    /// of [`PERIODS`] that it can, from number `first` on.
-    fn open(
-        device: Option<&str>,
-        shared: &Arc<Shared>,
-        origin: Instant,
-        first: usize,
-    ) -> Result<(String, Self)> {
-        let none = || {
-            Error::new(Fault::Device, "speaker", "this system has no output for sound")
-                .hint(WITHOUT)
-        };
-        let (device, name) = device::open(Way::Output, device)?.ok_or_else(none)?;
-        let (config, format) = choose(&device, &name)?;
-        let failed =
-            |e: cpal::Error| Error::new(Fault::Device, format!("speaker {name}"), e).hint(WITHOUT);
-        let mut attempts = (first..=PERIODS.len()).map(|period| {
-            let fixed = PERIODS.get(period).map(|&(samples, _)| BufferSize::Fixed(samples));
-            let buffer_size = fixed.unwrap_or(BufferSize::Default);
-            let config = StreamConfig { buffer_size, ..config };
-            Self::start(&device, config, period, format, (shared, origin))
-        });
-        let refused = |attempt: &std::result::Result<Self, cpal::Error>| {
-            attempt.as_ref().is_err_and(|e| e.kind() == ErrorKind::UnsupportedConfig)
-        };
-        let line = attempts.find(|attempt| !refused(attempt));
-        let line = line.unwrap_or_else(|| Err(ErrorKind::UnsupportedConfig.into()));
-        let line = line.map_err(failed)?;
-        Ok((name, line))
-    }
-
-    fn start(
-        device: &Device,
-        config: StreamConfig,
-        period: usize,
-        format: SampleFormat,
-        (shared, origin): (&Arc<Shared>, Instant),
-    ) -> std::result::Result<Self, cpal::Error> {
-        let (ring, consumer) = RingBuffer::new(RING);
-        shared.forget();
-        let playout = Playout::new(consumer, shared.clone());
-        let told = (shared.clone(), origin);
-        let stream = match format {
-            SampleFormat::I8 => stream::<i8>(device, config, playout, told),
-            SampleFormat::I16 => stream::<i16>(device, config, playout, told),
-            SampleFormat::I24 => stream::<cpal::I24>(device, config, playout, told),
-            SampleFormat::I32 => stream::<i32>(device, config, playout, told),
-            SampleFormat::I64 => stream::<i64>(device, config, playout, told),
-            SampleFormat::U8 => stream::<u8>(device, config, playout, told),
-            SampleFormat::U16 => stream::<u16>(device, config, playout, told),
-            SampleFormat::U24 => stream::<cpal::U24>(device, config, playout, told),
-            SampleFormat::U32 => stream::<u32>(device, config, playout, told),
-            SampleFormat::U64 => stream::<u64>(device, config, playout, told),
-            SampleFormat::F32 => stream::<f32>(device, config, playout, told),
-            SampleFormat::F64 => stream::<f64>(device, config, playout, told),
-            _ => Err(ErrorKind::UnsupportedConfig.into()),
-        }?;
-        // The backend asks for a buffer of two periods.
-        let samples = 2 * u64::from(stream.buffer_size().unwrap_or(0));
-        shared.capacity_us.store(micros(samples), Relaxed);
-        stream.play()?;
-        Ok(Self { ring, written: 0, channels: config.channels, period, _stream: stream })
-    }
-}
-
-/// Whether there can be sound at all: a card, a sound server, or
-/// somebody's own configuration. Where there is none, ALSA's library says so in
-/// a dozen lines of its own on standard error, which nobody can turn off, and
-/// which a screen reader reads out.
-pub(crate) fn plausible() -> bool {
-    if !cfg!(target_os = "linux") {
-        return true;
-    }
-    let folder = |variable: &str| std::env::var_os(variable).map(PathBuf::from);
-    let card = std::fs::read_to_string("/proc/asound/cards")
-        .is_ok_and(|cards| !cards.contains("no soundcards"));
-    let named = ["PULSE_SERVER", "PIPEWIRE_REMOTE", "ALSA_CONFIG_PATH"];
-    let runtime = ["pulse/native", "pipewire-0"]
-        .map(|socket| folder("XDG_RUNTIME_DIR").map(|folder| folder.join(socket)));
-    let configured =
-        [folder("HOME").map(|home| home.join(".asoundrc")), Some("/etc/asound.conf".into())];
-    card || named.iter().any(|variable| std::env::var_os(variable).is_some())
-        || runtime.iter().chain(&configured).flatten().any(|path| path.exists())
-}
-
-/// What to do where there is no speaker.
-const WITHOUT: &str = "connect one, or go on without: --no-speaker";
-
-/// The formats that are preferred, best first; others come after them.
-const FORMATS: [SampleFormat; 4] =
-    [SampleFormat::F32, SampleFormat::I32, SampleFormat::I24, SampleFormat::I16];
-
-/// How the device plays 48 kHz: on two channels rather than on others, and as
-/// finely as it can.
-fn choose(device: &Device, name: &str) -> Result<(StreamConfig, SampleFormat)> {
-    let subject = format!("speaker {name}");
-    let configs: Vec<_> = device
-        .supported_output_configs()
-        .map_err(|e| Error::new(Fault::Device, &subject, e).hint(WITHOUT))?
-        .filter(|c| {
-            !matches!(
-                c.sample_format(),
-                SampleFormat::DsdU8 | SampleFormat::DsdU16 | SampleFormat::DsdU32
-            )
-        })
-        .collect();
-    let rate = SAMPLE_RATE as u32;
-    let best = configs
-        .iter()
-        .filter(|c| (c.min_sample_rate()..=c.max_sample_rate()).contains(&rate))
-        .min_by_key(|c| {
-            let format = FORMATS.iter().position(|&f| f == c.sample_format());
-            (c.channels().abs_diff(2), format.unwrap_or(FORMATS.len()))
-        });
-    let Some(best) = best else {
-        let lowest = configs.iter().map(|c| c.min_sample_rate()).min().unwrap_or(0);
-        let highest = configs.iter().map(|c| c.max_sample_rate()).max().unwrap_or(0);
-        let what = format!("it plays {lowest} to {highest} samples a second, {rate} are due");
-        return Err(Error::new(Fault::Unsupported, subject, what)
-            .hint("let PulseAudio or PipeWire play to it: they convert"));
-    };
-    let config = StreamConfig {
-        channels: best.channels(),
-        sample_rate: rate,
-        buffer_size: BufferSize::Default,
-    };
-    Ok((config, best.sample_format()))
-}
-
-/// Puts left and right on the first two of the device's channels, and nothing on
-/// the others; a single one gets both, as loud as both together where they are
-/// alike, and never louder.
-fn spread<T: SizedSample + FromSample<f32>>([left, right]: [f32; 2], channels: &mut [T]) {
-    channels.fill(T::EQUILIBRIUM);
-    match channels {
-        [one] => *one = T::from_sample((left + right) * FRAC_1_SQRT_2),
-        [first, second, ..] => {
-            (*first, *second) = (T::from_sample(left), T::from_sample(right));
-        }
-        [] => {}
-    }
-}
-
-/// The microseconds that `samples` take.
-fn micros(samples: u64) -> u64 {
-    samples * 1_000_000 / SAMPLE_RATE as u64
-}
-
-/// A stream of samples of type `T` from `playout`.
-fn stream<T: SizedSample + FromSample<f32>>(
-    device: &Device,
-    config: StreamConfig,
-    mut playout: Playout,
-    (shared, origin): (Arc<Shared>, Instant),
-) -> std::result::Result<Stream, cpal::Error> {
-    let channels = usize::from(config.channels);
-    let watched = shared.clone();
-    let (mut both, mut supply, mut most) = ([[0.0; 2]; CHUNK], Supply::default(), Duration::ZERO);
-    let play = move |output: &mut [T], info: &OutputCallbackInfo| {
-        let times = info.timestamp();
-        let delay = times.playback.saturating_duration_since(times.callback);
-        shared.device_us.store(delay.as_micros() as u64, Relaxed);
-        let given = Duration::from_secs_f64((output.len() / channels) as f64 / SAMPLE_RATE as f64);
-        let capacity = match shared.capacity_us.load(Relaxed) {
-            0 => Duration::from_secs(1),
-            capacity_us => Duration::from_micros(capacity_us),
-        };
-        // Some take more than they were asked to, and show it.
-        most = most.max(delay + given);
-        let capacity = capacity.max(most);
-        if supply.take(Instant::now(), given, capacity) {
-            shared.interrupted.store(true, Relaxed);
-        }
-        for part in output.chunks_mut(CHUNK * channels) {
-            let both = &mut both[..part.len() / channels];
-            playout.fill(both);
-            for (frame, &sample) in part.chunks_exact_mut(channels).zip(both.iter()) {
-                spread(sample, frame);
-            }
-        }
-        let next = origin.elapsed() + given;
-        shared.tell((output.len() / channels) as u64, next, next + delay);
-    };
-    let tell = move |error: cpal::Error| match error.kind() {
-        ErrorKind::Xrun => watched.interrupted.store(true, Relaxed),
-        ErrorKind::DeviceChanged => watched.restart.store(true, Relaxed),
-        ErrorKind::RealtimeDenied => {}
-        ErrorKind::DeviceNotAvailable => watched.lost.store(true, Relaxed),
-        _ => watched.fail(origin.elapsed()),
-    };
-    device.build_output_stream(config, play, tell, None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sides_lie_on_the_first_two_channels_and_a_single_one_has_both() {
-        let spread = |sides, count| {
-            let mut channels = vec![9.0f32; count];
-            super::spread(sides, &mut channels);
-            channels
-        };
-        assert_eq!(spread([0.5, -0.25], 2), [0.5, -0.25]);
-        assert_eq!(spread([0.5, -0.25], 6), [0.5, -0.25, 0.0, 0.0, 0.0, 0.0]);
-        let middle = centred(&[0.8])[0];
-        assert!((spread(middle, 1)[0] - 0.8).abs() < 1e-6);
-        for sides in [[0.8, 0.0], [0.6, -0.5], [0.3, 0.7]] {
-            let [left, right] = sides;
-            assert!(spread(sides, 1)[0].abs() <= f32::hypot(left, right), "{sides:?}");
-        }
-        let mut bytes = [7u8; 3];
-        super::spread([0.0; 2], &mut bytes);
-        assert_eq!(bytes, [128; 3]);
     }
 }

@@ -91,6 +91,13 @@ impl Pulse {
         let _ = fs::remove_file(self.socket());
     }
 
+    /// Lets the server hang: it takes connections, and answers nothing.
+    pub fn freeze_server(&self) {
+        let process = &self.server.as_ref().expect("a server that runs").0;
+        let stop = Command::new("kill").args(["-STOP", &process.id().to_string()]).status();
+        assert!(stop.unwrap().success());
+    }
+
     fn socket(&self) -> String {
         self.folder.path().join("socket").display().to_string()
     }
