@@ -38,6 +38,7 @@ mod latency;
 mod learn;
 mod outputs;
 mod pace;
+mod shown;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,7 +52,7 @@ use crate::frame::Frame;
 use crate::profile::Polarity;
 use crate::recorder::Target;
 use crate::sensor::camera::Losses;
-use crate::sensor::{self, Hold, Source};
+use crate::sensor::{self, Source};
 use crate::sink::Header;
 use crate::sonifier::Sonifier;
 use crate::spectrum::Mapping;
@@ -59,11 +60,12 @@ use crate::synth::{SLOT, SLOT_S};
 use crate::voice::{Ready, Voice};
 
 use self::alarm::Alarm;
-use self::capture::{Newest, Taken, capture};
+use self::capture::{Newest, capture};
 use self::glance::Glance;
 use self::learn::Learner;
-use self::outputs::{Follower, Outputs, Slot};
+use self::outputs::{Follower, Outputs, Played, Slot};
 use self::pace::Pace;
+use self::shown::{Shown, Turn};
 
 pub use self::alarm::Limit;
 pub use self::capture::Sent;
@@ -72,6 +74,10 @@ pub use self::outputs::open_speaker;
 
 /// By how much one command changes the volume, in dB.
 const VOLUME_STEP_DB: f32 = 3.0;
+
+/// So many commands are done in a slot at most, so that no flood of them stops the
+/// sound.
+const COMMANDS: usize = 8;
 
 /// So many parts has a slot at the speaker, where pictures are heard as they come:
 /// as many as a camera of 30 a second has pictures.
@@ -115,6 +121,21 @@ pub struct Settings {
     pub learn: Option<u64>,
     /// Ends after so many slots; `None`: with the source.
     pub slots: Option<u64>,
+}
+
+impl Settings {
+    /// Refuses what does not go together.
+    fn check(&self) -> Result<()> {
+        if let Some(path) = &self.session.save
+            && path.is_file()
+            && let [Ok(one), Ok(other)] = [path, Path::new(&self.source)].map(Path::canonicalize)
+            && one == other
+        {
+            return Err(Error::usage(path.display(), "is the session that is played")
+                .hint("record into another file"));
+        }
+        self.voice.check(self.stereo, !self.session.is_none())
+    }
 }
 
 /// What was heard.
@@ -170,15 +191,7 @@ pub fn run(
     stop: &AtomicBool,
     say: &mut dyn FnMut(&str),
 ) -> Result<Summary> {
-    if let Some(path) = &settings.session.save
-        && path.is_file()
-        && let [Ok(one), Ok(other)] = [path, Path::new(&settings.source)].map(Path::canonicalize)
-        && one == other
-    {
-        return Err(Error::usage(path.display(), "is the session that is played")
-            .hint("record into another file"));
-    }
-    settings.voice.check(settings.stereo, !settings.session.is_none())?;
+    settings.check()?;
     let again = match settings.again {
         true => settings.voice.again(&settings.source)?,
         false => None,
@@ -199,15 +212,7 @@ pub fn run(
     if let Some(sentence) = sonifier.introduction() {
         say(&sentence);
     }
-    // Only what has a clock brings pictures when no slot begins.
-    let clocked = source.period_s.is_some() && !source.is_slotted();
-    let (sent, parts) = match settings.sent {
-        Sent::Each if clocked && outputs.speaker.is_some() && !outputs.header.original => {
-            (Sent::Each, PARTS)
-        }
-        Sent::Each => (Sent::Newest, 1),
-        sent => (sent, 1),
-    };
+    let sent = heard(settings.sent, &source, &outputs);
     say(&expectation(&source, &sonifier, &outputs, sent));
 
     let newest = Arc::new(Newest::new(settings.sent));
@@ -218,7 +223,7 @@ pub fn run(
     };
     let played = Player {
         slots: settings.slots,
-        parts,
+        parts: if sent == Sent::Each { PARTS } else { 1 },
         commands,
         newest: &newest,
         sonifier: &mut sonifier,
@@ -244,6 +249,14 @@ pub fn run(
     }
     let state = newest.lock();
     Ok(Summary { dropped: state.dropped, losses: state.losses, ..finished })
+}
+
+/// What is heard at the speaker of pictures that are to be `sent` so: only what has a
+/// clock brings pictures when no slot begins.
+fn heard(sent: Sent, source: &Source, outputs: &Outputs) -> Sent {
+    let clocked = source.period_s.is_some() && !source.is_slotted();
+    let follows = clocked && outputs.speaker.is_some() && !outputs.header.original;
+    if sent == Sent::Each && !follows { Sent::Newest } else { sent }
 }
 
 /// One sentence on what will be heard.
@@ -307,74 +320,48 @@ impl Player<'_> {
         stop: &AtomicBool,
         say: &mut dyn FnMut(&str),
     ) -> Result<()> {
-        let mut current: Option<Frame> = None;
-        // Whether it has been heard already, in the slot before.
-        let mut ahead = false;
-        let mut absence: Option<Absence> = None;
-        let mut hold = Hold::new(source);
+        let mut shown = Shown::new(source);
         let mut pace = Pace::new(source, self.parts);
         let mut looked = Instant::now();
         let most = self.slots;
         let over = |slots: u64| most.is_some_and(|most| slots >= most);
         while !stop.load(Ordering::Relaxed) && !over(self.outputs.summary.slots) {
-            pace.wait(self.outputs.speaker.as_deref_mut(), stop);
-            while let Ok(command) = self.commands.try_recv() {
+            pace.wait(self.outputs.speaker.as_deref_mut(), self.newest, stop);
+            for command in self.commands.try_iter().take(COMMANDS) {
                 if command == Command::Quit {
                     return Ok(());
                 }
-                self.obey(command, current.as_ref(), absence.is_some(), say);
+                self.obey(command, &shown, say);
             }
-            // Only a source with a clock may be slower than the slots.
-            let clockless = source.period_s.is_none() || source.is_slotted();
-            let idle = current.is_none() || (clockless && hold.is_over());
-            let taken = match clockless && !idle {
-                true => Taken::Nothing,
-                false => self.newest.take(idle && !self.is_blind()),
-            };
-            let mut picture = None;
-            match taken {
-                Taken::Frame(frame, arrived) => {
-                    current = Some(frame);
-                    picture = Some([arrived, Instant::now()]);
-                    if let Some(absence) = absence.take() {
-                        absence.end(say);
-                    }
-                }
-                Taken::Nothing if idle => {
+            let turn = match shown.turn(self.newest, !self.is_blind(), say)? {
+                Turn::Over => return Ok(()),
+                Turn::Idle => {
                     self.idle(&mut looked, &mut pace, say);
                     continue;
                 }
-                Taken::Nothing => {}
-                Taken::Away(error) => absence.get_or_insert_with(Absence::begin).tell(&error, say),
-                // What was heard already is still to be kept.
-                Taken::End if ahead => {}
-                Taken::End => return Ok(()),
-                Taken::Failure(error) => return Err(error),
-            }
-            let Some(frame) = &current else {
-                self.idle(&mut looked, &mut pace, say);
-                continue;
+                turn => turn,
             };
             looked = Instant::now();
-            let fresh = std::mem::take(&mut ahead) || picture.is_some();
-            if absence.is_some() {
-                self.outputs.watch(None, say);
-                self.outputs.rest(self.sonifier, say);
-            } else {
-                self.send(frame, fresh, picture, &mut pace, say)?;
+            match (&shown.frame, turn) {
+                (Some(frame), Turn::Slot { picture, heard }) => {
+                    self.send(frame, picture, heard, &mut pace, say)?;
+                }
+                _ => {
+                    self.outputs.watch(None, say);
+                    self.outputs.rest(self.sonifier, say);
+                }
             }
             pace.advance();
-            hold.pass(fresh);
             self.outputs.check(say);
-            let fresh = fresh.then_some(frame);
+            let fresh = shown.frame.as_ref().filter(|_| turn.is_fresh());
             let learned = self.learner.as_mut().and_then(|learner| learner.see(fresh));
             for sentence in self.outputs.growth.take().into_iter().chain(learned) {
                 say(&sentence);
             }
-            if absence.is_none()
-                && let Some(frame) = self.follow(&pace, stop)?
+            if matches!(turn, Turn::Slot { .. })
+                && let Some((frame, played)) = self.follow(&mut pace, stop, say)?
             {
-                (current, ahead) = (Some(frame), true);
+                shown.anticipate(frame, played);
             }
         }
         Ok(())
@@ -401,17 +388,18 @@ impl Player<'_> {
         }
     }
 
-    /// Sends one slot of `frame`, at the speaker its first part; it is another than
-    /// the last one sent if it is `fresh`, and not heard before if `picture` tells
-    /// when it arrived and was chosen.
+    /// Sends one slot of `frame`, at the speaker its first part. `picture` tells when
+    /// a new one arrived and was chosen, `heard` how one was played already; without
+    /// either it is the last one again.
     fn send(
         &mut self,
         frame: &Frame,
-        fresh: bool,
         picture: Option<[Instant; 2]>,
+        heard: Option<Played>,
         pace: &mut Pace,
         say: &mut dyn FnMut(&str),
     ) -> Result<()> {
+        let fresh = picture.is_some() || heard.is_some();
         let look = |wanted: bool| (fresh && wanted).then(|| Glance::at(frame));
         // The alarm is heard with its picture; whatever else there is to do waits
         // until that is on its way.
@@ -421,48 +409,49 @@ impl Player<'_> {
         if let (Some([_, chosen]), Some(speaker)) = (picture, &self.outputs.speaker) {
             pace.learn(chosen.elapsed(), speaker.underruns());
         }
-        let slew = picture.map_or(0, |[arrived, chosen]| pace.slew(chosen - arrived));
+        let slew = picture.map_or(0, |[arrived, _]| pace.slew(arrived));
         let length = (SLOT / self.parts).saturating_add_signed(slew);
         let stereo = self.outputs.is_stereo();
         let place = stereo.then(|| self.sonifier.place(&sound.sent)).flatten();
         let played = self.outputs.play(self.sonifier, &sound.samples, picture, place, length);
         let seen = seen.or_else(|| look(self.outputs.is_recorded()));
         let left_out = self.newest.lock().dropped;
+        let played = heard.unwrap_or(played);
         let slot = Slot { played, place, fresh, seen, left_out };
         self.outputs.write(self.sonifier, frame, sound, slot, say)
     }
 
     /// Plays the other parts of a slot at the speaker, each from the newest picture
-    /// on, if one has come; the last one that came.
-    fn follow(&mut self, pace: &Pace, stop: &AtomicBool) -> Result<Option<Frame>> {
+    /// on, if one has come; the last one that came, and how it was played.
+    fn follow(
+        &mut self,
+        pace: &mut Pace,
+        stop: &AtomicBool,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Option<(Frame, Played)>> {
         let mut last = None;
         let length = SLOT / self.parts;
-        for part in 1..self.parts {
-            pace.wait(self.outputs.speaker.as_deref_mut(), stop);
-            let mut follower = None;
-            if let Some((frame, arrived)) = self.newest.take_frame() {
-                let chosen = Instant::now();
-                let prepared = self.sonifier.prepare(&frame)?;
-                let stereo = self.outputs.is_stereo();
-                let place = stereo.then(|| self.sonifier.place(prepared.sent())).flatten();
-                let spectrum = self.sonifier.preview(&prepared);
-                follower = Some(Follower { spectrum, times: [arrived, chosen], place });
-                last = Some(frame);
-            }
-            self.outputs.follow(follower, part * length, length);
+        for _ in 1..self.parts {
+            pace.wait(self.outputs.speaker.as_deref_mut(), self.newest, stop);
+            let Some((frame, arrived)) = self.newest.take_frame() else {
+                self.outputs.hold(length);
+                continue;
+            };
+            let chosen = Instant::now();
+            let prepared = self.sonifier.prepare(&frame)?;
+            let stereo = self.outputs.is_stereo();
+            let place = stereo.then(|| self.sonifier.place(prepared.sent())).flatten();
+            let spectrum = self.sonifier.preview(&prepared);
+            let follower = Follower { spectrum, times: [arrived, chosen], place };
+            let played = self.outputs.follow(follower, length);
+            self.outputs.notice(&frame, say);
+            last = Some((frame, played));
         }
         Ok(last)
     }
 
-    /// Does what a listener asks for, and answers. `seen` is the picture that
-    /// was sent last; the camera may be `away` since then.
-    fn obey(
-        &mut self,
-        command: Command,
-        seen: Option<&Frame>,
-        away: bool,
-        say: &mut dyn FnMut(&str),
-    ) {
+    /// Does what a listener asks for, and answers.
+    fn obey(&mut self, command: Command, shown: &Shown, say: &mut dyn FnMut(&str)) {
         let level = self.sonifier.level();
         match command {
             Command::Mute => say(self.outputs.mute()),
@@ -471,10 +460,10 @@ impl Player<'_> {
             Command::More => say(&self.resolve(level.saturating_mul(2))),
             Command::Less => say(&self.resolve(level / 2)),
             Command::Mark => say(&self.outputs.mark()),
-            Command::Status => say(&self.status(away)),
-            Command::Where => match seen {
+            Command::Status => say(&self.status(shown.is_away())),
+            Command::Where => match &shown.frame {
                 None => say("There is no picture yet."),
-                Some(frame) if away => {
+                Some(frame) if shown.is_away() => {
                     say(&format!("The camera is away. Its last picture: {}", Glance::at(frame)));
                 }
                 Some(frame) => say(&Glance::at(frame).to_string()),
@@ -537,32 +526,5 @@ impl Player<'_> {
             text += " The camera is away.";
         }
         text
-    }
-}
-
-/// A time in which the camera is away.
-#[derive(Debug)]
-struct Absence {
-    since: Instant,
-    /// What was said of it, so that it is said once.
-    said: String,
-}
-
-impl Absence {
-    fn begin() -> Self {
-        Self { since: Instant::now(), said: String::new() }
-    }
-
-    fn tell(&mut self, error: &Error, say: &mut dyn FnMut(&str)) {
-        let reason = error.to_string();
-        if reason != self.said {
-            say(&format!("{reason}; the sound fades, and waits for it."));
-            self.said = reason;
-        }
-    }
-
-    fn end(self, say: &mut dyn FnMut(&str)) {
-        let away_s = self.since.elapsed().as_secs_f64();
-        say(&format!("The camera is back after {away_s:.1} s."));
     }
 }

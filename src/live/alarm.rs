@@ -96,6 +96,8 @@ pub(super) struct Alarm {
     calm: u64,
     /// For so many slots at most a picture speaks: one, or the source's period.
     lasting: u64,
+    /// Frequency in hertz of the pulse in this slot; 0 without one.
+    pulse_hz: f64,
 }
 
 impl Alarm {
@@ -124,6 +126,7 @@ impl Alarm {
             sounding: None,
             calm: 0,
             lasting: (period.ceil() as u64).max(1),
+            pulse_hz: 0.0,
         })
     }
 
@@ -148,15 +151,13 @@ impl Alarm {
         if let Some(slots) = &mut self.sounding {
             *slots += 1;
         }
-        let seen =
-            seen.filter(|glance| glance.unit == self.unit).and_then(|glance| glance.extremes);
-        if let Some([highest, lowest]) = seen {
+        if let Some(extreme) = seen.and_then(|glance| self.extreme(glance)) {
             if self.is_blind() {
                 said.push("The alarm sees again.".to_owned());
             }
             let spoke = (self.unseen + 1).min(self.lasting);
             self.unseen = 0;
-            said.extend(self.judge(if self.above { highest } else { lowest }, spoke));
+            said.extend(self.judge(extreme, spoke));
         } else {
             self.unseen += 1;
             if self.unseen == self.patience {
@@ -170,13 +171,40 @@ impl Alarm {
                 ));
             }
         }
+        let at = |pulses: &[f64], slots: u64| pulses[slots as usize % pulses.len()];
+        self.pulse_hz = match self.sounding {
+            Some(slots) => at(&ALARM_HZ, slots),
+            None if self.is_blind() => at(&BLIND_HZ, self.unseen - self.patience),
+            None => 0.0,
+        };
         (!said.is_empty()).then(|| said.join(" "))
+    }
+
+    /// Looks at a picture that is heard within a slot; a sentence if the alarm
+    /// begins with it, which sounds from the next slot on. None of these ends it.
+    pub fn notice(&mut self, seen: &Glance) -> Option<String> {
+        let extreme = self.extreme(seen)?;
+        match self.beyond(extreme.0) > -BACK_K {
+            true => self.judge(extreme, 0),
+            false => None,
+        }
+    }
+
+    /// The place that is nearest to the limit, or furthest beyond it.
+    fn extreme(&self, seen: &Glance) -> Option<(f32, &'static str)> {
+        let [highest, lowest] = seen.extremes.filter(|_| seen.unit == self.unit)?;
+        Some(if self.above { highest } else { lowest })
+    }
+
+    /// By how much `value` is beyond the limit.
+    fn beyond(&self, value: f32) -> f32 {
+        if self.above { value - self.limit } else { self.limit - value }
     }
 
     /// Begins or ends the alarm by the hottest or coldest place of a new picture;
     /// the one before was heard for `spoke` slots.
     fn judge(&mut self, (value, place): (f32, &'static str), spoke: u64) -> Option<String> {
-        let beyond = if self.above { value - self.limit } else { self.limit - value };
+        let beyond = self.beyond(value);
         let told = format!("{}, {place}", quantity(value, self.unit));
         let Some(slots) = self.sounding else {
             return (beyond > 0.0).then(|| {
@@ -204,20 +232,14 @@ impl Alarm {
     /// after the beginning of a slot on, with the pulse that is due in that, if one
     /// is, in the middle.
     pub fn over<'a>(&self, samples: &'a [[f32; 2]], start: usize) -> Cow<'a, [[f32; 2]]> {
-        let at = |pulses: &[f64], slots: u64| pulses[slots as usize % pulses.len()];
-        let hz = match self.sounding {
-            Some(slots) => at(&ALARM_HZ, slots),
-            None if self.is_blind() => at(&BLIND_HZ, self.unseen - self.patience),
-            None => 0.0,
-        };
-        if hz == 0.0 {
+        if self.pulse_hz == 0.0 {
             return Cow::Borrowed(samples);
         }
         let (mut samples, middle) = (samples.to_vec(), shares(0.0));
         for (at, sample) in (start..PULSE).zip(&mut samples) {
             let edge = at.min(PULSE - at).min(EDGE) as f64 / EDGE as f64;
             let swell = 0.5 - 0.5 * (PI * edge).cos();
-            let tone = (TAU * hz * at as f64 / SAMPLE_RATE as f64).sin();
+            let tone = (TAU * self.pulse_hz * at as f64 / SAMPLE_RATE as f64).sin();
             let pulse = (AMPLITUDE * swell * tone) as f32;
             *sample = [0, 1].map(|side| sample[side] + pulse * middle[side]);
         }
@@ -351,6 +373,32 @@ mod tests {
             peak(&alarm) > 0.19
         });
         assert_eq!(heard.count(), 30);
+    }
+
+    #[test]
+    fn a_picture_within_a_slot_begins_an_alarm_and_ends_none() {
+        let limit = Limit { above: true, celsius: 60.0 };
+        let picture = |celsius: f32| seen(Unit::Celsius, celsius, 10.0);
+        let mut alarm = Alarm::new(limit, &source(Unit::Celsius)).unwrap();
+        assert_eq!(alarm.see(Some(&picture(20.0))), None);
+        assert_eq!(alarm.notice(&picture(59.5)), None);
+        let said = alarm.notice(&picture(61.0)).unwrap();
+        assert_eq!(said, "Alarm: 61.0 degC, upper left, above 60.0 degC.");
+        // No pulse begins in the middle of a slot.
+        let silence = [[0.0; 2]; SLOT / 3];
+        assert!(*alarm.over(&silence, SLOT / 3) == silence);
+        assert_eq!(alarm.notice(&picture(61.0)), None);
+        for _ in 0..9 {
+            assert_eq!(alarm.see(Some(&picture(20.0))), None);
+            assert_eq!(alarm.notice(&picture(20.0)), None);
+            assert!(alarm.sounding.is_some());
+        }
+        // Hot again between two slots in which it was not.
+        assert_eq!(alarm.notice(&picture(61.0)), None);
+        for _ in 0..9 {
+            assert_eq!(alarm.see(Some(&picture(20.0))), None);
+        }
+        assert!(alarm.see(Some(&picture(20.0))).unwrap().starts_with("The alarm is over"));
     }
 
     #[test]

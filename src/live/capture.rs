@@ -258,7 +258,7 @@ pub(super) struct State {
     pub losses: Option<Losses>,
     /// Why a camera is away, while it is.
     away: Option<Error>,
-    /// When the newest frame came.
+    /// When the newest frame came, or is awaited from.
     came: Option<Instant>,
     /// A source without any frame for so long counts as away; cameras say
     /// themselves when they are.
@@ -307,9 +307,11 @@ impl Newest {
         Self { sent, ..Self::default() }
     }
 
-    /// A source that sends nothing for so many seconds will count as away.
+    /// A source that sends nothing for so many seconds, from now on, counts as away.
     fn await_for(&self, patience_s: f64) {
-        self.lock().patience = Duration::try_from_secs_f64(patience_s).ok();
+        let mut state = self.lock();
+        state.patience = Duration::try_from_secs_f64(patience_s).ok();
+        state.came = Some(Instant::now());
     }
 
     /// No code that holds the lock can panic halfway through a change.
@@ -397,6 +399,16 @@ impl Newest {
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
+    }
+
+    /// Waits for a frame for `grace` at most, if there is none and one is due: of a
+    /// camera that sends one every `period`.
+    pub(super) fn await_late(&self, period: Duration, grace: Duration) {
+        let waiting = |state: &mut State| {
+            let due = state.came.is_none_or(|came| came.elapsed() + grace > period);
+            due && state.frame.is_none() && state.away.is_none() && !state.ended
+        };
+        drop(self.changed.wait_timeout_while(self.lock(), grace, waiting));
     }
 
     /// Takes the newest frame, if one has come, and when it arrived; whatever else

@@ -56,8 +56,15 @@ impl Learner {
     ///
     /// # Errors
     ///
-    /// If the model could not be stored.
+    /// If the model could not be stored, or would speak for whatever has other bands
+    /// in each file.
     pub fn new(profile: &Profile, slots: u64) -> Result<Self> {
+        if profile.listed_bands().is_none() {
+            let what = format!("{} is no single sensor, and a model is one's own", profile.name);
+            return Err(Error::usage("--learn", what).hint(
+                "name the sensor: --sensor NAME (`wysiwyh sensors list`), or write a profile for it",
+            ));
+        }
         let place = Profile::own_model(&profile.name).ok_or_else(|| {
             Error::new(Fault::Output, "--learn", "there is no folder for the model")
                 .hint("set XDG_CONFIG_HOME or HOME")
@@ -206,6 +213,14 @@ fn change(dataset: &Dataset) -> f64 {
 mod tests {
     use super::*;
     use crate::frame::{Band, Unit};
+
+    #[test]
+    fn what_has_other_bands_in_each_file_learns_nothing() {
+        for name in ["generic-picture", "generic-scene", "enmap"] {
+            let error = Learner::new(&Profile::find(name).unwrap(), 600).unwrap_err();
+            assert!(error.to_string().contains(name) && error.advice().is_some(), "{error}");
+        }
+    }
 
     #[test]
     fn pictures_are_as_far_apart_after_a_gap_as_before() {

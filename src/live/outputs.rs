@@ -1,5 +1,6 @@
 //! Where the sound of a source goes: the speaker, a file and the recorder.
 
+use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::alarm::Alarm;
@@ -65,6 +66,8 @@ pub(super) struct Outputs {
     /// Makes the sound of the speaker.
     synth: Synth,
     samples: Vec<f32>,
+    /// Samples of the slot that the speaker has by now.
+    sent: usize,
     /// Puts it in its place; in the middle, unless `pans` says otherwise.
     panner: Panner,
     pans: bool,
@@ -101,12 +104,7 @@ impl Outputs {
         let header = sonifier.header(source, &settings.source);
         let command = Some(session::command_line());
         let header = Header { start_time, stereo, command, ..header };
-        let format = settings.sound.as_deref().map(|path| {
-            Format::of(path).ok_or_else(|| {
-                Error::usage(path.display(), "its name ends neither in .wav nor in .flac")
-            })
-        });
-        let format = format.transpose()?;
+        let format = settings.sound.as_deref().map(format_of).transpose()?;
         let (device, needed) = (settings.device.as_deref(), settings.sound.is_none());
         let sides = settings.sides;
         let speaker = open_speaker(settings.volume_db, device, sides, needed, say)?;
@@ -117,22 +115,17 @@ impl Outputs {
             return Err(Error::usage("--no-speaker", "then nothing would come of it")
                 .hint("write a file: -o sound.wav, or --rrd session.rrd"));
         }
-        let mut file = None;
-        if let (Some(path), Some(format)) = (&settings.sound, format) {
-            file = Some(sink::create(path, format, &header)?);
-            let most = if format == Format::Flac { " at most" } else { "" };
-            say(&format!(
-                "The sound is written to {}: {:.0} MB an hour{most}.",
-                path.display(),
-                (header.channels() * WAV_BYTES * SAMPLE_RATE) as f64 * HOUR_S / 1e6
-            ));
-        }
+        // What a file holds is lost once it is opened: so whatever else can fail
+        // comes before.
+        settings.sound.as_deref().map(sink::check_place).transpose()?;
         let mut recorder = None;
         if !settings.session.is_none() {
             let about = session::about(sonifier, &header, settings.sound.clone());
             recorder = Some(Recorder::new(&settings.session, &about)?);
             settings.session.introduction().iter().for_each(|sentence| say(sentence));
         }
+        let sound = settings.sound.as_deref().zip(format);
+        let file = sound.map(|(path, format)| create(path, format, &header, say)).transpose()?;
         if let Some(alarm) = &alarm {
             say(&alarm.introduction());
             if speaker.is_none() {
@@ -145,6 +138,7 @@ impl Outputs {
             speaker,
             synth: Synth::new(header.seed),
             samples: Vec::with_capacity(3 * SLOT),
+            sent: 0,
             panner: Panner::default(),
             pans: stereo && !sides.one_ear,
             connected: true,
@@ -204,11 +198,12 @@ impl Outputs {
         }
     }
 
-    /// Marks this moment.
+    /// Marks this moment, in the session if there is one.
     pub fn mark(&mut self) -> String {
         self.marks += 1;
         self.note(&format!("Mark {}", self.marks));
-        format!("Mark {} at {:.1} s.", self.marks, self.time_s())
+        let kept = if self.is_recorded() { "" } else { "; no session keeps it" };
+        format!("Mark {} at {:.1} s{kept}.", self.marks, self.time_s())
     }
 
     /// Notes `text` in the session, if there is one.
@@ -269,6 +264,15 @@ impl Outputs {
         }
     }
 
+    /// Looks at a picture that is heard within a slot, and tells and notes what the
+    /// alarm says of it.
+    pub fn notice(&mut self, frame: &Frame, say: &mut dyn FnMut(&str)) {
+        if let Some(sentence) = self.alarm.as_mut().and_then(|a| a.notice(&Glance::at(frame))) {
+            say(&sentence);
+            self.note(&sentence);
+        }
+    }
+
     /// Begins a slot: plays `length` samples of what `sonifier` sounds like now at
     /// `place` or where the last one was, as soon as possible; the original's sound
     /// as its `samples` are. `picture` tells when its new picture arrived and was
@@ -286,44 +290,40 @@ impl Outputs {
             return Played { sample, latency_s: None };
         }
         self.samples.clear();
+        self.sent = 0;
         if self.header.original {
             self.samples.extend_from_slice(samples);
-            return Played { sample, latency_s: self.hear(picture, place, 0) };
+            return Played { sample, latency_s: self.hear(picture, place) };
         }
         let sample = self.synth.position();
         self.synth.begin(&sonifier.sounding(), &mut self.samples);
         self.synth.hold(length.saturating_sub(JOIN), &mut self.samples);
         // The lead-in is no answer to a picture.
-        Played { sample, latency_s: self.hear(picture.filter(|_| sample > 0), place, 0) }
+        Played { sample, latency_s: self.hear(picture.filter(|_| sample > 0), place) }
     }
 
-    /// Goes on with a slot, `at` samples after its beginning, for `length` samples:
-    /// with a picture that came meanwhile, or as before. No file and no session
-    /// knows of it.
-    pub fn follow(&mut self, picture: Option<Follower>, at: usize, length: usize) {
+    /// Goes on with a slot for `length` samples: with a picture that came meanwhile,
+    /// of which it tells how it was played.
+    pub fn follow(&mut self, picture: Follower, length: usize) -> Played {
+        let Follower { spectrum, times, place } = picture;
         self.samples.clear();
-        match picture {
-            Some(Follower { spectrum, times, place }) => {
-                self.synth.begin(&spectrum, &mut self.samples);
-                self.synth.hold(length.saturating_sub(JOIN), &mut self.samples);
-                self.hear(Some(times), place, at);
-            }
-            None => {
-                self.synth.hold(length, &mut self.samples);
-                self.hear(None, None, at);
-            }
-        }
+        let sample = self.synth.position();
+        self.synth.begin(&spectrum, &mut self.samples);
+        self.synth.hold(length.saturating_sub(JOIN), &mut self.samples);
+        Played { sample, latency_s: self.hear(Some(times), place) }
     }
 
-    /// Sends the samples to the speaker, `at` samples after the beginning of the
-    /// slot and heard at `place`. The seconds from the arrival of their new picture
-    /// to its sound, if `picture` tells when it arrived and was chosen.
-    fn hear(
-        &mut self,
-        picture: Option<[Instant; 2]>,
-        place: Option<f32>,
-        at: usize,
-    ) -> Option<f64> {
+    /// Goes on with a slot for `length` samples as before.
+    pub fn hold(&mut self, length: usize) {
+        self.samples.clear();
+        self.synth.hold(length, &mut self.samples);
+        self.hear(None, None);
+    }
+
+    /// Sends the samples to the speaker, heard at `place`. The seconds from the
+    /// arrival of their new picture to its sound, if `picture` tells when it arrived
+    /// and was chosen.
+    fn hear(&mut self, picture: Option<[Instant; 2]>, place: Option<f32>) -> Option<f64> {
         let speaker = self.speaker.as_mut()?;
         let picture = picture.filter(|_| speaker.is_connected());
         let latency_s = picture
@@ -331,9 +331,10 @@ impl Outputs {
             .map(|([arrived, chosen], heard)| self.latency.add(arrived, chosen, heard));
         let heard = self.panner.push(&self.samples, place.filter(|_| self.pans));
         match &self.alarm {
-            Some(alarm) => speaker.play(&alarm.over(&heard, at)),
+            Some(alarm) => speaker.play(&alarm.over(&heard, self.sent)),
             None => speaker.play(&heard),
         }
+        self.sent += self.samples.len();
         latency_s
     }
 
@@ -424,6 +425,29 @@ impl Outputs {
         self.summary.failures.extend(ends.into_iter().filter_map(Result::err));
         self.summary
     }
+}
+
+/// The format of a file of that name.
+fn format_of(path: &Path) -> Result<Format> {
+    Format::of(path)
+        .ok_or_else(|| Error::usage(path.display(), "its name ends neither in .wav nor in .flac"))
+}
+
+/// Begins the file at `path`, and says how it grows.
+fn create(
+    path: &Path,
+    format: Format,
+    header: &Header,
+    say: &mut dyn FnMut(&str),
+) -> Result<Box<dyn FileSink>> {
+    let file = sink::create(path, format, header)?;
+    let most = if format == Format::Flac { " at most" } else { "" };
+    say(&format!(
+        "The sound is written to {}: {:.0} MB an hour{most}.",
+        path.display(),
+        (header.channels() * WAV_BYTES * SAMPLE_RATE) as f64 * HOUR_S / 1e6
+    ));
+    Ok(file)
 }
 
 /// Opens the speaker called `device`, or the system's choice, at `volume_db` and

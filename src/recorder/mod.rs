@@ -124,7 +124,7 @@ impl Target {
             let address = format!("rerun+http://127.0.0.1:{port}/proxy");
             told.push(format!(
                 "Viewers on this machine can show the session: rerun {address}, or in a browser: \
-                 rerun --web-viewer {address}"
+                 rerun --web-viewer --bind 127.0.0.1 {address}"
             ));
         }
         if self.spawn {
@@ -252,11 +252,12 @@ impl Recorder {
     pub fn new(target: &Target, about: &Session) -> Result<Self> {
         let about = Arc::new(about.clone());
         let recording = stream::recording_id();
+        // The file last: where a viewer is missing, an earlier one stays as it is.
         let destinations = [
-            target.save.clone().map(Destination::File),
             target.connect.clone().map(Destination::Viewer),
             target.serve.map(Destination::Port),
             target.spawn.then_some(Destination::NewViewer),
+            target.save.clone().map(Destination::File),
         ];
         let outlets = destinations
             .into_iter()

@@ -10,6 +10,8 @@ pub mod device;
 mod flac;
 mod foreign;
 pub mod guard;
+#[cfg(feature = "sound")]
+mod line;
 mod meter;
 #[cfg_attr(not(feature = "sound"), allow(dead_code, reason = "played by the speaker only"))]
 mod playout;
@@ -31,12 +33,13 @@ use crate::model::View;
 use crate::profile::Polarity;
 use crate::sensor::{Scene, Speed};
 use crate::spectrum::Mapping;
+use crate::staging::StagedFile;
 
 pub use flac::FlacSink;
 pub use foreign::decode;
-pub use speaker::Speaker;
 #[cfg(feature = "sound")]
-use speaker::plausible;
+use line::plausible;
+pub use speaker::Speaker;
 pub use wav::WavSink;
 
 /// The version of [`Header`] that this build writes, and the newest it reads.
@@ -302,6 +305,21 @@ pub fn create(path: &Path, format: Format, header: &Header) -> Result<Box<dyn Fi
         Format::Wav => Box::new(WavSink::create(path, header)?),
         Format::Flac => Box::new(FlacSink::create(path, header)?),
     })
+}
+
+/// Checks that a file could be written at `path`, and leaves one that is there as it
+/// is.
+///
+/// # Errors
+///
+/// If it could not.
+pub fn check_place(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => File::options().write(true).open(path).map(drop),
+        Ok(_) => return Ok(()),
+        Err(_) => return StagedFile::create(path).map(drop),
+    }
+    .map_err(|e| Error::output(path, e).hint("give a place that can be written"))
 }
 
 /// A file that appears under its name when it is finished, and not before.

@@ -287,6 +287,26 @@ mod viewers {
     }
 
     #[test]
+    fn without_its_viewer_a_session_leaves_old_files_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let [wav, rrd] = ["a.wav", "a.rrd"].map(|name| folder.path().join(name));
+        let none = folder.path().join("none/a.wav");
+        for path in [&wav, &rrd] {
+            fs::write(path, "old").unwrap();
+        }
+        let connect = format!("--connect=127.0.0.1:{}", port());
+        for (sound, more) in [(&wav, &[&connect[..]][..]), (&none, &[])] {
+            let mut command = live(sound);
+            command.args(["--no-speaker", "--rrd"]).arg(&rrd).args(more);
+            let output = command.stdin(Stdio::null()).output().unwrap();
+            assert!(!output.status.success(), "{sound:?}");
+            for path in [&wav, &rrd] {
+                assert_eq!(fs::read(path).unwrap(), b"old", "{path:?}");
+            }
+        }
+    }
+
+    #[test]
     fn viewers_connect_to_a_port_that_is_served() {
         let folder = tempfile::tempdir().unwrap();
         let (at, wav) = (port(), folder.path().join("a.wav"));

@@ -131,7 +131,8 @@ impl Gige {
         }
     }
 
-    /// Connects anew, if the camera is there again and sends what it sent.
+    /// Connects anew, if the camera is there again and sends such pictures as before;
+    /// after its power was off they may come at another rate.
     fn reconnect(&mut self) -> bool {
         if !search::answers(&self.id, LOOK) {
             return false;
@@ -139,8 +140,12 @@ impl Gige {
         let Ok(link) = Link::open(&self.name, &self.id, self.profile.as_ref()) else {
             return false;
         };
-        let same = described(&self.name, &link, self.profile.as_ref());
-        if !same.is_ok_and(|same| same == self.source) {
+        let Ok(Source { bands, rows, columns, .. }) =
+            described(&self.name, &link, self.profile.as_ref())
+        else {
+            return false;
+        };
+        if (&bands, rows, columns) != (&self.source.bands, self.source.rows, self.source.columns) {
             return false;
         }
         // It counts anew, and is given time to start.
