@@ -75,7 +75,10 @@ pub struct View {
 pub struct Model {
     name: String,
     autoencoder: Autoencoder,
+    /// Whom it speaks for.
     profile: Profile,
+    /// Name of the profile that it was trained for.
+    sensor: String,
     bands: Vec<Band>,
     range: Vec<[f64; 2]>,
     view: Option<View>,
@@ -101,8 +104,9 @@ impl Model {
         record: Record,
     ) -> Result<Self> {
         let (name, file, hash) = (profile.name.clone(), Vec::new(), String::new());
-        let view = None;
-        let model = Self { name, autoencoder, profile, bands, range, view, record, file, hash };
+        let (view, sensor) = (None, name.clone());
+        let model =
+            Self { name, autoencoder, profile, sensor, bands, range, view, record, file, hash };
         // What is stored is f16: read it back, so that a fresh model sounds
         // exactly as it will after loading.
         Self::from_bytes(&model.to_bytes()?, "new model")
@@ -329,6 +333,24 @@ impl Model {
         self.autoencoder.linear().grid
     }
 
+    /// Name of the profile that it was trained for, which need not be that of the
+    /// sensor it speaks for: see [`Self::through`].
+    pub fn sensor(&self) -> &str {
+        &self.sensor
+    }
+
+    /// The model's own bands that are called as `bands` are, and the values that
+    /// mean 0 and 1 in them, in their order; `None` unless `bands` are some of the
+    /// model's and not all.
+    pub fn part_of(&self, bands: &[Band]) -> Option<Vec<[f64; 2]>> {
+        let range_of = |band: &Band| {
+            let own = self.bands.iter().position(|own| own.name == band.name)?;
+            (self.bands[own].unit == band.unit).then_some(self.range[own])
+        };
+        let found: Option<Vec<_>> = bands.iter().map(range_of).collect();
+        found.filter(|_| !bands.is_empty() && bands.len() < self.bands.len())
+    }
+
     /// How it came to be, and its held-out scores.
     pub fn record(&self) -> &Record {
         &self.record
@@ -452,6 +474,19 @@ mod tests {
         let bands = units.into_iter().enumerate().map(band).collect();
         let profile = Profile::find("landsat8-9-l2").unwrap();
         Model::new(autoencoder, profile, bands, range, Record::default()).unwrap()
+    }
+
+    #[test]
+    fn some_of_the_bands_are_a_part_of_it_and_neither_all_nor_others() {
+        let model = model();
+        let own = model.bands();
+        let part = [own[2].clone(), own[0].clone()];
+        assert_eq!(model.part_of(&part), Some(vec![[250.0, 350.0], [0.0, 1.0]]));
+        let others = [own[0].clone(), Band::new("B9", Unit::Reflectance)];
+        let warm = [Band { unit: Unit::Kelvin, ..own[0].clone() }];
+        for bands in [own, &others, &warm, &[]] {
+            assert_eq!(model.part_of(bands), None, "{bands:?}");
+        }
     }
 
     #[test]

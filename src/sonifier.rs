@@ -9,7 +9,7 @@ use crate::model::{Model, normalise};
 use crate::original::Original;
 use crate::profile::Polarity;
 use crate::receiver::Receiver;
-use crate::sensor::Source;
+use crate::sensor::{self, Source};
 use crate::sink::Header;
 use crate::spectrum::noisy::{Levels, Observation};
 use crate::spectrum::response::{Hearing, Response};
@@ -199,10 +199,17 @@ impl Sonifier {
         self.level = 1 << level.clamp(1, most).ilog2();
     }
 
-    /// One sentence on who speaks, where no model was trained for the sensor.
+    /// One sentence on who speaks, where no model was trained for the sensor, or
+    /// for all of its bands.
     pub fn introduction(&self) -> Option<String> {
-        self.model.view()?;
+        let view = self.model.view()?;
         let (name, profile) = (self.model.name(), &self.model.profile().name);
+        if self.model.sensor() == profile {
+            let count = sensor::count(view.bands.len(), "band");
+            return Some(format!(
+                "There is no more than {count} of {profile}: its model speaks as far as they tell."
+            ));
+        }
         let mut text = format!(
             "No model was trained for {profile}: {name} speaks for it, as far as their bands agree"
         );

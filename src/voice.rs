@@ -162,10 +162,13 @@ impl Voice {
         let options = Options { chip, frames, ..self.options() };
         let mut sensor = sensor::open(source, Some(&profile), &options)?;
         let bands = sensor.source().bands.clone();
-        if let Some(model) = &model {
+        // Where bands of the sensor are missing, its model speaks for the others.
+        let part = model.as_ref().and_then(|model| model.part_of(&bands));
+        if let (Some(model), None) = (&model, &part) {
             model.accepts(&bands)?;
         }
-        let stated = self.stated(&bands, &profile, model.as_ref())?;
+        let own = part.as_deref().or(model.as_ref().map(Model::range));
+        let stated = self.stated(&bands, &profile, own)?;
         let range: Vec<[f64; 2]> = match stated.iter().copied().collect() {
             Some(range) => range,
             None => {
@@ -175,8 +178,9 @@ impl Voice {
             }
         };
         let model = match model {
-            Some(model) => model,
-            None => general(&profile, sensor.source(), &range)?,
+            Some(model) if part.is_none() => model,
+            Some(model) => seen(&model, &profile, sensor.source(), &range)?,
+            None => seen(&general(&profile, sensor.source())?, &profile, sensor.source(), &range)?,
         };
         Ok(Ready { sensor, sonifier: self.sonifier(model, range)? })
     }
@@ -270,22 +274,22 @@ impl Voice {
         self.sonifier(model, range)
     }
 
-    /// Per band, the values that mean 0 and 1: the span, else the range of
-    /// `model`, else that of `profile` for the unit of its first band; else
+    /// Per band, the values that mean 0 and 1: the span, else those `own` to the
+    /// model, else those of `profile` for the unit of its first band; else
     /// nothing, and the pictures have to say.
     fn stated(
         &self,
         bands: &[Band],
         profile: &Profile,
-        model: Option<&Model>,
+        own: Option<&[[f64; 2]]>,
     ) -> Result<Vec<Option<[f64; 2]>>> {
         let of_profile = |band: &Band| profile.range.filter(|_| band.unit == profile.unit());
-        Ok(match (&self.span, model) {
+        Ok(match (&self.span, own) {
             (Some(Span::Fixed(interval)), _) => {
                 interval.range(bands)?.into_iter().map(Some).collect()
             }
             (Some(Span::Auto), _) => vec![None; bands.len()],
-            (None, Some(model)) => model.range().iter().copied().map(Some).collect(),
+            (None, Some(own)) => own.iter().copied().map(Some).collect(),
             (None, None) => bands.iter().map(of_profile).collect(),
         })
     }
@@ -329,10 +333,10 @@ fn first_range(source: &str, sensor: Box<dyn Sensor>) -> Result<Ranged> {
     Ok((Box::new(peeked), range))
 }
 
-/// A general model seen through the sensor of `profile`, whose pictures are
-/// like `source` and mean 0 and 1 at `range`: one of a single band for a
-/// single band, one of several for several.
-fn general(profile: &Profile, source: &Source, range: &[[f64; 2]]) -> Result<Model> {
+/// A general model that can speak for the sensor of `profile`, whose pictures are
+/// like `source`: one of a single band for a single band, one of several for
+/// several.
+fn general(profile: &Profile, source: &Source) -> Result<Model> {
     let single = |bands: &[Band]| bands.len() == 1;
     let suits = |other: &Profile| {
         let bands = other.listed_bands().filter(|_| other.general);
@@ -343,12 +347,18 @@ fn general(profile: &Profile, source: &Source, range: &[[f64; 2]]) -> Result<Mod
         let hint = format!("train one: wysiwyh train DATA... --sensor {} -o MODEL", profile.name);
         return Err(Error::usage("--sensor", what).hint(hint));
     };
+    Model::shipped(&other.name)
+}
+
+/// `model` seen through the sensor of `profile`, whose pictures are like `source`
+/// and mean 0 and 1 at `range`.
+fn seen(model: &Model, profile: &Profile, source: &Source, range: &[[f64; 2]]) -> Result<Model> {
     let grid = match profile.source {
         Kind::Scene => [GRID; 2],
         Kind::Frames => dataset::grid(source.rows, source.columns),
     };
     let view = View { bands: source.bands.to_vec(), range: range.to_vec(), grid };
-    Model::shipped(&other.name)?.through(view, profile.clone())
+    model.through(view, profile.clone())
 }
 
 /// Which physical values shall mean 0 and 1.
@@ -505,7 +515,8 @@ mod tests {
         let frame =
             Frame::new(Array3::zeros((1, 120, 160)), profile.listed_bands().unwrap().into(), 0.0);
         let source = Source::like(&frame, "");
-        let model = general(&profile, &source, &[[20.0, 30.0]]).unwrap();
+        let model = general(&profile, &source).unwrap();
+        let model = seen(&model, &profile, &source, &[[20.0, 30.0]]).unwrap();
         assert_eq!((model.name(), model.grid()), ("hituav-lwir", [48, 64]));
         assert_eq!(model.profile().name, "generic-rjpeg");
         model.accepts(&frame.bands).unwrap();

@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
+use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
 use wysiwyh::sensor::raster::Raster;
 use wysiwyh::sensor::{Options, Route, Sensor, open};
 use wysiwyh::table::Table;
@@ -12,6 +13,7 @@ use wysiwyh::{Frame, Profile, Result, Unit};
 
 use crate::data;
 use crate::product::{geotiff, whole};
+use crate::trip::{array, listen};
 
 /// The number stored for a band of Sentinel-2 here.
 fn number(band: &str, row: usize, column: usize) -> u16 {
@@ -335,4 +337,38 @@ fn clouds_of_sentinel_2_are_left_out_or_kept() {
         let alone = open(false).read(row, column, 20, 20).unwrap();
         assert_eq!(chip.cloud_fraction, alone.cloud_fraction);
     }
+}
+
+#[test]
+fn some_of_its_bands_are_heard_with_the_model_of_all() {
+    let Some(data) = data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let [scene, out, back] = ["four.tif", "out", "back"].map(|name| folder.path().join(name));
+    let mut copy = Command::new("gdal_translate");
+    copy.args(["-q", "-b", "2", "-b", "3", "-b", "4", "-b", "8"]);
+    copy.arg(data.join("sentinel2/ssl4eos12_val_0080717_0.tif")).arg(&scene);
+    assert!(copy.status().unwrap().success());
+    let update = DatasetOptions { open_flags: GdalOpenFlags::GDAL_OF_UPDATE, ..Default::default() };
+    let dataset = Dataset::open_ex(&scene, update).unwrap();
+    for (index, name) in ["B02", "B03", "B04", "B08"].into_iter().enumerate() {
+        dataset.rasterband(index + 1).unwrap().set_description(name).unwrap();
+    }
+    dataset.close().unwrap();
+    let mut convert = Command::new(env!("CARGO_BIN_EXE_wysiwyh"));
+    convert.arg("convert").arg(&scene).arg("-o").arg(&out);
+    let said = convert.args(["--sensor", "sentinel2-l2a", "--npy"]).output().unwrap();
+    let said = String::from_utf8_lossy(&[said.stderr, said.stdout].concat()).into_owned();
+    assert!(said.contains("no more than 4 bands of sentinel2-l2a"), "{said}");
+    // Without a model by which to find it: the file says whose it is.
+    listen(&out.join("four.wav"), &back);
+    let [sent, heard] = [out.join("four.npy"), back.join("frames.npy")].map(|path| array(&path));
+    assert_eq!(sent.dim(), heard.dim());
+    assert_eq!(sent.dim().1, 4);
+    // Beyond the edge of the scene there is no reading.
+    let errors = sent.iter().zip(&heard).map(|(a, b)| f64::from(a - b).powi(2));
+    let errors: Vec<f64> = errors.filter(|error| error.is_finite()).collect();
+    assert!(errors.len() > sent.len() / 2);
+    let psnr_db = -10.0 * (errors.iter().sum::<f64>() / errors.len() as f64).log10();
+    eprintln!("four bands: {psnr_db:.2} dB");
+    assert!(psnr_db > 34.0, "{psnr_db}");
 }
