@@ -3,8 +3,8 @@
 //! A code is K values in 0..1 (K a power of two), ordered so that groups of
 //! neighbours carry coarse information. The autoencoder is a linear path that
 //! is computed in seconds ([`linear`], [`haar`]) plus a network whose last
-//! layers start at zero, so that training can only improve on it. Each value
-//! holds two components: one that is heard, and one that a file keeps
+//! layers start at zero: training begins at the linear path, and is kept only
+//! where it improves on it on groups that it has not seen. Each value holds two components: one that is heard, and one that a file keeps
 //! ([`digits`]).
 //!
 //! ```text
