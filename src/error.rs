@@ -4,8 +4,11 @@
 //! wrong with both numbers where there are two, and hints at what to do.
 //! The binary prints `error: SUBJECT: WHAT` and `hint: ...`.
 
+use std::cell::Cell;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
+use std::sync::Once;
 
 /// The result of everything here that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -98,3 +101,27 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+thread_local! {
+    /// Whether this thread panics without a word.
+    static SILENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What `work` gives, which calls a library that is not made for damaged input;
+/// `None` if it panics there. Nothing is printed of that: the error that comes of it
+/// says what is wrong, and a screen reader would read out both.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !SILENT.get() {
+                usual(panic);
+            }
+        }));
+    });
+    let before = SILENT.replace(true);
+    let given = catch_unwind(AssertUnwindSafe(work));
+    SILENT.set(before);
+    given.ok()
+}

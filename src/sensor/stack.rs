@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use ndarray::Array3;
@@ -15,7 +14,7 @@ use tiff::tags::Tag;
 use tiff::{ColorType, TiffError, TiffResult};
 
 use super::{LIMIT, Sensor, Source, check_size, colours, count, reconcile};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Result, caught};
 use crate::frame::{Band, Frame, Unit};
 use crate::profile::Profile;
 use crate::synth::SLOT_S;
@@ -387,20 +386,20 @@ pub(super) fn guard<T>(
     // Some messages list the tag of every band.
     let short =
         |error: &dyn std::fmt::Display| error.to_string().chars().take(160).collect::<String>();
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(TiffError::UnsupportedError(error))) => {
+    match caught(work) {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(TiffError::UnsupportedError(error))) => {
             let what = format!("page {page}: {}", short(&error));
             Err(Error::new(Fault::Unsupported, path, what)
                 .hint("`gdal_translate` turns it into a plain TIFF file"))
         }
-        Ok(Err(TiffError::LimitsExceeded)) => {
+        Some(Err(TiffError::LimitsExceeded)) => {
             Err(Error::input(path, format!("page {page} asks for more memory than is allowed")))
         }
-        Ok(Err(error)) => {
+        Some(Err(error)) => {
             Err(Error::input(path, format!("page {page} is damaged: {}", short(&error))))
         }
-        Err(_) => Err(Error::input(path, format!("page {page} is damaged"))),
+        None => Err(Error::input(path, format!("page {page} is damaged"))),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Tables that are read, ours or others'.
 
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow::array::{
@@ -19,7 +18,7 @@ use parquet::errors::ParquetError;
 use serde_json::Value;
 
 use super::GROUP_ROWS;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Result, caught};
 
 /// A table in a file, of which the rows have not been read yet.
 #[derive(Debug)]
@@ -124,9 +123,9 @@ impl Iterator for Rows {
     fn next(&mut self) -> Option<Self::Item> {
         let reader = self.reader.as_mut()?;
         // The library panics on some pages that are damaged.
-        let batch = match catch_unwind(AssertUnwindSafe(|| reader.next())) {
-            Ok(batch) => batch?.map_err(ParquetError::from),
-            Err(_) => Err(ParquetError::General("a damaged page".to_owned())),
+        let batch = match caught(|| reader.next()) {
+            Some(batch) => batch?.map_err(ParquetError::from),
+            None => Err(ParquetError::General("a damaged page".to_owned())),
         };
         if batch.is_err() {
             // Nothing sure follows.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::BufReader;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef};
@@ -16,7 +15,7 @@ use rerun::{Loggable, TensorBuffer, components};
 
 use super::super::blueprint;
 use super::{Recorded, Replay};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
 
 /// Pictures that wait for their codes, in bytes: more than a recorder leaves
 /// between the two.
@@ -38,7 +37,7 @@ impl Chunks {
     /// off. The error is a phrase on the damage.
     fn next(&mut self, take: impl FnOnce(&Chunk)) -> std::result::Result<bool, String> {
         // The library is not made for damaged files.
-        let taken = catch_unwind(AssertUnwindSafe(|| {
+        let taken = caught(|| {
             for message in self.0.by_ref() {
                 let message = message.map_err(|e| e.to_string())?;
                 if let LogMsg::ArrowMsg(store, message) = message
@@ -49,8 +48,8 @@ impl Chunks {
                 }
             }
             Ok(false)
-        }));
-        taken.unwrap_or_else(|_| Err("is a damaged session".to_owned()))
+        });
+        taken.unwrap_or_else(|| Err("is a damaged session".to_owned()))
     }
 }
 

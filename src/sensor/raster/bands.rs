@@ -11,15 +11,13 @@
 
 mod spectrum;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use gdal::raster::{ColorInterpretation, GdalDataType, RasterBand};
 use gdal::{Dataset, Metadata};
 
 use super::layer::{Law, Layer};
 use super::library;
 use super::product::{Piece, Product, sentinel2};
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Result, caught};
 use crate::frame::{Band, Unit};
 use crate::profile::{Bands, Profile};
 use crate::sensor::reconcile;
@@ -314,7 +312,7 @@ impl Mask {
 
 /// The crate panics on the interpretations that GDAL 3.10 added.
 fn colour(band: &RasterBand) -> Option<ColorInterpretation> {
-    catch_unwind(AssertUnwindSafe(|| band.color_interpretation())).ok()
+    caught(|| band.color_interpretation())
 }
 
 /// Replaces names that say nothing: bands without a name, or with the name of
