@@ -20,7 +20,7 @@ help:
 	@echo 'make deb      make a Debian package of it, in out/'
 	@echo 'make test     everything that must hold: format, lints, documentation, tests'
 	@echo 'make lint     format, lints and documentation alone'
-	@echo 'make soak     long runs: damaged files and kills, SECONDS=300 of each'
+	@echo 'make soak     long runs: damaged files, kills, a camera; SECONDS=300 of each'
 	@echo 'make bench    how long things take, beside others that do the same in the same run'
 	@echo 'make models   train the shipped models anew from the data in WYSIWYH_DATA'
 	@echo 'make bench-code  compare the code with PCA, cosines and the network of the original'
