@@ -75,8 +75,8 @@ impl fmt::Display for Summary {
 ///
 /// If neither a sensor nor a model is chosen, there is nowhere for pictures to
 /// go, there is no input or it is lost, a viewer or a file cannot be opened, or
-/// the folder cannot be written. A session that fails on the way ends nothing
-/// else: see [`Summary::failures`].
+/// the folder cannot be written. What was heard before is kept all the same. A
+/// session that fails on the way ends nothing else: see [`Summary::failures`].
 pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) -> Result<Summary> {
     if settings.folder.is_none() && settings.session.is_none() {
         return Err(Error::usage("--live", "nothing would come of it").hint(
@@ -89,67 +89,30 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
         .with_polarity(header.polarity);
     let mut microphone = Microphone::open(settings.device.as_deref())?;
     say(&format!("It listens to {}.", microphone.name()));
+    // The session last: an earlier one stays as it is where something is missing.
+    let staging = settings.folder.as_deref().map(StagedFolder::open).transpose()?;
+    let grid = sonifier.model().grid();
+    let shape = [sonifier.model().bands().len(), grid[0], grid[1]];
+    let array = staging.as_ref().map(|staging| FrameArray::create(staging.place(ARRAY), shape));
+    let array = array.transpose()?;
     let mut recorder = None;
     if !settings.session.is_none() {
         let about = session::about(&sonifier, &header, None);
         recorder = Some(Recorder::new(&settings.session, &about)?);
         settings.session.introduction().iter().for_each(|sentence| say(sentence));
     }
-    let staging = settings.folder.as_deref().map(StagedFolder::open).transpose()?;
-    let grid = sonifier.model().grid();
-    let shape = [sonifier.model().bands().len(), grid[0], grid[1]];
-    let array = staging.as_ref().map(|staging| FrameArray::create(staging.place(ARRAY), shape));
-    let mut listener = Listener {
-        sonifier,
-        recorder,
-        array: array.transpose()?,
-        recent: VecDeque::new(),
-        slots: 0,
-    };
-
-    let (mut follower, mut samples) = (Follower::default(), Vec::new());
-    let mut summary = Summary::default();
-    let (started, mut silent_since) = (Instant::now(), Some(Instant::now()));
+    let (recent, summary) = (VecDeque::new(), Summary::default());
+    let mut listener = Listener { sonifier, recorder, array, recent, slots: 0, summary };
+    let started = Instant::now();
     let over = || {
         let most_s = settings.slots.map(|slots| slots as f64 * SLOT_S);
-        most_s.is_some_and(|most_s| started.elapsed().as_secs_f64() >= most_s)
+        let late = most_s.is_some_and(|most_s| started.elapsed().as_secs_f64() >= most_s);
+        late || stop.load(Ordering::Relaxed)
     };
-    while !stop.load(Ordering::Relaxed) && !over() {
-        samples.clear();
-        microphone.read(&mut samples)?;
-        if !samples.is_empty() {
-            silent_since = None;
-        } else if silent_since.is_some_and(|since| since.elapsed() > PATIENCE) {
-            say("Nothing comes from there yet.");
-            silent_since = None;
-        }
-        follower.push(&samples);
-        while let Some(slot) = follower.slot() {
-            match listener.hear(slot)? {
-                true if summary.frames == 0 => {
-                    say("Frames are heard.");
-                    summary.frames += 1;
-                }
-                true => summary.frames += 1,
-                false => summary.silent += 1,
-            }
-        }
-        let Some(recorder) = &mut listener.recorder else { continue };
-        summary.failures.extend(recorder.tell(say));
-        if recorder.is_lost() && listener.array.is_none() {
-            say("Nothing is left to which pictures could go, so it ends.");
-            break;
-        }
-    }
-    if let Some(recorder) = listener.recorder {
-        summary.failures.extend(recorder.finish().err());
-    }
-    if let (Some(folder), Some(staging), Some(array)) = (&settings.folder, staging, listener.array)
-    {
-        array.finish()?;
-        staging.replace(&remains(folder), &[ARRAY.to_owned()])?;
-    }
-    Ok(summary)
+    let listened = listener.listen(&mut microphone, over, say);
+    // What was heard is kept, whatever ended it.
+    let summary = listener.finish(settings.folder.as_deref().zip(staging))?;
+    listened.map(|()| summary)
 }
 
 /// What hears one slot after another.
@@ -161,9 +124,65 @@ struct Listener {
     recent: VecDeque<Vec<f32>>,
     /// How many there have been.
     slots: u64,
+    summary: Summary,
 }
 
 impl Listener {
+    /// Hears what comes from `microphone` until it is `over`.
+    ///
+    /// # Errors
+    ///
+    /// If the input is lost, or the pictures cannot be written.
+    fn listen(
+        &mut self,
+        microphone: &mut Microphone,
+        over: impl Fn() -> bool,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let (mut follower, mut samples) = (Follower::default(), Vec::new());
+        let mut silent_since = Some(Instant::now());
+        while !over() {
+            samples.clear();
+            microphone.read(&mut samples)?;
+            if !samples.is_empty() {
+                silent_since = None;
+            } else if silent_since.is_some_and(|since| since.elapsed() > PATIENCE) {
+                say("Nothing comes from there yet.");
+                silent_since = None;
+            }
+            follower.push(&samples);
+            while let Some(slot) = follower.slot() {
+                match self.hear(slot)? {
+                    true if self.summary.frames == 0 => {
+                        say("Frames are heard.");
+                        self.summary.frames += 1;
+                    }
+                    true => self.summary.frames += 1,
+                    false => self.summary.silent += 1,
+                }
+            }
+            let Some(recorder) = &mut self.recorder else { continue };
+            self.summary.failures.extend(recorder.tell(say));
+            if recorder.is_lost() && self.array.is_none() {
+                say("Nothing is left to which pictures could go, so it ends.");
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes everything whole; the pictures appear in their folder.
+    fn finish(mut self, folder: Option<(&Path, StagedFolder)>) -> Result<Summary> {
+        if let Some(recorder) = self.recorder.take() {
+            self.summary.failures.extend(recorder.finish().err());
+        }
+        if let (Some((folder, staging)), Some(array)) = (folder, self.array) {
+            array.finish()?;
+            staging.replace(&remains(folder), &[ARRAY.to_owned()])?;
+        }
+        Ok(self.summary)
+    }
+
     /// Makes a picture of `slot`; false if it holds none.
     fn hear(&mut self, slot: Vec<f32>) -> Result<bool> {
         self.recent.push_back(slot);
