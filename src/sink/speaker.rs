@@ -66,7 +66,7 @@ impl fmt::Debug for Speaker {
 }
 
 impl Speaker {
-    /// Opens the output called `device`, see [`device::list`], or the one that
+    /// Opens the output called `device`, see [`device::list`](super::device::list), or the one that
     /// the system has chosen, at `volume_db` within
     /// [`VOLUMES_DB`](super::guard::VOLUMES_DB). Amplitudes on the left and on
     /// the right are multiplied by `balance`, ahead of the guard.

@@ -64,8 +64,8 @@ pub fn fidelity_db(squared_errors: Tensor<1>) -> Tensor<1> {
 /// of items that are at most x. F(x) - x is zero at both ends, and a series of
 /// sin(k pi x) whose coefficients are means of cos(k pi u) over the items u:
 /// the integral is the sum over k of 2 / (k pi)^2 times the square of that mean
-/// (Durbin & Knott 1972). The first [`WAVES`] of them need no sorting, which
-/// graphics adapters do badly, and are smooth in every item.
+/// (Durbin & Knott 1972). The first dozen needs no sorting, which graphics adapters
+/// do badly, and is smooth in every item.
 pub fn uniformity(code: Tensor<2>) -> Tensor<1> {
     let of_wave = |wave: u32| {
         let radians = wave as f32 * PI;
