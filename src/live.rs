@@ -326,7 +326,7 @@ impl Player<'_> {
         let most = self.slots;
         let over = |slots: u64| most.is_some_and(|most| slots >= most);
         while !stop.load(Ordering::Relaxed) && !over(self.outputs.summary.slots) {
-            pace.wait(self.outputs.speaker.as_deref_mut(), self.newest, stop);
+            pace.wait(self.outputs.speaker.as_deref_mut(), stop);
             for command in self.commands.try_iter().take(COMMANDS) {
                 if command == Command::Quit {
                     return Ok(());
@@ -359,7 +359,7 @@ impl Player<'_> {
                 say(&sentence);
             }
             if matches!(turn, Turn::Slot { .. })
-                && let Some((frame, played)) = self.follow(&mut pace, stop, say)?
+                && let Some((frame, played)) = self.follow(&pace, stop, say)?
             {
                 shown.anticipate(frame, played);
             }
@@ -409,7 +409,7 @@ impl Player<'_> {
         if let (Some([_, chosen]), Some(speaker)) = (picture, &self.outputs.speaker) {
             pace.learn(chosen.elapsed(), speaker.underruns());
         }
-        let slew = picture.map_or(0, |[arrived, _]| pace.slew(arrived));
+        let slew = picture.map_or(0, |[arrived, chosen]| pace.slew(chosen - arrived));
         let length = (SLOT / self.parts).saturating_add_signed(slew);
         let stereo = self.outputs.is_stereo();
         let place = stereo.then(|| self.sonifier.place(&sound.sent)).flatten();
@@ -425,14 +425,14 @@ impl Player<'_> {
     /// on, if one has come; the last one that came, and how it was played.
     fn follow(
         &mut self,
-        pace: &mut Pace,
+        pace: &Pace,
         stop: &AtomicBool,
         say: &mut dyn FnMut(&str),
     ) -> Result<Option<(Frame, Played)>> {
         let mut last = None;
         let length = SLOT / self.parts;
         for _ in 1..self.parts {
-            pace.wait(self.outputs.speaker.as_deref_mut(), self.newest, stop);
+            pace.wait(self.outputs.speaker.as_deref_mut(), stop);
             let Some((frame, arrived)) = self.newest.take_frame() else {
                 self.outputs.hold(length);
                 continue;

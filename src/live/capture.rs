@@ -401,16 +401,6 @@ impl Newest {
         self.changed.notify_all();
     }
 
-    /// Waits for a frame for `grace` at most, if there is none and one is due: of a
-    /// camera that sends one every `period`.
-    pub(super) fn await_late(&self, period: Duration, grace: Duration) {
-        let waiting = |state: &mut State| {
-            let due = state.came.is_none_or(|came| came.elapsed() + grace > period);
-            due && state.frame.is_none() && state.away.is_none() && !state.ended
-        };
-        drop(self.changed.wait_timeout_while(self.lock(), grace, waiting));
-    }
-
     /// Takes the newest frame, if one has come, and when it arrived; whatever else
     /// there is to say of the source stays for [`Newest::take`].
     pub(super) fn take_frame(&self) -> Option<(Frame, Instant)> {

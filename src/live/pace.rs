@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::REST;
-use super::capture::Newest;
 use crate::sensor::Source;
 use crate::sink::Speaker;
 use crate::synth::{SAMPLE_RATE, SLOT_S};
@@ -20,11 +19,9 @@ const SPARE: [Duration; 2] = [Duration::from_millis(6), Duration::from_millis(80
 /// them in a minute, and in three seconds.
 const FORGETTING: [f64; 2] = [1.0 / 900.0, 1.0 / 45.0];
 
-/// How old pictures are to be when their slot or part is due, in seconds.
-const AGE_S: f64 = 0.001;
-
-/// So much of the spare time is given to a picture that is late.
-const GRACE: Duration = Duration::from_millis(3);
+/// How old pictures are to be when they are chosen, in seconds: one that is a
+/// little late is then still in time.
+const AGE_S: f64 = 0.004;
 
 /// The most by which a slot at the speaker is longer or shorter for that, in
 /// samples. Whoever follows the sound looks for it anew after 16 slots, and has
@@ -43,14 +40,11 @@ pub(super) struct Pace {
     /// What choosing and encoding took at most.
     work: Duration,
     gaps: u64,
-    /// Seconds between pictures, where whole numbers of them are a slot.
-    camera_s: Option<f64>,
-    /// The same, or seconds between the parts of a slot, if that is less.
+    /// Seconds between pictures, where whole numbers of them are a slot, or between
+    /// the parts of a slot, if that is less.
     period_s: Option<f64>,
     /// Whether slots are in phase with the pictures.
     settled: bool,
-    /// When the last slot or part was due.
-    due: Instant,
 }
 
 impl Pace {
@@ -60,32 +54,18 @@ impl Pace {
             let pictures = (SLOT_S / period_s).round();
             (pictures * period_s - SLOT_S).abs()
         };
-        let camera_s =
+        let period_s =
             source.period_s.filter(|period_s| amiss_s(period_s) < SLEW / SAMPLE_RATE as f64);
-        Self {
-            started: None,
-            slots: 0,
-            spare: SPARE[0],
-            work: Duration::ZERO,
-            gaps: 0,
-            camera_s,
-            // A picture that is early or late by whole parts is as old when it is due.
-            period_s: camera_s.map(|period_s| period_s.min(SLOT_S / parts as f64)),
-            settled: false,
-            due: Instant::now(),
-        }
+        // A picture that is early or late by whole parts is as old when it is chosen.
+        let period_s = period_s.map(|period_s| period_s.min(SLOT_S / parts as f64));
+        let (started, slots, work, gaps) = (None, 0, Duration::ZERO, 0);
+        Self { started, slots, spare: SPARE[0], work, gaps, period_s, settled: false }
     }
 
-    /// Waits until the next slot, or the next part of it, is due; at the speaker a
-    /// little longer for a picture of `newest` that is late.
-    pub fn wait(&mut self, speaker: Option<&mut Speaker>, newest: &Newest, stop: &AtomicBool) {
+    /// Waits for the next slot.
+    pub fn wait(&self, speaker: Option<&mut Speaker>, stop: &AtomicBool) {
         if let Some(speaker) = speaker {
-            speaker.wait(self.spare + self.work, stop);
-            self.due = Instant::now();
-            if let Some(camera_s) = self.camera_s.filter(|_| self.settled) {
-                newest.await_late(Duration::from_secs_f64(camera_s), GRACE);
-            }
-            return;
+            return speaker.wait(self.spare + self.work, stop);
         }
         let Some(started) = self.started else { return };
         let due = started + Duration::from_secs_f64(SLOT_S) * self.slots;
@@ -118,19 +98,12 @@ impl Pace {
         }
     }
 
-    /// By how many samples the slot of a picture that came at `arrived` shall be
-    /// longer, so that later ones are as old as they should be when theirs is due.
+    /// By how many samples the slot of a picture that was `age` old when it was
+    /// chosen shall be longer, so that later ones are as old as they should be.
     /// The second slot takes off all that is amiss: it is part of a fade.
-    pub fn slew(&mut self, arrived: Instant) -> isize {
-        let early_s = self.due.saturating_duration_since(arrived).as_secs_f64();
-        let late_s = arrived.saturating_duration_since(self.due).as_secs_f64();
-        self.slew_of(early_s - late_s)
-    }
-
-    /// The same for a picture that was `age_s` old when its slot was due.
-    fn slew_of(&mut self, age_s: f64) -> isize {
+    pub fn slew(&mut self, age: Duration) -> isize {
         let Some(period_s) = self.period_s.filter(|_| self.slots > 0) else { return 0 };
-        let amiss_s = (AGE_S - age_s) / period_s;
+        let amiss_s = (AGE_S - age.as_secs_f64()) / period_s;
         let samples = (amiss_s - amiss_s.round()) * period_s * SAMPLE_RATE as f64;
         match std::mem::replace(&mut self.settled, true) {
             true => (samples * SLEWED).clamp(-SLEW, SLEW).round() as isize,
@@ -167,7 +140,7 @@ mod tests {
                 let mut longest = 0;
                 for slot in 0..1000 {
                     let age_s = phase_s - (phase_s / period_s).floor() * period_s;
-                    let slew = pace.slew_of(age_s);
+                    let slew = pace.slew(Duration::from_secs_f64(age_s));
                     phase_s += slew as f64 / SAMPLE_RATE as f64 + drift_s;
                     if slot > 0 {
                         longest = longest.max(slew.abs());
@@ -182,7 +155,7 @@ mod tests {
     #[test]
     fn a_camera_that_has_no_phase_with_slots_is_not_followed() {
         for rate_hz in [9.0, 8.7, 25.0, 7.5] {
-            assert_eq!(pace(rate_hz, 1).slew_of(0.06), 0);
+            assert_eq!(pace(rate_hz, 1).slew(Duration::from_millis(60)), 0);
         }
     }
 

@@ -124,21 +124,22 @@ fn find(part: &[f32], whole: &[f32]) -> (usize, f64) {
 
 #[test]
 fn what_is_heard_is_what_is_written_and_decodes() {
-    // A busy machine may leave gaps in most of a recording; not in each of three.
-    for _ in 0..3 {
+    // A busy machine may leave gaps in a recording, after which nothing lies where it
+    // should.
+    for _ in 0..8 {
         let Some(pulse) = Pulse::start() else { return };
-        let errors = heard_against_written(&pulse);
+        let Some(errors) = heard_against_written(&pulse) else { continue };
         eprintln!("largest error of the code in each slot: {errors:?}");
-        if errors.iter().filter(|&&error| error < 0.02).count() > errors.len() / 2 {
-            return;
-        }
+        assert!(errors.iter().all(|&error| error < 0.02), "{errors:?}");
+        return;
     }
-    panic!("most of three recordings is not what was written");
+    skipped("this machine leaves gaps in each of eight recordings");
 }
 
 /// Plays the simulated camera; the largest error of the code in each slot
-/// after the fade, between what was recorded and what was written.
-fn heard_against_written(pulse: &Pulse) -> Vec<f32> {
+/// after the fade, between what was recorded and what was written. `None` where
+/// there were gaps.
+fn heard_against_written(pulse: &Pulse) -> Option<Vec<f32>> {
     let wav = pulse.folder.path().join("sound.wav");
     let tape = pulse.record();
     let output = pulse
@@ -147,8 +148,11 @@ fn heard_against_written(pulse: &Pulse) -> Vec<f32> {
         .arg(&wav)
         .output()
         .unwrap();
-    succeeded(&output);
+    let said = succeeded(&output);
     let heard: Vec<f32> = tape.finish().iter().map(|[left, _]| *left).collect();
+    if !said.contains(" 0 gaps in the sound") {
+        return None;
+    }
     let Recording { samples: sent, header, .. } = sink::read(&wav).unwrap();
     let layout = Layout::new(&header.unwrap().mapping).unwrap();
     let mut receiver = Receiver::new();
@@ -156,25 +160,26 @@ fn heard_against_written(pulse: &Pulse) -> Vec<f32> {
         |samples: &[f32], start: usize| layout.code(&receiver.window(samples, start).unwrap());
     // Still pictures repeat every 80 ms: only the whole tells where it lies.
     let (lag, _) = find(&sent[12 * SLOT..45 * SLOT], &heard);
-    (0..33)
-        .map(|slot| {
-            let at = slot * SLOT + JOIN;
-            let (ours, theirs) = (code(&sent, 12 * SLOT + at), code(&heard, lag + at));
-            ours.into_iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-        })
-        .collect()
+    let errors = (0..33).map(|slot| {
+        let at = slot * SLOT + JOIN;
+        let (ours, theirs) = (code(&sent, 12 * SLOT + at), code(&heard, lag + at));
+        ours.into_iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    });
+    Some(errors.collect())
 }
 
 #[test]
 fn the_sound_of_the_original_is_heard_as_it_is_written() {
-    // As above: not each of three recordings has gaps everywhere.
-    for _ in 0..3 {
+    // As above.
+    for _ in 0..8 {
         let Some(pulse) = Pulse::start() else { return };
         let wav = pulse.folder.path().join("sound.wav");
         let tape = pulse.record();
         let mut live = pulse.command(program());
         live.args(["live", "simulated:1", "--original", "--seconds", "5", "-o"]).arg(&wav);
-        succeeded(&live.output().unwrap());
+        if !succeeded(&live.output().unwrap()).contains(" 0 gaps in the sound") {
+            continue;
+        }
         let heard: Vec<f32> = tape.finish().iter().map(|[left, _]| *left).collect();
         let sent = sink::read(&wav).unwrap().samples;
         let (lag, _) = find(&sent[12 * SLOT..45 * SLOT], &heard);
@@ -185,11 +190,10 @@ fn the_sound_of_the_original_is_heard_as_it_is_written() {
         };
         let alike: Vec<f64> = (12..45).map(alike).collect();
         eprintln!("correlation of each slot: {alike:.4?}");
-        if alike.iter().filter(|&&alike| alike > 0.99).count() > alike.len() / 2 {
-            return;
-        }
+        assert!(alike.iter().filter(|&&alike| alike > 0.99).count() > alike.len() / 2);
+        return;
     }
-    panic!("most of three recordings is not what was written");
+    skipped("this machine leaves gaps in each of eight recordings");
 }
 
 /// Pictures of 16 x 12 bytes, one a slot, that are dark but for a bright column.
