@@ -4,8 +4,8 @@
 //! neighbours carry coarse information. The autoencoder is a linear path that
 //! is computed in seconds ([`linear`], [`haar`]) plus a network whose last
 //! layers start at zero: training begins at the linear path, and is kept only
-//! where it improves on it on groups that it has not seen. Each value holds two components: one that is heard, and one that a file keeps
-//! ([`digits`]).
+//! where it improves on it on groups that it has not seen. Each value holds two
+//! components: one that is heard, and one that a file keeps ([`digits`]).
 //!
 //! ```text
 //! picture -> spectral mix -> DCT -> coefficients -> components (+ network) -> Haar -> logits -> digits -> code

@@ -66,10 +66,11 @@ impl fmt::Debug for Speaker {
 }
 
 impl Speaker {
-    /// Opens the output called `device`, see [`device::list`](super::device::list), or the one that
-    /// the system has chosen, at `volume_db` within
-    /// [`VOLUMES_DB`](super::guard::VOLUMES_DB). Amplitudes on the left and on
-    /// the right are multiplied by `balance`, ahead of the guard.
+    /// Opens the output called `device`, see
+    /// [`device::list`](super::device::list), or the one that the system has
+    /// chosen, at `volume_db` within [`VOLUMES_DB`](super::guard::VOLUMES_DB).
+    /// Amplitudes on the left and on the right are multiplied by `balance`,
+    /// ahead of the guard.
     ///
     /// # Errors
     ///
@@ -201,18 +202,19 @@ impl Speaker {
                 self.search =
                     Some(aside(move || Line::open(asked.as_deref(), &shared, origin, period).ok()));
             }
-            Some(Ok(found)) => {
-                (self.search, self.tried) = (None, Instant::now());
-                if let Some((name, line)) = found {
-                    (self.name, self.line) = (name, Some(line));
-                }
-            }
-            Some(Err(TryRecvError::Disconnected)) => {
-                (self.search, self.tried) = (None, Instant::now());
-            }
+            Some(Ok(found)) => self.go_on(found),
+            Some(Err(TryRecvError::Disconnected)) => self.go_on(None),
             None | Some(Err(TryRecvError::Empty)) => {}
         }
         self.relieve();
+    }
+
+    /// Goes on with what was found, or without until the next search.
+    fn go_on(&mut self, found: Found) {
+        (self.search, self.tried) = (None, Instant::now());
+        if let Some((name, line)) = found {
+            (self.name, self.line) = (name, Some(line));
+        }
     }
 
     /// Lets a device that runs dry again and again take more at a time.
@@ -230,7 +232,7 @@ impl Speaker {
             self.silent_until = Instant::now();
             let asked = self.asked.as_deref();
             let opened = Line::open(asked, &self.shared, self.origin, self.period);
-            self.line = opened.ok().map(|(_, line)| line);
+            self.go_on(opened.ok());
         }
     }
 

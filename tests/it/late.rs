@@ -155,9 +155,7 @@ fn a_picture_that_is_heard_before_its_slot_is_told_at_its_sample() {
 fn a_source_that_stalls_fades_and_says_so_and_fades_in_again() {
     let folder = tempfile::tempdir().unwrap();
     let wav = folder.path().join("sound.wav");
-    let mut command = Command::new(program());
-    command.args(["live", "--no-speaker"]);
-    let mut talk = live(&mut command, 30, &wav);
+    let mut talk = live(Command::new(program()).args(["live", "--no-speaker"]), 30, &wav);
     talk.write(&scene(true, 60));
     wait_for("the word", || talk.said().contains("the source: has sent no picture for 2.0 s; "));
     let length = || std::fs::metadata(&wav).map_or(0, |file| file.len());
@@ -185,9 +183,7 @@ fn a_source_that_stalls_fades_and_says_so_and_fades_in_again() {
 fn a_pipe_that_sends_nothing_is_told_and_heard_once_it_does() {
     let folder = tempfile::tempdir().unwrap();
     let wav = folder.path().join("sound.wav");
-    let mut command = Command::new(program());
-    command.args(["live", "--no-speaker"]);
-    let mut talk = live(&mut command, 30, &wav);
+    let mut talk = live(Command::new(program()).args(["live", "--no-speaker"]), 30, &wav);
     wait_for("the word", || {
         talk.said().contains("has sent no picture for 2.0 s; the sound waits for it.")
     });
