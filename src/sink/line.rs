@@ -206,14 +206,10 @@ fn stream<T: SizedSample + FromSample<f32>>(
         let delay = times.playback.saturating_duration_since(times.callback);
         shared.device_us.store(delay.as_micros() as u64, Relaxed);
         let given = Duration::from_secs_f64((output.len() / channels) as f64 / SAMPLE_RATE as f64);
-        let capacity = match shared.capacity_us.load(Relaxed) {
-            0 => Duration::from_secs(1),
-            capacity_us => Duration::from_micros(capacity_us),
-        };
         // Some take more than they were asked to, and show it.
         most = most.max(delay + given);
-        let capacity = capacity.max(most);
-        if supply.take(Instant::now(), given, capacity) {
+        let capacity = shared.capacity().max(most);
+        if supply.take(Instant::now(), given, delay, capacity) {
             shared.interrupted.store(true, Relaxed);
         }
         for part in output.chunks_mut(CHUNK * channels) {

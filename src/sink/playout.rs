@@ -104,6 +104,15 @@ impl Shared {
         self.lost.store(false, Relaxed);
     }
 
+    /// How much sound the device holds when it is full; where that is unknown, what
+    /// hardly any exceeds.
+    pub fn capacity(&self) -> Duration {
+        match self.capacity_us.load(Relaxed) {
+            0 => Duration::from_secs(1),
+            capacity_us => Duration::from_micros(capacity_us),
+        }
+    }
+
     pub fn volume_db(&self) -> f32 {
         f32::from_bits(self.volume_db.load(Relaxed))
     }
@@ -115,7 +124,7 @@ impl Shared {
 /// picture repeats, is repeated and dies away over 80 ms: a gap is heard as a
 /// breath, and not as a click. When there is sound again, it comes back over
 /// 5 ms. A gap is counted once, and not before the first sample nor after the
-/// last one.
+/// last one: that one ends a sound which has faded by itself.
 #[derive(Debug)]
 pub(super) struct Playout {
     ring: Consumer<[f32; 2]>,
@@ -185,11 +194,9 @@ impl Playout {
                 self.resumed = 0;
             }
             None if !self.dry => {
-                self.dry = true;
-                self.held = CYCLE;
-                if !self.shared.ending.load(Relaxed) {
-                    self.shared.underruns.fetch_add(1, Relaxed);
-                }
+                let ended = self.shared.ending.load(Relaxed);
+                (self.dry, self.held) = (true, if ended { 0 } else { CYCLE });
+                self.shared.underruns.fetch_add(u64::from(!ended), Relaxed);
             }
             _ => {}
         }
@@ -224,25 +231,45 @@ impl Playout {
 pub(super) struct Supply {
     /// When the device will have played what it was given.
     until: Option<Instant>,
+    /// The shortest delay so far: that of a device that holds nothing.
+    shortest: Option<Duration>,
 }
 
 impl Supply {
-    /// The device takes `given` of sound at `now`, and holds at most
-    /// `capacity`; true if it had run dry before.
-    pub fn take(&mut self, now: Instant, given: Duration, capacity: Duration) -> bool {
+    /// The device takes `given` of sound at `now`, which is heard after `delay` by its
+    /// own word, and holds at most `capacity`; true if it had run dry before.
+    ///
+    /// A device that was suspended asks late, too, and still holds sound.
+    pub fn take(
+        &mut self,
+        now: Instant,
+        given: Duration,
+        delay: Duration,
+        capacity: Duration,
+    ) -> bool {
+        let shortest = self.shortest.map_or(delay, |shortest| shortest.min(delay));
+        self.shortest = Some(shortest);
         let until = self.until.unwrap_or(now);
-        let dry = now > until + TOLERANCE;
+        let held = delay - shortest;
+        let suspended = now > until + SUSPENDED && held > LEAST;
+        let left = if suspended { now + held } else { until.max(now) };
         // Never more than the device holds: so no drift of its clock adds up
         // on that side. On the other one, a device that is slower than our
         // clock holds more than we think.
         let leak = given / 1000;
-        self.until = Some((until.max(now) + given + leak).min(now + capacity));
-        dry
+        self.until = Some((left + given + leak).min(now + capacity));
+        now > until + TOLERANCE && !suspended
     }
 }
 
 /// By how much the clocks of callbacks jitter.
 const TOLERANCE: Duration = Duration::from_millis(2);
+
+/// A device that is late by more, and holds more than the least, was suspended. Where it
+/// is less late, its word is not believed: sound servers count what lies beyond them, and
+/// a busy machine keeps them from asking until they have run dry.
+const SUSPENDED: Duration = Duration::from_millis(100);
+const LEAST: Duration = Duration::from_micros(500);
 
 #[cfg(test)]
 mod tests {
@@ -318,15 +345,31 @@ mod tests {
         // Ten minutes on a device that is slow or fast by 200 ppm.
         for micros in [24_995, 25_005] {
             supply = Supply::default();
-            supply.take(start, given, capacity);
+            supply.take(start, given, Duration::ZERO, capacity);
             for n in 0..24_000 {
                 let now = start + Duration::from_micros(micros) * n;
-                assert!(!supply.take(now, given, capacity), "{micros}, {n}");
+                assert!(!supply.take(now, given, Duration::ZERO, capacity), "{micros}, {n}");
             }
         }
         let last = start + Duration::from_micros(25_005) * 23_999;
-        assert!(supply.take(last + Duration::from_millis(80), given, capacity));
-        assert!(!supply.take(last + Duration::from_millis(90), given, capacity));
+        assert!(supply.take(last + Duration::from_millis(80), given, Duration::ZERO, capacity));
+        assert!(!supply.take(last + Duration::from_millis(90), given, Duration::ZERO, capacity));
+    }
+
+    #[test]
+    fn a_device_that_was_suspended_and_still_holds_sound_has_not_run_dry() {
+        let ms = Duration::from_millis;
+        let (start, given, capacity) = (Instant::now(), ms(25), ms(50));
+        // Its sound takes 20 ms on top of what it holds.
+        let mut supply = Supply::default();
+        let mut take =
+            |at: u64, held: u64| supply.take(start + ms(at), given, ms(20 + held), capacity);
+        assert!(!take(0, 0) && !take(1, 25) && !take(25, 25));
+        // It was suspended for a second, and then goes on.
+        assert!(!take(1050, 25) && !take(1075, 25));
+        // Nobody gave it anything for 200 ms, and later for 80.
+        assert!(take(1275, 0) && !take(1276, 25) && !take(1300, 25));
+        assert!(take(1430, 5));
     }
 
     #[test]
@@ -334,11 +377,15 @@ mod tests {
         let (_producer, mut playout, shared) = playout(&[]);
         bare(&mut playout, 1000);
         assert_eq!(shared.underruns.load(Relaxed), 0);
-        let (producer, mut playout, shared) = self::playout(&tone(960));
+        let (mut producer, mut playout, shared) = self::playout(&tone(960));
+        // A short gap, which is over before its sound has died away.
+        bare(&mut playout, 1000);
+        producer.push_entire_slice(&centred(&tone(960))).unwrap();
         shared.ending.store(true, Relaxed);
-        drop(producer);
-        bare(&mut playout, 2000);
-        assert_eq!(shared.underruns.load(Relaxed), 0);
+        let heard = bare(&mut playout, 2000);
+        assert_eq!(shared.underruns.load(Relaxed), 1);
+        // Nothing is heard again after the end.
+        assert!(heard[960..].iter().all(|&sample| sample == 0.0));
     }
 
     #[test]
