@@ -21,6 +21,9 @@ const DRY_TIME: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often a lost device is looked for.
 const RETRY: Duration = Duration::from_secs(1);
+/// A device that was found and takes nothing is looked for anew after so long: what
+/// the system plays to may be another one by then.
+const TRIAL: Duration = Duration::from_secs(10);
 /// How long to rest while there is nothing to do; a thirtieth of a slot.
 const REST: Duration = Duration::from_millis(3);
 /// How long to rest at least: what is due sooner is due.
@@ -33,7 +36,8 @@ const SHORTEST_REST: Duration = Duration::from_micros(200);
 /// is heard in the middle.
 ///
 /// Where the device is lost, samples go by in their time, unheard, and it is
-/// looked for again every second; it then starts quietly, as at first.
+/// looked for again every second. It counts as found once it plays, and then starts
+/// quietly, as at first.
 pub struct Speaker {
     name: String,
     /// The device that was asked for; `None`: the system's choice.
@@ -199,8 +203,8 @@ impl Speaker {
             None if self.line.is_none() && self.tried.elapsed() >= RETRY => {
                 let (asked, shared) = (self.asked.clone(), self.shared.clone());
                 let (origin, period) = (self.origin, self.period);
-                self.search =
-                    Some(aside(move || Line::open(asked.as_deref(), &shared, origin, period).ok()));
+                self.tried = Instant::now();
+                self.search = Some(aside(move || find(asked.as_deref(), &shared, origin, period)));
             }
             Some(Ok(found)) => self.go_on(found),
             Some(Err(TryRecvError::Disconnected)) => self.go_on(None),
@@ -211,7 +215,7 @@ impl Speaker {
 
     /// Goes on with what was found, or without until the next search.
     fn go_on(&mut self, found: Found) {
-        (self.search, self.tried) = (None, Instant::now());
+        self.search = None;
         if let Some((name, line)) = found {
             (self.name, self.line) = (name, Some(line));
         }
@@ -327,6 +331,24 @@ fn aside(work: impl FnOnce() -> Found + Send + 'static) -> Receiver<Found> {
     // Where no thread can be had, nothing comes of it, and it is tried again.
     let _ = begun.spawn(move || drop(sender.send(work())));
     receiver
+}
+
+/// Opens a device, and lets it play silence until it has taken twice what it holds:
+/// one that is suspended takes as much as it holds, and then nothing.
+fn find(device: Option<&str>, shared: &Arc<Shared>, origin: Instant, period: usize) -> Found {
+    let before = shared.played.load(Relaxed);
+    let found = Line::open(device, shared, origin, period).ok()?;
+    let opened = Instant::now();
+    while opened.elapsed() < TRIAL && !shared.lost.load(Relaxed) {
+        let taken = shared.played.load(Relaxed).saturating_sub(before);
+        if Duration::from_micros(micros(taken)) > 2 * shared.capacity() {
+            // It has been fading in, and there was nothing to hear.
+            shared.restart.store(true, Relaxed);
+            return Some(found);
+        }
+        std::thread::sleep(REST);
+    }
+    None
 }
 
 /// Sees whether a device still plays.
