@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! capture thread -> newest frame -> slot clock: sonify, write -> ring -> audio callback
-//!                                                       '-> file, recorder's queue
+//!                                                       '-> queues: file, recorder, words
 //! ```
 //!
 //! The capture thread reads the sensor at the sensor's own pace and keeps the
@@ -13,6 +13,10 @@
 //! folder, tiles) give one slot to each of their frames, or several where they are
 //! to be heard for longer. A session that is played again gives back slot after
 //! slot as it was, those without a picture, too.
+//!
+//! The slot clock waits for nothing but its pace: what is written or told goes through
+//! a queue to a thread of its own, so that neither a disk nor a terminal that hangs
+//! holds the sound up.
 //!
 //! While a source is away (a camera unplugged, or nothing new for two seconds
 //! from anything with a clock), its last picture fades, and slots go by in silence; when it is
@@ -34,11 +38,13 @@ mod alarm;
 mod capture;
 mod command;
 pub(crate) mod glance;
+mod growing;
 mod latency;
 mod learn;
 mod outputs;
 mod pace;
 mod shown;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,6 +72,7 @@ use self::learn::Learner;
 use self::outputs::{Follower, Outputs, Played, Slot};
 use self::pace::Pace;
 use self::shown::{Shown, Turn};
+use self::words::told_aside;
 
 pub use self::alarm::Limit;
 pub use self::capture::Sent;
@@ -176,7 +183,8 @@ pub struct Heard {
 
 /// Plays `settings.source` until it ends, `settings.slots` are over, or `stop`
 /// is true. Plain sentences about what will be heard go to `say`, and so do the
-/// answers to `commands`.
+/// answers to `commands`; `say` is called on a thread of its own, and may take its
+/// time.
 ///
 /// # Errors
 ///
@@ -189,9 +197,19 @@ pub fn run(
     settings: &Settings,
     commands: &Receiver<Command>,
     stop: &AtomicBool,
-    say: &mut dyn FnMut(&str),
+    say: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Summary> {
     settings.check()?;
+    told_aside(say, |say| hear(settings, commands, stop, say))
+}
+
+/// Does so, and tells it without waiting for a reader.
+fn hear(
+    settings: &Settings,
+    commands: &Receiver<Command>,
+    stop: &AtomicBool,
+    say: &mut dyn FnMut(&str),
+) -> Result<Summary> {
     let again = match settings.again {
         true => settings.voice.again(&settings.source)?,
         false => None,

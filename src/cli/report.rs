@@ -76,8 +76,9 @@ impl Report {
 
     /// One line for people, on standard error.
     pub fn note(&self, text: impl Display) {
-        // Nobody reads it where standard error is closed.
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        // In one piece, as standard output may go to the same place. Nobody reads it
+        // where standard error is closed.
+        let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
     }
 
     /// `error:` and `hint:`, on standard error.

@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::alarm::Alarm;
 use super::glance::Glance;
+use super::growing::Growing;
 use super::latency::Latency;
 use super::{Heard, Settings, Summary};
 use crate::ears::Sides;
@@ -14,7 +15,7 @@ use crate::recorder::Recorder;
 use crate::sensor::Source;
 use crate::session;
 use crate::sink::guard::VOLUMES_DB;
-use crate::sink::{self, FileSink, Format, Header, Sink, Speaker};
+use crate::sink::{self, Format, Header, Sink, Speaker};
 use crate::sonifier::{Sonifier, Sound};
 use crate::spectrum::Spectrum;
 use crate::stereo::{Channels, Panner};
@@ -73,7 +74,7 @@ pub(super) struct Outputs {
     pans: bool,
     /// Whether there was a speaker when that was told last.
     connected: bool,
-    file: Option<Box<dyn FileSink>>,
+    file: Option<Growing>,
     channels: Channels,
     recorder: Option<Recorder>,
     pub alarm: Option<Alarm>,
@@ -253,11 +254,12 @@ impl Outputs {
     }
 
     /// Appends the slot of `samples` to the file, heard at `place` or where the
-    /// last one was. A file that fails, as on a full disk, is given up and keeps
-    /// what it has, as if the process had been killed.
+    /// last one was. A file that fails, as on a full disk, or is far behind, as on
+    /// one that hangs, is given up and keeps what it has, as if the process had been
+    /// killed.
     fn keep(&mut self, samples: &[f32], place: Option<f32>, say: &mut dyn FnMut(&str)) {
         let Some(file) = &mut self.file else { return };
-        if let Err(error) = file.write(&self.channels.lay(samples, place)) {
+        if let Err(error) = file.write(self.channels.lay(samples, place).into_owned()) {
             self.file = None;
             say(&format!("The sound is written no longer, and everything else goes on: {error}."));
             self.summary.failures.push(error);
@@ -404,9 +406,8 @@ impl Outputs {
         let mut ends = vec![];
         if let Some(mut file) = self.file.take() {
             self.header.frames = Some(self.summary.slots as usize);
-            ends.push(file.write(&self.channels.lay(&rest, None)));
-            ends.push(file.replace_header(&self.header));
-            ends.push(file.finish());
+            let rest = file.write(self.channels.lay(&rest, None).into_owned());
+            ends.push(rest.and_then(|()| file.finish(&self.header)));
         }
         if let Some(recorder) = self.recorder.take() {
             match recorder.finish() {
@@ -439,8 +440,8 @@ fn create(
     format: Format,
     header: &Header,
     say: &mut dyn FnMut(&str),
-) -> Result<Box<dyn FileSink>> {
-    let file = sink::create(path, format, header)?;
+) -> Result<Growing> {
+    let file = Growing::new(path, sink::create(path, format, header)?)?;
     let most = if format == Format::Flac { " at most" } else { "" };
     say(&format!(
         "The sound is written to {}: {:.0} MB an hour{most}.",

@@ -459,12 +459,12 @@ impl fmt::Debug for Output {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::sensor::Route;
     use crate::spectrum::Preset;
 
-    pub(super) fn header() -> Header {
+    pub(crate) fn header() -> Header {
         Header {
             format: FORMAT,
             version: "0.1.0".into(),
