@@ -27,6 +27,8 @@ mod crafted;
 mod damage;
 #[path = "it/datasets.rs"]
 mod datasets;
+#[path = "it/faults.rs"]
+mod faults;
 #[path = "it/flir.rs"]
 mod flir;
 #[cfg(feature = "gdal")]

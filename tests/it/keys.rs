@@ -69,6 +69,12 @@ impl Talk {
         self.said()[before..].to_owned()
     }
 
+    /// Presses Ctrl-C.
+    pub fn interrupt(&self) {
+        let pid = self.process.0.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    }
+
     /// Its exit status, and all it said.
     pub fn end(mut self) -> (Option<i32>, String) {
         let status = self.process.0.wait().unwrap();

@@ -21,7 +21,6 @@ use wysiwyh::spectrum::{Layout, Preset};
 use wysiwyh::synth::{JOIN, SAMPLE_RATE, SLOT};
 use wysiwyh::voice::Voice;
 
-use crate::keys::Talk;
 pub use crate::pulse::{Process, Pulse, Tape, wait_for};
 use crate::skipped::skipped;
 use crate::trip::{array, convert, listen};
@@ -326,33 +325,6 @@ fn listening_to_an_input_without_any_sound_ends_in_its_time() {
 }
 
 #[test]
-fn a_device_that_goes_and_comes_back_starts_quietly_again() {
-    let Some(mut pulse) = Pulse::start() else { return };
-    let live = pulse
-        .command(program())
-        .args(["live", "simulated:1", "--volume", "20"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let _live = Process(live);
-    let loud = |tape: &Tape| {
-        let channels = tape.channels();
-        let last = &channels[channels.len().saturating_sub(SLOT)..];
-        last.iter().flatten().map(|s| s * s).sum::<f32>() > 0.01 * SLOT as f32
-    };
-    let tape = pulse.record();
-    wait_for("sound", || loud(&tape));
-    pulse.stop_server();
-    drop(tape);
-    pulse.start_server();
-    let tape = pulse.record();
-    wait_for("sound on the new device", || loud(&tape));
-    let (loudest, _, steepest) = metered(&tape.finish());
-    assert!(loudest <= CAP_LUFS && steepest <= RISE_DB, "{loudest}, {steepest}");
-}
-
-#[test]
 fn guarding_allocates_nothing() {
     let mut guard = Guard::new(20.0);
     let mut samples = vec![[0.7, -0.4]; 3 * SLOT];
@@ -508,7 +480,7 @@ fn pages_and_pictures_have_one_slot_each() {
 /// The program under a limit of a shell on the size of files, without the
 /// signal that would end it: writing fails as on a full disk.
 #[cfg(unix)]
-fn with_files_of(blocks: usize) -> Command {
+pub fn with_files_of(blocks: usize) -> Command {
     let mut shell = Command::new("sh");
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
     shell.args(["-c", &script, "sh"]).arg(program()).env("ALSA_CONFIG_PATH", "/dev/null");
@@ -535,28 +507,4 @@ fn a_full_disk_ends_one_file_with_a_word_and_nothing_else() {
         let header = recording.header.expect("what it was made with");
         assert!(header.frames.is_none());
     }
-}
-
-#[cfg(all(unix, feature = "rerun"))]
-#[test]
-fn a_full_disk_ends_a_session_and_the_sound_goes_on() {
-    let Some(pulse) = Pulse::start() else { return };
-    let rrd = pulse.folder.path().join("session.rrd");
-    let mut command = pulse.command("sh");
-    // A megabyte at least: two times what is written at once.
-    command.args(with_files_of(2000).get_args()).args(["live", "simulated:1", "--rrd"]).arg(&rrd);
-    let mut talk = Talk::start(&mut command);
-    let tape = pulse.record();
-    wait_for("the word", || talk.said().contains("The session is recorded no longer"));
-    talk.ask("status\n", "sound frames sent");
-    let before = tape.channels().len();
-    wait_for("more sound", || tape.channels().len() > before + SAMPLE_RATE);
-    let loud = tape.channels()[before..].iter().flatten().filter(|&&s| s != 0.0).count();
-    assert!(loud > SAMPLE_RATE, "{loud}");
-    talk.send("q\n");
-    let (code, said) = talk.end();
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains(&format!("error: {}: ", rrd.display())), "{said}");
-    let engine = super::recorder::recording(&rrd);
-    assert!(!super::recorder::codes(&engine).is_empty());
 }
