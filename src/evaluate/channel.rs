@@ -24,8 +24,10 @@ pub enum Channel {
     SmallMp3,
     /// Opus at 64 kbit/s.
     Opus,
-    /// Opus at 24 kbit/s.
+    /// Opus at 24 kbit/s, of which the encoder codes most as speech.
     SmallOpus,
+    /// Opus at 24 kbit/s from an encoder that takes nothing for speech.
+    MusicOpus,
     /// A room.
     Room,
     /// A small loudspeaker.
@@ -34,7 +36,7 @@ pub enum Channel {
 
 impl Channel {
     /// Every channel, the file first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Wav,
         Self::Noise,
         Self::Late,
@@ -43,6 +45,7 @@ impl Channel {
         Self::SmallMp3,
         Self::Opus,
         Self::SmallOpus,
+        Self::MusicOpus,
         Self::Room,
         Self::Speaker,
     ];
@@ -58,6 +61,7 @@ impl Channel {
             Self::SmallMp3 => "MP3 64k",
             Self::Opus => "Opus 64k",
             Self::SmallOpus => "Opus 24k",
+            Self::MusicOpus => "Opus 24k music",
             Self::Room => "room 10 dB",
             Self::Speaker => "small speaker",
         }
@@ -74,6 +78,7 @@ impl Channel {
             Self::SmallMp3 => "MP3 at 64 kbit/s",
             Self::Opus => "Opus at 64 kbit/s",
             Self::SmallOpus => "Opus at 24 kbit/s",
+            Self::MusicOpus => "Opus at 24 kbit/s, told that it is music",
             Self::Room => "a room, with echoes 10 dB below the sound",
             Self::Speaker => "a small loudspeaker, which plays little below 300 Hz",
         }
@@ -110,6 +115,11 @@ impl Channel {
             Self::SmallMp3 => return coded(samples, &["-c:a", "libmp3lame", "-b:a", "64k"], "mp3"),
             Self::Opus => return coded(samples, &["-c:a", "libopus", "-b:a", "64k"], "ogg"),
             Self::SmallOpus => return coded(samples, &["-c:a", "libopus", "-b:a", "24k"], "ogg"),
+            Self::MusicOpus => {
+                // ffmpeg cannot tell it what it is, but this leaves out what is for speech.
+                let music = ["-c:a", "libopus", "-b:a", "24k", "-application", "lowdelay"];
+                return coded(samples, &music, "ogg");
+            }
         }
         Ok(Some(carried))
     }
