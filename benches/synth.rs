@@ -71,7 +71,7 @@ except Exception as error:
 fn main() -> Result<()> {
     let mapping = Mapping { values: VALUES, ..Mapping::preset(Preset::Data, [60.0, 5000.0]) };
     let layout = Layout::new(&mapping)?;
-    let (mut random, mut synth) = (Random::new(0), Synth::new(0));
+    let (mut random, mut synth) = (Random::new(0), Synth::new(0, &layout));
     let mut samples = Vec::with_capacity(60_000);
     let mut code = || (0..VALUES).map(|_| random.uniform() as f32).collect();
     let mut times_ms: Vec<f64> = (0..SECONDS)

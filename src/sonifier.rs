@@ -116,9 +116,10 @@ impl Sonifier {
             return Err(Error::usage("mapping", what)
                 .hint("ask for a power of two that is not larger, or train with --values"));
         }
+        let layout = Layout::new(&mapping)?;
         Ok(Self {
-            layout: Layout::new(&mapping)?,
-            synth: Synth::new(seed),
+            synth: Synth::new(seed, &layout),
+            layout,
             original: None,
             receiver: Receiver::new(),
             response: None,

@@ -144,7 +144,7 @@ mod tests {
     fn sound() -> (Vec<f32>, [Vec<f32>; 2]) {
         let layout = Layout::new(&Mapping::preset(Preset::Data, [60.0, 5000.0])).unwrap();
         let (mut random, mut synth, mut panner) =
-            (Random::new(2), Synth::new(1), Panner::default());
+            (Random::new(2), Synth::new(1, &layout), Panner::default());
         let (mut mono, mut both) = (vec![], vec![]);
         for _ in 0..FRAMES {
             let code: Vec<f32> = (0..256).map(|_| random.uniform() as f32).collect();

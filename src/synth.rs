@@ -11,15 +11,16 @@
 //! each bin is fixed and counts from the first sample of the sound, not of the
 //! slot: a still picture is one unbroken sound, without a dip at its joins.
 
-use std::f64::consts::{PI, TAU};
+mod phases;
+
+use std::f64::consts::PI;
 use std::fmt;
 use std::sync::Arc;
 
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner};
 
-use crate::random::Random;
-use crate::spectrum::{BIN_HZ, Layout, Mapping, Preset, Spectrum, hearing};
+use crate::spectrum::{Layout, Spectrum};
 
 /// Samples in a second, always.
 pub const SAMPLE_RATE: usize = 48_000;
@@ -33,9 +34,6 @@ pub const CYCLE: usize = 3840;
 /// Samples over which one frame gives way to the next: 10 ms, half of them on
 /// each side of the slot's boundary.
 pub const JOIN: usize = 480;
-
-/// Width of a glide, see [`phasors`], in ERBs.
-const GLIDE_ERBS: f64 = 1.0;
 
 /// Turns one spectrum after another into one sound.
 ///
@@ -65,11 +63,11 @@ impl fmt::Debug for Synth {
 }
 
 impl Synth {
-    /// A synth whose phases are those of `seed`.
-    pub fn new(seed: u64) -> Self {
+    /// A synth for the sounds of `layout`, whose phases are those of `seed`.
+    pub fn new(seed: u64, layout: &Layout) -> Self {
         let inverse = RealFftPlanner::new().plan_fft_inverse(CYCLE);
         Self {
-            phasors: phasors(seed, inverse.as_ref()),
+            phasors: phases::phasors(seed, layout, inverse.as_ref()),
             bins: inverse.make_input_vec(),
             scratch: inverse.make_scratch_vec(),
             inverse,
@@ -156,69 +154,6 @@ pub(crate) fn rise(sample: usize, count: usize) -> f32 {
     (0.5 - 0.5 * (PI * (sample as f64 + 0.5) / count as f64).cos()) as f32
 }
 
-/// The phase of every bin, as half of a unit phasor.
-///
-/// Every [`GLIDE_ERBS`] of the axis are a glide that takes the whole period: of
-/// the tones that one auditory filter hears, each has a moment of its own,
-/// and they beat less than with random phases. A still picture is two thirds
-/// as rough, and fluctuates a little less; see ARCHITECTURE.md. One glide over
-/// the whole axis (Schroeder's phases) would pass every filter as a click,
-/// 12.5 times a second.
-///
-/// When each glide begins, and at what phase, is random. Of 32 draws we take
-/// the one with the lowest peak on the loudest sounds there are. Their crest
-/// factor then is about 9 dB instead of 10 to 12.5, so that they do not clip;
-/// single codes vary too much for any phases to suit them all.
-fn phasors(seed: u64, inverse: &dyn ComplexToReal<f32>) -> Vec<Complex32> {
-    const DRAWS: usize = 32;
-    let mut random = Random::named(seed, "phases");
-    let mut draw = || -> Vec<Complex32> {
-        let offset = random.uniform();
-        let (mut glide, mut delay, mut phase) = (usize::MAX, 0.0, 0.0);
-        let inner = (1..Spectrum::BINS - 1).map(|bin| {
-            let place = hearing::erb_rate(bin as f64 * BIN_HZ) / GLIDE_ERBS + offset;
-            if place as usize != glide {
-                glide = place as usize;
-                (delay, phase) = (random.uniform(), TAU * random.uniform());
-            }
-            // From one bin to the next, a delay of one period is one turn.
-            phase -= TAU * (place + delay).fract();
-            Complex32::from_polar(0.5, phase as f32)
-        });
-        // Neither 0 Hz nor the Nyquist frequency has a phase.
-        let silent = std::iter::once(Complex32::default());
-        silent.clone().chain(inner).chain(silent).collect()
-    };
-    let loudest = [Preset::Listen, Preset::Data].map(loudest);
-    let (mut wave, mut scratch) = (inverse.make_output_vec(), inverse.make_scratch_vec());
-    let mut peak = |phasors: &[Complex32]| {
-        loudest.iter().fold(0.0, |peak: f32, Spectrum { amplitudes }| {
-            let mut bins: Vec<Complex32> =
-                phasors.iter().zip(amplitudes).map(|(p, a)| p * a).collect();
-            transform(inverse, &mut bins, &mut wave, &mut scratch);
-            wave.iter().fold(peak, |peak, sample| peak.max(sample.abs()))
-        })
-    };
-    let mut best = draw();
-    let mut lowest = peak(&best);
-    for _ in 1..DRAWS {
-        let phasors = draw();
-        let height = peak(&phasors);
-        if height < lowest {
-            (best, lowest) = (phasors, height);
-        }
-    }
-    best
-}
-
-/// The sound of a code of ones on the axis that most profiles have.
-fn loudest(preset: Preset) -> Spectrum {
-    let mapping = Mapping::preset(preset, [60.0, 5000.0]);
-    // The axis has bins for both presets, so that no layout is refused.
-    Layout::new(&mapping)
-        .map_or_else(|_| Spectrum::silence(), |layout| layout.spectrum(&vec![1.0; mapping.values]))
-}
-
 /// The wave of `bins`, which are overwritten.
 fn transform(
     inverse: &dyn ComplexToReal<f32>,
@@ -234,14 +169,18 @@ fn transform(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::f64::consts::TAU;
 
-    fn layout(preset: Preset) -> Layout {
+    use super::*;
+    use crate::random::Random;
+    use crate::spectrum::{Mapping, Preset};
+
+    pub(super) fn layout(preset: Preset) -> Layout {
         Layout::new(&Mapping::preset(preset, [60.0, 5000.0])).unwrap()
     }
 
     fn sound(frames: &[Spectrum]) -> Vec<f32> {
-        let (mut synth, mut samples) = (Synth::new(1), Vec::new());
+        let (mut synth, mut samples) = (Synth::new(1, &layout(Preset::Data)), Vec::new());
         frames.iter().for_each(|frame| synth.push(frame, &mut samples));
         synth.finish(&mut samples);
         samples
@@ -257,7 +196,7 @@ mod tests {
     #[test]
     fn samples_are_the_sum_of_the_cosines() {
         let frames = codes(3);
-        let synth = Synth::new(1);
+        let synth = Synth::new(1, &layout(Preset::Data));
         let samples = sound(&frames);
         let oracle = |frame: &Spectrum, n: usize| -> f64 {
             let wave = |(bin, &amplitude): (usize, &f32)| {
@@ -286,7 +225,7 @@ mod tests {
         for count in 1..5 {
             assert_eq!(sound(&codes(count)).len(), (count + 2) * SLOT);
         }
-        let (mut synth, mut samples) = (Synth::new(1), Vec::new());
+        let (mut synth, mut samples) = (Synth::new(1, &layout(Preset::Data)), Vec::new());
         let mut ends = Vec::new();
         for frame in codes(3) {
             synth.push(&frame, &mut samples);
@@ -298,7 +237,7 @@ mod tests {
     #[test]
     fn a_finished_synth_is_as_good_as_new() {
         let frames = codes(3);
-        let mut synth = Synth::new(1);
+        let mut synth = Synth::new(1, &layout(Preset::Data));
         for _ in 0..2 {
             let mut samples = Vec::new();
             frames.iter().for_each(|frame| synth.push(frame, &mut samples));
@@ -319,7 +258,8 @@ mod tests {
 
     #[test]
     fn other_seeds_have_other_phases() {
-        let (one, two) = (Synth::new(1), Synth::new(2));
+        let (one, two) =
+            (Synth::new(1, &layout(Preset::Data)), Synth::new(2, &layout(Preset::Data)));
         assert_ne!(one.phasors, two.phasors);
         assert!(one.phasors[1..Spectrum::BINS - 1].iter().all(|p| (p.norm() - 0.5).abs() < 1e-6));
     }
@@ -327,9 +267,11 @@ mod tests {
     #[test]
     fn not_even_the_loudest_code_clips() {
         for preset in [Preset::Listen, Preset::Data] {
+            let layout = layout(preset);
+            let loudest = layout.spectrum(&vec![1.0; layout.mapping().values]);
             for seed in 0..20 {
-                let (mut synth, mut samples) = (Synth::new(seed), Vec::new());
-                synth.push(&loudest(preset), &mut samples);
+                let (mut synth, mut samples) = (Synth::new(seed, &layout), Vec::new());
+                synth.push(&loudest, &mut samples);
                 let peak = samples.iter().fold(0.0, |peak: f32, s| peak.max(s.abs()));
                 assert!((0.5..0.95).contains(&peak), "{preset:?}, seed {seed}: {peak}");
             }

@@ -176,8 +176,9 @@ impl Pair {
 pub(super) fn rushing(ears: &Ears) -> Result<Vec<f32>> {
     let mut mapping = Mapping { values: VALUES, ..Mapping::preset(Preset::Listen, TONES_HZ) };
     ears.fit(&mut mapping);
-    let spectrum = Layout::new(&mapping)?.spectrum(&[0.5; VALUES]);
-    let (mut synth, mut samples) = (Synth::new(0), vec![]);
+    let layout = Layout::new(&mapping)?;
+    let spectrum = layout.spectrum(&[0.5; VALUES]);
+    let (mut synth, mut samples) = (Synth::new(0, &layout), vec![]);
     (0..SLOTS).for_each(|_| synth.push(&spectrum, &mut samples));
     synth.finish(&mut samples);
     Ok(samples)

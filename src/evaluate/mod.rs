@@ -21,7 +21,7 @@ use crate::model::{Model, normalise};
 use crate::random::Random;
 use crate::receiver::align::align;
 use crate::sonifier::{Sonifier, Sound};
-use crate::spectrum::{Mapping, Preset, Spectrum};
+use crate::spectrum::{Layout, Mapping, Preset, Spectrum};
 use crate::synth::{SAMPLE_RATE, SLOT, Synth};
 use audible::Pairs;
 use channel::Channel;
@@ -195,9 +195,9 @@ fn listening(model: &Model) -> Mapping {
 }
 
 /// Roughness in asper and fluctuation strength in vacil of two seconds of
-/// `spectrum`, held still.
-fn sensations(spectrum: &Spectrum) -> [f64; 2] {
-    let (mut synth, mut samples) = (Synth::new(0), Vec::new());
+/// `spectrum`, a sound of `layout`, held still.
+fn sensations(spectrum: &Spectrum, layout: &Layout) -> [f64; 2] {
+    let (mut synth, mut samples) = (Synth::new(0, layout), Vec::new());
     let seconds = 2 * SAMPLE_RATE;
     while samples.len() < SLOT + seconds {
         synth.push(spectrum, &mut samples);
@@ -312,7 +312,8 @@ impl Scores {
         self.audible_r = Pairs::new(&pictures, &levels_db).correlation(|_| 1);
         self.recognised = audible::retrieval(&levels_db);
         let still = sent.sounds.iter().step_by(sent.sounds.len().div_ceil(STILL));
-        let felt: Vec<[f64; 2]> = still.map(|sound| sensations(&sound.spectrum)).collect();
+        let layout = sent.sonifier.layout();
+        let felt: Vec<[f64; 2]> = still.map(|sound| sensations(&sound.spectrum, layout)).collect();
         let [rough, slow] = [0, 1].map(|k| mean(&felt.iter().map(|v| v[k]).collect::<Vec<_>>()));
         (self.roughness_asper, self.fluctuation_vacil) = (rough, slow);
     }

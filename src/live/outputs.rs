@@ -137,7 +137,7 @@ impl Outputs {
         let volume_db = settings.volume_db.unwrap_or_default();
         Ok(Self {
             speaker,
-            synth: Synth::new(header.seed),
+            synth: Synth::new(header.seed, sonifier.layout()),
             samples: Vec::with_capacity(3 * SLOT),
             sent: 0,
             panner: Panner::default(),

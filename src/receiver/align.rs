@@ -230,7 +230,8 @@ mod tests {
     /// The sound of so many random codes, and the codes.
     fn sound(frames: usize) -> (Layout, Vec<Vec<f32>>, Vec<f32>) {
         let layout = Layout::new(&Mapping::preset(Preset::Data, [60.0, 5000.0])).unwrap();
-        let (mut random, mut synth, mut samples) = (Random::new(4), Synth::new(1), Vec::new());
+        let (mut random, mut synth, mut samples) =
+            (Random::new(4), Synth::new(1, &layout), Vec::new());
         let codes: Vec<Vec<f32>> = (0..frames)
             .map(|_| (0..256).map(|_| random.between(0.2, 0.8) as f32).collect())
             .collect();

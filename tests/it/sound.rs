@@ -40,8 +40,8 @@ fn random_codes(seed: u64, count: usize, values: usize) -> Vec<Vec<f32>> {
     (0..count).map(|_| (0..values).map(|_| random.uniform() as f32).collect()).collect()
 }
 
-fn play(frames: &[Spectrum]) -> Vec<f32> {
-    let (mut synth, mut samples) = (Synth::new(1), Vec::new());
+fn play(layout: &Layout, frames: &[Spectrum]) -> Vec<f32> {
+    let (mut synth, mut samples) = (Synth::new(1, layout), Vec::new());
     frames.iter().for_each(|frame| synth.push(frame, &mut samples));
     synth.finish(&mut samples);
     assert_eq!(samples.len(), (frames.len() + 2) * SLOT);
@@ -49,7 +49,7 @@ fn play(frames: &[Spectrum]) -> Vec<f32> {
 }
 
 fn play_codes(layout: &Layout, codes: &[Vec<f32>]) -> Vec<f32> {
-    play(&codes.iter().map(|code| layout.spectrum(code)).collect::<Vec<_>>())
+    play(layout, &codes.iter().map(|code| layout.spectrum(code)).collect::<Vec<_>>())
 }
 
 /// What a 16-bit file keeps of `samples`.
@@ -174,7 +174,7 @@ fn joins_do_not_click() {
         let random = random_codes(3, 20, mapping.values);
         for (name, codes, most_db) in [("extremes", extremes, -59.0), ("random", random, -60.0)] {
             for seed in 0..6 {
-                let (mut synth, mut samples) = (Synth::new(seed), Vec::new());
+                let (mut synth, mut samples) = (Synth::new(seed, &layout), Vec::new());
                 codes.iter().for_each(|code| synth.push(&layout.spectrum(code), &mut samples));
                 synth.finish(&mut samples);
                 let db = outside_db(&samples, hz[0] - 100.0, hz[1] + 100.0);
@@ -272,9 +272,9 @@ fn typical_sessions_are_as_loud_as_broadcasts_and_stay_in_their_band() {
     }
 }
 
-/// Loudness of steady `spectrum` in LUFS on a meter other than ours.
-fn metered_lufs(spectrum: &Spectrum) -> f64 {
-    let samples = play(&vec![spectrum.clone(); 34]);
+/// Loudness of steady `spectrum`, a sound of `layout`, in LUFS on a meter other than ours.
+fn metered_lufs(spectrum: &Spectrum, layout: &Layout) -> f64 {
+    let samples = play(layout, &vec![spectrum.clone(); 34]);
     let mut meter = EbuR128::new(1, SAMPLE_RATE as u32, Mode::S).unwrap();
     // The last three seconds before the lead-out.
     meter.add_frames_f32(&samples[..samples.len() - SLOT]).unwrap();
@@ -293,10 +293,10 @@ fn a_loudness_meter_shows_the_mean_of_the_code() {
                 random_codes(5, 1, values).concat().iter().map(|c| c.powf(skew)).collect();
             let mean = code.iter().map(|&c| f64::from(c)).sum::<f64>() / values as f64;
             let mut spectrum = layout.spectrum(&code);
-            let whole = metered_lufs(&spectrum);
+            let whole = metered_lufs(&spectrum, &layout);
             assert!((whole - layout.loudness_lufs(&spectrum)).abs() < 0.1, "{values}: {whole}");
             layout.pilots().for_each(|bin| spectrum.amplitudes[bin] = 0.0);
-            let lufs = metered_lufs(&spectrum);
+            let lufs = metered_lufs(&spectrum, &layout);
             let law = -23.0 + 24.0 * (mean - 0.5);
             assert!((lufs - law).abs() < 0.1, "{values}: {lufs} for a mean of {mean}");
             assert!(whole - lufs < 1.5, "{values}: pilots add {}", whole - lufs);
@@ -341,7 +341,7 @@ fn making_sound_allocates_nothing_after_the_first_frame() {
     let layout = layout(Preset::Data);
     let codes = random_codes(8, 6, layout.mapping().values);
     let frames: Vec<Spectrum> = codes.iter().map(|code| layout.spectrum(code)).collect();
-    let (mut synth, mut samples) = (Synth::new(1), Vec::with_capacity(8 * SLOT));
+    let (mut synth, mut samples) = (Synth::new(1, &layout), Vec::with_capacity(8 * SLOT));
     synth.push(&frames[0], &mut samples);
     assert_no_alloc::assert_no_alloc(|| {
         frames[1..].iter().for_each(|frame| synth.push(frame, &mut samples));

@@ -125,7 +125,7 @@ fn sine(hz: f64, seconds: f64) -> Vec<f32> {
 fn scene(values: &[f32]) -> Vec<f32> {
     let mapping = Mapping::preset(Preset::Listen, [60.0, 5000.0]);
     let layout = Layout::new(&mapping).unwrap();
-    let (mut synth, mut samples) = (Synth::new(1), vec![]);
+    let (mut synth, mut samples) = (Synth::new(1, &layout), vec![]);
     for &value in values {
         synth.push(&layout.spectrum(&vec![value; mapping.values]), &mut samples);
     }
@@ -310,7 +310,7 @@ fn ordinary_sound_passes_untouched_but_for_the_volume_and_the_delay() {
     let slow: Vec<f32> = (0..80).map(|n| 0.5 + 0.3 * (n as f32 / 9.0).sin()).collect();
     let mapping = Mapping::preset(Preset::Listen, [60.0, 5000.0]);
     let layout = Layout::new(&mapping).unwrap();
-    let (mut synth, mut sound) = (Synth::new(1), vec![]);
+    let (mut synth, mut sound) = (Synth::new(1, &layout), vec![]);
     for &mean in &slow {
         let code: Vec<f32> =
             (0..mapping.values).map(|_| mean + random.between(-0.2, 0.2) as f32).collect();
@@ -334,7 +334,7 @@ fn the_loudest_scene_stays_below_the_ceiling_at_default_volume() {
     for preset in [Preset::Listen, Preset::Data] {
         let mapping = Mapping::preset(preset, [60.0, 5000.0]);
         let layout = Layout::new(&mapping).unwrap();
-        let (mut synth, mut sound) = (Synth::new(7), vec![]);
+        let (mut synth, mut sound) = (Synth::new(7, &layout), vec![]);
         for _ in 0..30 {
             synth.push(&layout.spectrum(&vec![1.0; mapping.values]), &mut sound);
         }

@@ -1,0 +1,86 @@
+//! The phase of every bin: when each tone of a frame is heard within the period.
+//!
+//! A delay that grows with the frequency lets tones take turns: they glide by, one
+//! after another. Neither amplitudes nor loudness change by that, and a receiver
+//! need not know of it.
+
+use std::f64::consts::TAU;
+
+use realfft::ComplexToReal;
+use realfft::num_complex::Complex32;
+
+use super::transform;
+use crate::random::Random;
+use crate::spectrum::{BIN_HZ, Layout, Spectrum, hearing};
+
+/// Widths of a glide in ERBs: for ears, and for receivers.
+const GLIDE_ERBS: [f64; 2] = [1.0, 4.0];
+
+/// Of so many draws we take the one with the lowest peak.
+const DRAWS: usize = 32;
+
+/// Half of a unit phasor for every bin of the sounds of `layout`: a sine of
+/// amplitude 1 is a pair of bins of 1/2.
+///
+/// What is made for ears, by [`equal_loudness`], glides once in every ERB: of the
+/// tones that one auditory filter hears, each has a moment of its own, and they
+/// beat less than with random phases. A still picture is half as rough, and
+/// fluctuates a little less. What is made for receivers has wider glides: a codec
+/// then hears fewer tones of a band at a time, and keeps more of them. One glide
+/// over the whole axis (Schroeder's phases) would keep less of them, and pass every
+/// auditory filter as a click, 12.5 times a second; see ARCHITECTURE.md.
+///
+/// When each glide begins is random, and so is the crest factor: on the loudest
+/// sound there is it is about 9 dB for the best of [`DRAWS`], and 10 to 12.5
+/// otherwise. Single codes vary too much for any phases to suit them all.
+///
+/// [`equal_loudness`]: crate::spectrum::Mapping::equal_loudness
+pub(super) fn phasors(
+    seed: u64,
+    layout: &Layout,
+    inverse: &dyn ComplexToReal<f32>,
+) -> Vec<Complex32> {
+    let [ears, receivers] = GLIDE_ERBS;
+    let width = if layout.mapping().equal_loudness { ears } else { receivers };
+    let loudest = layout.spectrum(&vec![1.0; layout.mapping().values]);
+    let (mut wave, mut scratch) = (inverse.make_output_vec(), inverse.make_scratch_vec());
+    let mut peak = |phasors: &[Complex32]| {
+        let mut bins: Vec<_> =
+            phasors.iter().zip(&loudest.amplitudes).map(|(phasor, a)| phasor * a).collect();
+        transform(inverse, &mut bins, &mut wave, &mut scratch);
+        wave.iter().fold(0f32, |peak, sample| peak.max(sample.abs()))
+    };
+    let mut random = Random::named(seed, "phases");
+    let mut draw = || {
+        let phasors = glides(width, &mut random);
+        (peak(&phasors), phasors)
+    };
+    let mut best = draw();
+    for _ in 1..DRAWS {
+        let other = draw();
+        if other.0 < best.0 {
+            best = other;
+        }
+    }
+    best.1
+}
+
+/// Phases with which every `width` ERBs of the axis are a glide that takes the whole
+/// period, and that begins at a moment of its own.
+fn glides(width: f64, random: &mut Random) -> Vec<Complex32> {
+    let offset = random.uniform();
+    let (mut glide, mut delay, mut turns) = (usize::MAX, 0.0, 0.0);
+    let inner = (1..Spectrum::BINS - 1).map(|bin| {
+        let place = hearing::erb_rate(bin as f64 * BIN_HZ) / width + offset;
+        if place as usize != glide {
+            glide = place as usize;
+            (delay, turns) = (random.uniform(), random.uniform());
+        }
+        // From one bin to the next, a delay of one period is one turn.
+        turns -= (place + delay).fract();
+        Complex32::from_polar(0.5, (TAU * turns) as f32)
+    });
+    // Neither 0 Hz nor the Nyquist frequency has a phase.
+    let silent = std::iter::once(Complex32::default());
+    silent.clone().chain(inner).chain(silent).collect()
+}
