@@ -23,7 +23,8 @@ help:
 	@echo 'make soak     long runs: damaged files, kills, a camera; SECONDS=300 of each'
 	@echo 'make bench    how long things take, beside others that do the same in the same run'
 	@echo 'make models   train the shipped models anew from the data in WYSIWYH_DATA'
-	@echo 'make bench-code  compare the code with PCA, cosines and the network of the original'
+	@echo 'make bench-code  compare the code with PCA, cosines and the network of the original,'
+	@echo '                 and some bands through the model of all with a model of these'
 	@echo 'make screenshots  the pictures and the sound in docs/ anew, with chromium, pngquant and the viewer'
 	@echo 'make features check that it compiles with each feature left out; builds for an hour'
 	@echo 'make clean    delete what was built, in $(CARGO_TARGET_DIR)'
@@ -97,10 +98,11 @@ models:
 
 bench-code:
 	@bash setup.sh demo
-	@: "$${WYSIWYH_DATA:?is the folder with hituav/, see datasets/}"
+	@: "$${WYSIWYH_DATA:?is the folder with hituav/ and sentinel2/, see datasets/}"
 	cargo build --locked $(FEATURES)
 	$(peers)
 	'$(BENCH)/bin/python' benches/code.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' "$$WYSIWYH_DATA/hituav"
+	'$(BENCH)/bin/python' benches/subsets.py '$(CARGO_TARGET_DIR)/debug/wysiwyh' "$$WYSIWYH_DATA/sentinel2"
 
 screenshots:
 	@bash setup.sh test

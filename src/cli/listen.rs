@@ -64,6 +64,15 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
+        // What clap cannot tell, as AUDIO stands in the way of what is missing.
+        let session = self.session.target();
+        let live = !session.is_none() || self.seconds.is_some() || self.device.is_some();
+        if self.audio.is_some() && live {
+            let what = "are for what is heard with --live";
+            let options = "--device, --rrd, --connect, --serve, --view and --seconds";
+            return Err(Error::usage(options, what)
+                .hint("leave out AUDIO and say --live, or leave them out"));
+        }
         if let Some(done) = choose(Way::Input, self.device.as_deref(), report)? {
             return Ok(done);
         }
@@ -74,7 +83,7 @@ impl Arguments {
                 voice,
                 device: self.device,
                 folder: self.output,
-                session: self.session.target(),
+                session,
                 slots: self.seconds,
             };
             let summary = listen::run_live(&settings, &STOP, say)?;
@@ -82,12 +91,6 @@ impl Arguments {
             let fail = |_, error| report.failure(error);
             return Ok(summary.failures.iter().fold(ExitCode::SUCCESS, fail));
         };
-        // What clap cannot tell, as AUDIO stands in the way of what is missing.
-        if !self.session.target().is_none() || self.seconds.is_some() {
-            let what = "are for what is heard with --live";
-            return Err(Error::usage("--rrd, --connect, --serve, --view and --seconds", what)
-                .hint("leave out AUDIO and say --live, or leave them out"));
-        }
         let mut progress = None;
         let heard =
             listen::run(audio, output, &voice, &self.wavelengths, &STOP, &mut |done, total| {

@@ -140,6 +140,7 @@ fn the_command_line_is_at_fault_with_status_2() {
         &["convert", scene, "-o", out, "--sensor", "of-dreams"],
         &["convert", scene, "-o", out, "--sensor", "sentinel2-l2a"],
         &["listen", scene, "-o", out, "--serve"],
+        &["listen", scene, "-o", out, "--device", "list"],
         &["listen", "--live", "--sensor", "simulated-lwir"],
         &["inspect", "simulated:x"],
         &["evaluate", "of-dreams", scene],
