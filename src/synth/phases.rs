@@ -84,3 +84,36 @@ fn glides(width: f64, random: &mut Random) -> Vec<Complex32> {
     let silent = std::iter::once(Complex32::default());
     silent.clone().chain(inner).chain(silent).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use realfft::RealFftPlanner;
+
+    use super::super::CYCLE;
+    use super::super::tests::layout;
+    use super::*;
+    use crate::spectrum::Preset;
+
+    #[test]
+    fn tones_take_turns_within_an_erb_for_ears_and_within_four_for_receivers() {
+        let inverse = RealFftPlanner::new().plan_fft_inverse(CYCLE);
+        for (preset, width) in [(Preset::Listen, 1.0), (Preset::Data, 4.0)] {
+            let phasors = phasors(1, &layout(preset), inverse.as_ref());
+            // The phase falls from one bin to the next by its delay, in turns.
+            let delay = |bin: usize| {
+                f64::from((phasors[bin - 1] * phasors[bin].conj()).arg()).rem_euclid(TAU) / TAU
+            };
+            // From 500 Hz to 5 kHz, where several bins are in each ERB.
+            let mut widths: Vec<f64> = (40..400)
+                .map(|bin| {
+                    let [before, after] =
+                        [bin, bin + 1].map(|bin| hearing::erb_rate(bin as f64 * BIN_HZ));
+                    (after - before) / (delay(bin + 1) - delay(bin)).rem_euclid(1.0)
+                })
+                .collect();
+            widths.sort_by(f64::total_cmp);
+            let middle = widths[widths.len() / 2];
+            assert!((middle / width - 1.0).abs() < 0.05, "{preset:?}: {middle} ERBs");
+        }
+    }
+}
