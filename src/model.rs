@@ -77,8 +77,6 @@ pub struct Model {
     autoencoder: Autoencoder,
     /// Whom it speaks for.
     profile: Profile,
-    /// Name of the profile that it was trained for.
-    sensor: String,
     bands: Vec<Band>,
     range: Vec<[f64; 2]>,
     view: Option<View>,
@@ -104,9 +102,8 @@ impl Model {
         record: Record,
     ) -> Result<Self> {
         let (name, file, hash) = (profile.name.clone(), Vec::new(), String::new());
-        let (view, sensor) = (None, name.clone());
-        let model =
-            Self { name, autoencoder, profile, sensor, bands, range, view, record, file, hash };
+        let view = None;
+        let model = Self { name, autoencoder, profile, bands, range, view, record, file, hash };
         // What is stored is f16: read it back, so that a fresh model sounds
         // exactly as it will after loading.
         Self::from_bytes(&model.to_bytes()?, "new model")
@@ -298,7 +295,8 @@ impl Model {
         self.view.as_ref()
     }
 
-    /// Name of the model: that of the sensor that it was trained for.
+    /// Name of the model: that of the sensor that it was trained for, which need not
+    /// be the one that it speaks for, see [`Self::through`].
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -331,12 +329,6 @@ impl Model {
     /// Rows and columns of the pictures it takes.
     pub fn grid(&self) -> [usize; 2] {
         self.autoencoder.linear().grid
-    }
-
-    /// Name of the profile that it was trained for, which need not be that of the
-    /// sensor it speaks for: see [`Self::through`].
-    pub fn sensor(&self) -> &str {
-        &self.sensor
     }
 
     /// The model's own bands that are called as `bands` are, and the values that

@@ -205,7 +205,7 @@ impl Sonifier {
     pub fn introduction(&self) -> Option<String> {
         let view = self.model.view()?;
         let (name, profile) = (self.model.name(), &self.model.profile().name);
-        if self.model.sensor() == profile {
+        if name == profile {
             let count = sensor::count(view.bands.len(), "band");
             return Some(format!(
                 "There is no more than {count} of {profile}: its model speaks as far as they tell."

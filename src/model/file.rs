@@ -112,7 +112,6 @@ impl Model {
         Ok(Self {
             name: about.profile.name.clone(),
             autoencoder,
-            sensor: about.profile.name.clone(),
             profile: about.profile,
             bands: about.bands,
             range: about.range,

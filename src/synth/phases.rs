@@ -26,9 +26,9 @@ const DRAWS: usize = 32;
 /// tones that one auditory filter hears, each has a moment of its own, and they
 /// beat less than with random phases. A still picture is half as rough, and
 /// fluctuates a little less. What is made for receivers has wider glides: a codec
-/// then hears fewer tones of a band at a time, and keeps more of them. One glide
-/// over the whole axis (Schroeder's phases) would keep less of them, and pass every
-/// auditory filter as a click, 12.5 times a second; see ARCHITECTURE.md.
+/// then hears fewer tones of a band at a time, and keeps more of them. Of one glide
+/// over the whole axis (Schroeder's phases) Opus would keep less, and it would pass
+/// every auditory filter as a click, 12.5 times a second; see ARCHITECTURE.md.
 ///
 /// When each glide begins is random, and so is the crest factor: on the loudest
 /// sound there is it is about 9 dB for the best of [`DRAWS`], and 10 to 12.5

@@ -24,6 +24,12 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Presses Ctrl-C.
+pub fn interrupt(process: &Child) {
+    let id = process.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+}
+
 /// A process that ends with the test.
 pub struct Process(pub Child);
 
@@ -111,6 +117,11 @@ impl Pulse {
             .env("PULSE_SERVER", format!("unix:{}", self.socket()))
             .env_remove("ALSA_CONFIG_PATH");
         command
+    }
+
+    /// Has `pactl` tell the server what to do.
+    pub fn pactl(&self, arguments: &[&str]) {
+        assert!(self.command("pactl").args(arguments).output().unwrap().status.success());
     }
 
     /// Starts to record the sink `test`.

@@ -124,10 +124,6 @@ fn recovered(heard: &[[f32; 2]]) {
     assert!(first < RECOVERY, "{first} samples");
 }
 
-fn pactl(pulse: &Pulse, arguments: &[&str]) {
-    assert!(pulse.command("pactl").args(arguments).output().unwrap().status.success());
-}
-
 /// A camera keeps time: between two pictures of 30 a second.
 const PERIOD: Duration = Duration::from_nanos(33_333_333);
 
@@ -164,14 +160,14 @@ fn a_sink_that_is_suspended_is_gone_once_and_heard_again_once_it_is_resumed() {
         let tape = pulse.record();
         let talk = live(&pulse, "0", &["-o", wav.to_str().unwrap()]);
         wait_for_sound(&tape, 0);
-        pactl(&pulse, &["suspend-sink", "test", "1"]);
+        pulse.pactl(&["suspend-sink", "test", "1"]);
         wait_for("the word", || talk.said().contains(" is gone: nothing is heard"));
         // For longer than it is tried with one opening.
         let length = || fs::metadata(&wav).unwrap().len() as usize;
         let until = length() + 2 * 12 * SAMPLE_RATE;
         wait_for("more of the file", || length() > until);
         let lost = tape.channels().len();
-        pactl(&pulse, &["suspend-sink", "test", "0"]);
+        pulse.pactl(&["suspend-sink", "test", "0"]);
         wait_for_sound(&tape, lost);
         let (code, said) = interrupted(talk);
         assert_eq!(code, Some(0), "{said}");
@@ -193,10 +189,10 @@ fn a_sink_that_is_suspended_for_a_moment_goes_on_where_it_was() {
         let tape = pulse.record();
         let talk = live(&pulse, "0", &[]);
         wait_for_sound(&tape, 0);
-        pactl(&pulse, &["suspend-sink", "test", "1"]);
+        pulse.pactl(&["suspend-sink", "test", "1"]);
         std::thread::sleep(Duration::from_millis(700));
         let lost = tape.channels().len();
-        pactl(&pulse, &["suspend-sink", "test", "0"]);
+        pulse.pactl(&["suspend-sink", "test", "0"]);
         wait_for_sound(&tape, lost);
         let (code, said) = interrupted(talk);
         assert_eq!(code, Some(0), "{said}");

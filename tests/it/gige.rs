@@ -12,6 +12,7 @@ use wysiwyh::frame::{Band, Frame, Unit};
 
 use crate::cli::{program, refused, text};
 use crate::network::{Fake, network, profile, trail};
+use crate::pulse::interrupt;
 use crate::trip::{array, listen, whole};
 
 const CAMERA: &str = "gige:127.0.0.1";
@@ -218,8 +219,7 @@ impl Live {
     }
 
     fn interrupt(&self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        interrupt(&self.child);
     }
 
     /// The exit status, when it comes.

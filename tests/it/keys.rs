@@ -12,6 +12,7 @@ use wysiwyh::synth::SLOT;
 
 use super::speaker::{Process, Pulse, metered, pictures, program, wait_for};
 use super::trip::listen;
+use crate::pulse::interrupt;
 use crate::skipped::skipped;
 
 /// A program that is talked to.
@@ -71,8 +72,7 @@ impl Talk {
 
     /// Presses Ctrl-C.
     pub fn interrupt(&self) {
-        let pid = self.process.0.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        interrupt(&self.process.0);
     }
 
     /// Its exit status, and all it said.

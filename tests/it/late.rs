@@ -158,9 +158,8 @@ fn a_source_that_stalls_fades_and_says_so_and_fades_in_again() {
     let mut talk = live(Command::new(program()).args(["live", "--no-speaker"]), 30, &wav);
     talk.write(&scene(true, 60));
     wait_for("the word", || talk.said().contains("the source: has sent no picture for 2.0 s; "));
-    let length = || std::fs::metadata(&wav).map_or(0, |file| file.len());
-    let until = length() + 2 * SAMPLE_RATE as u64;
-    wait_for("silence", || length() > until);
+    let until = length(&wav) + 2 * SAMPLE_RATE as u64;
+    wait_for("silence", || length(&wav) > until);
     for _ in 0..30 {
         talk.write(&scene(true, 1));
         std::thread::sleep(PERIOD);
@@ -195,20 +194,30 @@ fn a_pipe_that_sends_nothing_is_told_and_heard_once_it_does() {
     assert!(sink::read(&wav).unwrap().samples.iter().any(|&sample| sample.abs() > 1e-2));
 }
 
+/// Bytes of the file at `path`.
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+/// `live` of the simulated camera, to the speaker and into `wav`, once there is a second
+/// of it.
+fn playing(pulse: &Pulse, wav: &Path) -> Talk {
+    let mut command = pulse.command(program());
+    let talk = Talk::start(command.args(["live", "simulated:1", "-o"]).arg(wav));
+    wait_for("sound", || length(wav) > 2 * SAMPLE_RATE as u64);
+    talk
+}
+
 #[test]
 fn a_sound_server_that_hangs_holds_nothing_else_up() {
     let Some(pulse) = Pulse::start() else { return };
     let wav = pulse.folder.path().join("sound.wav");
-    let mut command = pulse.command(program());
-    command.args(["live", "simulated:1", "-o"]).arg(&wav);
-    let mut talk = Talk::start(&mut command);
-    let length = || std::fs::metadata(&wav).map_or(0, |file| file.len());
-    wait_for("sound", || length() > 2 * SAMPLE_RATE as u64);
+    let mut talk = playing(&pulse, &wav);
     pulse.freeze_server();
     wait_for("the word", || talk.said().contains(" is gone: nothing is heard"));
     // Past the first attempts to find it again.
-    let until = length() + 8 * SAMPLE_RATE as u64;
-    wait_for("more of the file", || length() > until);
+    let until = length(&wav) + 8 * SAMPLE_RATE as u64;
+    wait_for("more of the file", || length(&wav) > until);
     talk.ask("status\n", "sound frames sent");
     talk.send("q\n");
     let (code, said) = talk.end();
@@ -218,20 +227,19 @@ fn a_sound_server_that_hangs_holds_nothing_else_up() {
 #[test]
 fn a_speaker_that_is_unloaded_is_told_and_so_is_its_return() {
     let Some(pulse) = Pulse::start() else { return };
-    let pactl = |arguments: &[&str]| {
-        assert!(pulse.command("pactl").args(arguments).output().unwrap().status.success());
-    };
     let wav = pulse.folder.path().join("sound.wav");
-    let mut command = pulse.command(program());
-    command.args(["live", "simulated:1", "-o"]).arg(&wav);
-    let mut talk = Talk::start(&mut command);
-    let length = || std::fs::metadata(&wav).map_or(0, |file| file.len());
-    wait_for("sound", || length() > 2 * SAMPLE_RATE as u64);
-    pactl(&["unload-module", "module-null-sink"]);
+    let mut talk = playing(&pulse, &wav);
+    pulse.pactl(&["unload-module", "module-null-sink"]);
     wait_for("the word", || talk.said().contains(" is gone: nothing is heard"));
-    let before = length();
-    wait_for("more of the file", || length() > before + 2 * SAMPLE_RATE as u64);
-    pactl(&["load-module", "module-null-sink", "sink_name=test", "rate=48000", "format=float32le"]);
+    let before = length(&wav);
+    wait_for("more of the file", || length(&wav) > before + 2 * SAMPLE_RATE as u64);
+    pulse.pactl(&[
+        "load-module",
+        "module-null-sink",
+        "sink_name=test",
+        "rate=48000",
+        "format=float32le",
+    ]);
     wait_for("its return", || talk.said().contains("It plays again, to "));
     let tape = pulse.record();
     wait_for("sound at the sink", || tape.channels().iter().flatten().any(|&s| s.abs() > 1e-3));

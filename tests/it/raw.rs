@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use wysiwyh::sink;
 
 use crate::cli::{names_in, program, refused, text};
+use crate::pulse::interrupt;
 
 /// A camera that streams hundredths of a kelvin.
 const TLINEAR: &str = r#"
@@ -131,8 +132,7 @@ fn a_writer_that_stops_keeps_nobody_from_ending() {
         let mut lines = BufReader::new(live.stderr.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap().contains("You will hear")));
         if seconds.is_none() {
-            let id = live.id().to_string();
-            assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+            interrupt(&live);
         }
         // It ends while the pipe is still open.
         assert!(live.wait().unwrap().success());
@@ -157,8 +157,7 @@ fn a_pipe_that_is_stopped_keeps_what_was_made_of_it() {
     for _ in 0..300 {
         writer.write_all(&pictures(1)).unwrap();
     }
-    let id = convert.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    interrupt(&convert);
     while writer.write_all(&pictures(1)).is_ok() {}
     let output = convert.wait_with_output().unwrap();
     let said = text(&output.stderr);

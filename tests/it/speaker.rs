@@ -21,6 +21,7 @@ use wysiwyh::spectrum::{Layout, Preset};
 use wysiwyh::synth::{JOIN, SAMPLE_RATE, SLOT};
 use wysiwyh::voice::Voice;
 
+use crate::pulse::interrupt;
 pub use crate::pulse::{Process, Pulse, Tape, wait_for};
 use crate::skipped::skipped;
 use crate::trip::{array, convert, listen};
@@ -305,7 +306,7 @@ fn listening_to_an_input_without_any_sound_ends_in_its_time() {
     // A pipe that nobody writes to: not even silence comes from it.
     let pipe = format!("file={}", pulse.folder.path().join("pipe").display());
     let load = ["load-module", "module-pipe-source", "source_name=nothing", &pipe];
-    succeeded(&pulse.command("pactl").args(load).output().unwrap());
+    pulse.pactl(&load);
     let listening = pulse
         .command(program())
         .args(["listen", "--live", "--sensor", "simulated-lwir", "--device", "nothing"])
@@ -383,8 +384,7 @@ fn ctrl_c_closes_every_file_whole() {
     let folder = tempfile::tempdir().unwrap();
     let (wav, rrd) = (folder.path().join("sound.wav"), folder.path().join("session.rrd"));
     let mut live = endless(&wav, Some(&rrd));
-    let killed = Command::new("kill").args(["-INT", &live.0.id().to_string()]).status().unwrap();
-    assert!(killed.success());
+    interrupt(&live.0);
     assert_eq!(live.0.wait().unwrap().code(), Some(0));
     let recording = sink::read(&wav).unwrap();
     let frames = recording.header.unwrap().frames.expect("the number of frames");

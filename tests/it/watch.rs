@@ -13,6 +13,7 @@ use wysiwyh::synth::SAMPLE_RATE;
 
 use super::keys::Talk;
 use super::speaker::{Pulse, metered, pictures, program, wait_for};
+use crate::pulse::interrupt;
 use crate::skipped::skipped;
 
 fn live(wav: &Path) -> Command {
@@ -371,8 +372,7 @@ mod viewers {
         let Some(viewer) = rerun(folder, &["--save", "shown.rrd", &address]) else { return };
         wait_for("the session", grown);
         drop(viewer);
-        let asked = Command::new("kill").args(["-INT", &listen.0.id().to_string()]).status();
-        assert!(asked.unwrap().success());
+        interrupt(&listen.0);
         assert!(listen.0.wait().unwrap().success(), "{}", said());
     }
 }
