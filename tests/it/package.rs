@@ -41,10 +41,11 @@ fn a_package_has_a_page_for_every_verb_and_the_licence_of_every_library() {
 
     for source in packed() {
         let path = match source.strip_prefix(BUILT) {
-            Some(name) => folder.path().join(name.trim_end_matches("/*")),
+            Some(name) => folder.path().join(name),
             None => root.join(&source),
         };
-        assert!(path.exists(), "{source} is not there");
+        let mut files = glob::glob(&path.to_string_lossy()).unwrap();
+        assert!(files.next().is_some(), "{source} is not there");
     }
     assert_eq!(names_in(folder.path()), ["completions", "man", "notices.gz", "wysiwyh"]);
 

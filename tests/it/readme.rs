@@ -1,4 +1,5 @@
-//! Every command of the README does what it is there for.
+//! Every command of the README and of the guides in docs/ does what it is there
+//! for, and their links lead somewhere.
 
 use std::fs;
 use std::path::Path;
@@ -31,12 +32,64 @@ const ELSEWHERE: [(&str, &str); 11] = [
     ("wysiwyh hearing", "asks for two minutes, see hearing.rs"),
 ];
 
-/// The lines of the README's shell blocks, in order.
+/// The README, and the guides that it leads to.
+const PAGES: [&str; 4] = ["README.md", "docs/live.md", "docs/archives.md", "docs/figures.md"];
+
+/// The text of one of [`PAGES`].
+fn page(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// The lines of the shell blocks, in order, each once.
 fn commands() -> Vec<String> {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let blocks = readme.split("```sh\n").skip(1);
-    let blocks = blocks.map(|rest| rest.split_once("```").unwrap().0.to_owned());
-    blocks.flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+    let mut commands: Vec<String> = vec![];
+    for text in PAGES.map(page) {
+        let blocks = text.split("```sh\n").skip(1);
+        for line in blocks.flat_map(|rest| rest.split_once("```").unwrap().0.lines()) {
+            if !commands.iter().any(|known| known == line) {
+                commands.push(line.to_owned());
+            }
+        }
+    }
+    commands
+}
+
+/// What a heading is called in links to it.
+fn anchor(heading: &str) -> String {
+    let letters = heading.trim_start_matches('#').trim().to_lowercase();
+    letters
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
+}
+
+#[test]
+fn every_link_leads_to_a_file_or_a_heading() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut followed = 0;
+    for name in PAGES {
+        let text = page(name);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')) {
+            let (target, _) = link;
+            if target.starts_with("http") {
+                continue;
+            }
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let path = match file {
+                "" => root.join(name),
+                file => root.join(name).parent().unwrap().join(file),
+            };
+            assert!(path.exists(), "{name} leads to {target}");
+            if !heading.is_empty() {
+                let there = fs::read_to_string(&path).unwrap();
+                let mut headings = there.lines().filter(|line| line.starts_with('#'));
+                assert!(headings.any(|line| anchor(line) == heading), "{name} leads to {target}");
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed > 20, "only {followed} links were found");
 }
 
 /// A scene of 128 x 128 pixels in the 12 bands of Sentinel-2, which differ.
@@ -98,7 +151,7 @@ fn shortened(line: &str) -> String {
 }
 
 #[test]
-fn every_command_of_the_readme_works() {
+fn every_command_of_the_readme_and_the_guides_works() {
     if Command::new("ffmpeg").arg("-version").stdout(Stdio::null()).status().is_err() {
         return skipped("ffmpeg is not installed");
     }
@@ -157,7 +210,7 @@ fn the_sound_that_anybody_can_hear_holds_the_pictures_that_were_sent() {
 
 /// The cells of each line of the table that begins with `heading`.
 fn table(heading: &str) -> Vec<Vec<String>> {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let readme = page("README.md");
     let (_, rest) = readme.split_once(heading).expect(heading);
     let rows = rest.lines().skip(1).take_while(|line| line.starts_with('|'));
     rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
