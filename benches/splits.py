@@ -1,37 +1,27 @@
 """How much survives, as means over several splits into seen and unseen groups.
 
-    python benches/splits.py WYSIWYH DATA --sensor NAME [--seeds 0 1 2] [--values 64 128 256 512]
+    python benches/splits.py WYSIWYH DATA... --sensor NAME [--seeds 0 1 2] [--values 64 128 256 512]
 
-WYSIWYH is the program, and DATA the folder `hituav` or `sentinel2` (see
-datasets/). For each seed and number of values a model is trained, in closed
-form; the seed chooses the split. `train` scores it on the groups held out, and
-PCA and KLT x DCT of as many values beside it, fitted to the same pictures and
-never sounded. More than 256 values get an axis up to 8 kHz.
+WYSIWYH is the program, and DATA what a sensor's model is trained on, such as
+the folder `hituav` (see datasets/). For each seed and number of values a model
+is trained, in closed form; the seed chooses the split. `train` scores it on the
+groups held out, and PCA and KLT x DCT of as many values beside it, fitted to
+the same pictures and never sounded. More than 256 values get an axis up to 8 kHz.
 
 Prints PSNR in dB, peak 1: the mean over the splits and in brackets the worst
 of them; then what is gained over the better of the two others, mean, and in
 brackets the lowest end of the 95 % intervals over the groups of a split, for
-splits with more than one unseen group.
+splits with more than one unseen group. Needs numpy.
 """
 
 import argparse
-import json
 import pathlib
-import struct
-import subprocess
 import tempfile
 
-HOUSE = pathlib.Path(__file__).resolve().parent.parent
+from subsets import HOUSE, record, run
+
 CHANNELS = {"noise": "noise 20 dB", "MP3": "MP3 128k", "Opus": "Opus 64k"}
 WIDE = 256
-
-
-def record(model):
-    """The training record in a model file."""
-    with open(model, "rb") as file:
-        (size,) = struct.unpack("<Q", file.read(8))
-        metadata = json.loads(file.read(size))["__metadata__"]
-    return json.loads(metadata["wysiwyh"])["record"]
 
 
 def profile(sensor, values, folder):
@@ -48,15 +38,12 @@ def trained(program, data, sensor, seed, values):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         model = folder / "model.safetensors"
-        command = [program, "train", data, "--sensor", profile(sensor, values, folder)]
-        command += ["--seed", seed, "--values", values, "-o", model]
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(done.stderr)
+        run(program, "train", *data, "--sensor", profile(sensor, values, folder),
+            "--seed", seed, "--values", values, "-o", model)
         return record(model)
 
 
-def worst(figures):
+def mean_and_worst(figures):
     """The mean of `figures`, and the smallest of them."""
     return f"{sum(figures) / len(figures):.2f} ({min(figures):.2f})"
 
@@ -64,11 +51,11 @@ def worst(figures):
 def row(records, values):
     """A row of the table: what the models of `records` leave, and others."""
     at = str(values)
-    cells = [worst([record["scores"]["psnr_sound_db"][at] for record in records])]
+    cells = [mean_and_worst([record["scores"]["psnr_sound_db"][at] for record in records])]
     for channel in CHANNELS.values():
-        cells.append(worst([record["scores"]["channels"][channel]["psnr_db"] for record in records]))
+        cells.append(mean_and_worst([record["scores"]["channels"][channel]["psnr_db"] for record in records]))
     others = [record["peers"] for record in records]
-    cells += [worst([peers[name]["psnr_db"][at] for peers in others]) for name in ("PCA", "KLT x DCT")]
+    cells += [mean_and_worst([peers[name]["psnr_db"][at] for peers in others]) for name in ("PCA", "KLT x DCT")]
     # Absent where there are too few pictures for as many values.
     best = [min(peers.values(), key=lambda peer: peer.get("gain_db", float("inf"))) for peers in others]
     lowest = [peer["interval_db"][0] for peer in best if peer.get("interval_db")]
@@ -79,7 +66,7 @@ def row(records, values):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("program", type=pathlib.Path)
-    parser.add_argument("data", type=pathlib.Path)
+    parser.add_argument("data", nargs="+")
     parser.add_argument("--sensor", required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--values", type=int, nargs="+", default=[64, 128, 256, 512])

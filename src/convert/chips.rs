@@ -23,7 +23,7 @@ use crate::table::TableWriter;
 const WAITING: usize = 512;
 
 /// The table of one sound in the making. Its columns are the same for every
-/// source, and null where they do not apply; the README explains them.
+/// source, and null where they do not apply; docs/archives.md explains them.
 #[derive(Debug)]
 pub(super) struct ChipTable {
     writer: TableWriter,

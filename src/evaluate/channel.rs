@@ -24,7 +24,7 @@ pub enum Channel {
     SmallMp3,
     /// Opus at 64 kbit/s.
     Opus,
-    /// Opus at 24 kbit/s, whose encoder takes much of the sound for speech.
+    /// Opus at 24 kbit/s, whose encoder may take some of the sound for speech.
     SmallOpus,
     /// Opus at 24 kbit/s from an encoder that takes nothing for speech.
     MusicOpus,

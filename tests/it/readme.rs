@@ -11,7 +11,7 @@ use image::{GrayImage, Luma};
 use ndarray::Axis;
 use wysiwyh::profile::{Profile, Tested};
 
-use crate::cli::{program, text};
+use crate::cli::{names_in, program, text};
 use crate::scene::psnr_db;
 use crate::skipped::skipped;
 use crate::speaker::Pulse;
@@ -32,18 +32,23 @@ const ELSEWHERE: [(&str, &str); 11] = [
     ("wysiwyh hearing", "asks for two minutes, see hearing.rs"),
 ];
 
-/// The README, and the guides that it leads to.
-const PAGES: [&str; 4] = ["README.md", "docs/live.md", "docs/archives.md", "docs/figures.md"];
-
-/// The text of one of [`PAGES`].
-fn page(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+/// The README and the guides in docs/, by their place in the repository, and their
+/// texts.
+fn pages() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guides = names_in(&root.join("docs")).into_iter().filter(|name| name.ends_with(".md"));
+    let names = std::iter::once("README.md".to_owned()).chain(guides.map(|n| format!("docs/{n}")));
+    let with_text = |name: String| {
+        let text = fs::read_to_string(root.join(&name)).unwrap();
+        (name, text)
+    };
+    names.map(with_text).collect()
 }
 
 /// The lines of the shell blocks, in order, each once.
 fn commands() -> Vec<String> {
     let mut commands: Vec<String> = vec![];
-    for text in PAGES.map(page) {
+    for (_, text) in pages() {
         let blocks = text.split("```sh\n").skip(1);
         for line in blocks.flat_map(|rest| rest.split_once("```").unwrap().0.lines()) {
             if !commands.iter().any(|known| known == line) {
@@ -68,17 +73,14 @@ fn anchor(heading: &str) -> String {
 fn every_link_leads_to_a_file_or_a_heading() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut followed = 0;
-    for name in PAGES {
-        let text = page(name);
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')) {
-            let (target, _) = link;
-            if target.starts_with("http") {
-                continue;
-            }
+    for (name, text) in pages() {
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        let targets = links.map(|(target, _)| target);
+        for target in targets.filter(|target| !target.starts_with("http")) {
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));
             let path = match file {
-                "" => root.join(name),
-                file => root.join(name).parent().unwrap().join(file),
+                "" => root.join(&name),
+                file => root.join(&name).parent().unwrap().join(file),
             };
             assert!(path.exists(), "{name} leads to {target}");
             if !heading.is_empty() {
@@ -210,7 +212,7 @@ fn the_sound_that_anybody_can_hear_holds_the_pictures_that_were_sent() {
 
 /// The cells of each line of the table that begins with `heading`.
 fn table(heading: &str) -> Vec<Vec<String>> {
-    let readme = page("README.md");
+    let (_, readme) = pages().swap_remove(0);
     let (_, rest) = readme.split_once(heading).expect(heading);
     let rows = rest.lines().skip(1).take_while(|line| line.starts_with('|'));
     rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())

@@ -566,7 +566,7 @@ fn two_channels_hold_the_picture_as_one_does() {
     for name in ["from-two", "from-flac"] {
         let loss_db = exact_db - fidelity_db(&frames(name));
         eprintln!("{name}: {loss_db:.5} dB lost of {exact_db:.2}");
-        // Sides are rounded to 16 bits each, of which second digits take notice.
+        // Two channels round otherwise than one, and second digits are that fine.
         assert!(loss_db.abs() < 0.03, "{name}: {loss_db} dB");
     }
     // The sound goes from side to side, but as loud as it was.
