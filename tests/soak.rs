@@ -523,6 +523,7 @@ fn a_camera_plays_for_long_and_takes_no_more_memory() {
     use std::io::{Read, Write};
 
     let Some(pulse) = pulse::Pulse::start() else { return };
+    let _ear = pulse.listen();
     let [wav, rrd] = ["sound.wav", "session.rrd"].map(|name| pulse.folder.path().join(name));
     let mut live = pulse.command(env!("CARGO_BIN_EXE_wysiwyh"));
     live.args(["live", "--raw", "gray16le", "640x512@30", "--sensor", "cptv-lepton3"]);

@@ -21,10 +21,11 @@ use crate::synth::SAMPLE_RATE;
 /// Samples that may wait: two slots, and a lead-in.
 pub(super) const RING: usize = 19_200;
 /// Samples that the device is asked to take at a time, the first that it can,
-/// and how often it may then run dry within 20 s: 7 ms, 10 ms, 25 ms. It holds two
-/// of these, and whole numbers of them are a slot. With 5 ms a sound server on a
+/// and how often it may then run dry within 20 s: 7 ms, 10 ms, 33 ms. It holds two
+/// of these, and whole numbers of them are a slot; the longest is a third of one, so
+/// that its parts are chosen evenly, as pictures come. With 5 ms a sound server on a
 /// machine that is busy with other things runs dry every other second.
-pub(super) const PERIODS: [(u32, u64); 3] = [(320, 2), (480, 10), (1200, u64::MAX)];
+pub(super) const PERIODS: [(u32, u64); 3] = [(320, 2), (480, 10), (1600, u64::MAX)];
 /// The most samples that are guarded at a time.
 const CHUNK: usize = 1024;
 

@@ -124,6 +124,14 @@ impl Pulse {
         assert!(self.command("pactl").args(arguments).output().unwrap().status.success());
     }
 
+    /// Listens to the sink `test`, and keeps nothing: a null sink to which nobody listens
+    /// runs two seconds ahead whenever nothing plays to it for a moment.
+    pub fn listen(&self) -> Process {
+        let ear = ["-d", "test.monitor", "--raw", "--latency-msec=5"];
+        let ear = self.command("parec").args(ear).stdout(Stdio::null()).spawn();
+        Process(ear.unwrap())
+    }
+
     /// Starts to record the sink `test`.
     pub fn record(&self) -> Tape {
         self.record_sink("test")
