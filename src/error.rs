@@ -88,6 +88,12 @@ impl Error {
         self
     }
 
+    /// The same error, met in what is called `name`.
+    #[must_use]
+    pub(crate) fn within(self, name: impl fmt::Display) -> Self {
+        Self { subject: format!("{name}: {}", self.subject), ..self }
+    }
+
     /// What the user can do, if we know it.
     pub fn advice(&self) -> Option<&str> {
         self.hint.as_deref()

@@ -7,7 +7,7 @@
 
 mod file;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -331,16 +331,19 @@ impl Model {
         self.autoencoder.linear().grid
     }
 
-    /// The model's own bands that are called as `bands` are, and the values that
-    /// mean 0 and 1 in them, in their order; `None` unless `bands` are some of the
-    /// model's and not all.
+    /// The values that mean 0 and 1 in `bands`, in their order, if these are some of
+    /// the model's own by their names and units, each of them once, or all of them in
+    /// another order; `None` if they are not, or are the model's bands as they are.
     pub fn part_of(&self, bands: &[Band]) -> Option<Vec<[f64; 2]>> {
-        let range_of = |band: &Band| {
+        let place = |band: &Band| {
             let own = self.bands.iter().position(|own| own.name == band.name)?;
-            (self.bands[own].unit == band.unit).then_some(self.range[own])
+            (self.bands[own].unit == band.unit).then_some(own)
         };
-        let found: Option<Vec<_>> = bands.iter().map(range_of).collect();
-        found.filter(|_| !bands.is_empty() && bands.len() < self.bands.len())
+        let places: Vec<usize> = bands.iter().map(place).collect::<Option<_>>()?;
+        let all_as_they_are = places.iter().copied().eq(0..self.bands.len());
+        let distinct = places.iter().collect::<BTreeSet<_>>().len() == places.len();
+        (!places.is_empty() && distinct && !all_as_they_are)
+            .then(|| places.into_iter().map(|own| self.range[own]).collect())
     }
 
     /// How it came to be, and its held-out scores.
@@ -474,6 +477,10 @@ mod tests {
         let own = model.bands();
         let part = [own[2].clone(), own[0].clone()];
         assert_eq!(model.part_of(&part), Some(vec![[250.0, 350.0], [0.0, 1.0]]));
+        let [a, b, c] = [&own[0], &own[1], &own[2]].map(Band::clone);
+        let turned = [c, a.clone(), b];
+        assert_eq!(model.part_of(&turned), Some(vec![[250.0, 350.0], [0.0, 1.0], [0.0, 1.0]]));
+        assert_eq!(model.part_of(&[a.clone(), a]), None);
         let others = [own[0].clone(), Band::new("B9", Unit::Reflectance)];
         let warm = [Band { unit: Unit::Kelvin, ..own[0].clone() }];
         for bands in [own, &others, &warm, &[]] {

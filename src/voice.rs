@@ -162,10 +162,11 @@ impl Voice {
         let options = Options { chip, frames, ..self.options() };
         let mut sensor = sensor::open(source, Some(&profile), &options)?;
         let bands = sensor.source().bands.clone();
-        // Where bands of the sensor are missing, its model speaks for the others.
+        // Where bands of the sensor are missing, its model speaks for the others, and
+        // where they come in another order, in that order.
         let part = model.as_ref().and_then(|model| model.part_of(&bands));
         if let (Some(model), None) = (&model, &part) {
-            model.accepts(&bands)?;
+            model.accepts(&bands).map_err(|error| error.within(source))?;
         }
         let own = part.as_deref().or(model.as_ref().map(Model::range));
         let stated = self.stated(&bands, &profile, own)?;
