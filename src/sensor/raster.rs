@@ -263,8 +263,9 @@ impl Raster {
     /// of what there is of them. The geo-reference follows, exactly.
     ///
     /// Where GDAL knows all that is missing, it averages itself, from the
-    /// overviews of the file where it has any, and rounds to the type of
-    /// the stored numbers; else all pixels are read, and averaged here. Of a
+    /// overviews of the file where it has any that are means, and rounds to the type of
+    /// the stored numbers where that is no byte; else all pixels are read, and averaged
+    /// here. Of a
     /// product of several files, those with overviews, as JPEG 2000 has them,
     /// are read from the coarsest that fits, where no mask is finer: their
     /// pixels there are almost, and not quite, means.

@@ -134,3 +134,30 @@ fn overviews_are_used_where_there_are_any() {
         assert!((f64::from(*got) - mean).abs() <= 0.5, "{got}, not {mean}");
     }
 }
+
+#[test]
+fn overviews_of_nearest_pixels_and_bytes_are_no_means() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tif");
+    let driver = gdal::DriverManager::get_driver_by_name("GTiff").unwrap();
+    let number = |at: usize| (at * 7919) % 10_007;
+    let mut file = driver.create_with_band_type::<u16, _>(&path, 64, 64, 1).unwrap();
+    let pixels = (0..64 * 64).map(|at| number(at) as u16).collect();
+    let mut buffer = gdal::raster::Buffer::new((64, 64), pixels);
+    file.rasterband(1).unwrap().write((0, 0), (64, 64), &mut buffer).unwrap();
+    file.build_overviews("NEAREST", &[2, 4], &[]).unwrap();
+    file.close().unwrap();
+    let bytes = folder.path().join("b.tif");
+    let file = driver.create_with_band_type::<u8, _>(&bytes, 64, 64, 1).unwrap();
+    let pixels = (0..64 * 64).map(|at| (number(at) % 2) as u8).collect();
+    let mut buffer = gdal::raster::Buffer::new((64, 64), pixels);
+    file.rasterband(1).unwrap().write((0, 0), (64, 64), &mut buffer).unwrap();
+    file.close().unwrap();
+    for path in [path, bytes] {
+        let fine = whole(&path, None);
+        let coarse = Raster::open(&path, None).unwrap().coarser(4).read(0, 0, 16, 16).unwrap();
+        for (got, mean) in coarse.data.iter().zip(&means(&fine, 4)) {
+            assert!((f64::from(*got) - mean).abs() <= 1e-3, "{got}, not {mean}");
+        }
+    }
+}

@@ -11,6 +11,11 @@ use crate::error::{Error, Fault, Result};
 use crate::frame::GeoReference;
 use crate::sensor::{LIMIT, check_size};
 
+/// So many pixels of an overview are looked at each way.
+const PROBE: usize = 32;
+/// Means are at least such a share of them where it holds means.
+const TRUE_SHARE: f64 = 0.95;
+
 /// A file, opened.
 #[derive(Debug)]
 pub(super) struct Part {
@@ -246,8 +251,46 @@ impl Part {
         self.under(&self.dataset.rasterband(index)?.open_mask_band()?, window)
     }
 
+    /// Whether the overviews of band `index`, if it has any, hold means, as far as
+    /// the middle of the first one tells: GDAL's own tools take the nearest pixels
+    /// unless they are asked otherwise, and files do not tell which they did.
+    fn has_true_overviews(&self, index: usize, missing: &[f64]) -> gdal::errors::Result<bool> {
+        let band = self.dataset.rasterband(index)?;
+        if band.overview_count()? == 0 {
+            return Ok(true);
+        }
+        let overview = band.overview(0)?;
+        let factor = self.columns.div_ceil(overview.x_size().max(1)).max(1);
+        let middle = |size: usize, own: usize| {
+            let whole = size.min(own / factor);
+            (whole.saturating_sub(PROBE) / 2, whole.min(PROBE))
+        };
+        let (row, rows) = middle(overview.y_size(), self.rows);
+        let (column, columns) = middle(overview.x_size(), self.columns);
+        let window = Window { row, column, rows, columns };
+        let (told, fine) = (window.stored(&overview)?, self.fine(window, factor));
+        let pixels = self.stored(index, fine)?;
+        let rounding = if band.band_type().is_integer() { 0.51 } else { 0.0 };
+        let (mut varied, mut means) = (0, 0);
+        for (at, told) in told.into_iter().enumerate() {
+            let (top, left) = (at / columns * factor, at % columns * factor);
+            let lines = (top..top + factor).map(|row| row * fine.columns + left);
+            let cell: Vec<f64> = lines.flat_map(|at| pixels[at..at + factor].to_vec()).collect();
+            let low = cell.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = cell.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let whole = !cell.iter().any(|pixel| pixel.is_nan() || missing.contains(pixel));
+            if whole && low < high {
+                let mean = cell.iter().sum::<f64>() / cell.len() as f64;
+                varied += 1;
+                means += usize::from((told - mean).abs() <= rounding + 1e-3 * (high - low));
+            }
+        }
+        Ok(varied > 0 && means as f64 >= TRUE_SHARE * varied as f64)
+    }
+
     /// Whether GDAL itself knows that exactly the stored numbers `missing` of
-    /// band `index` are no readings, so that it leaves them out of a mean.
+    /// band `index` are no readings, so that it leaves them out of a mean that it
+    /// computes well.
     pub fn knows(&self, index: usize, missing: &[f64]) -> bool {
         let (None, None, Ok(band)) = (&self.array, self.fit, self.dataset.rasterband(index)) else {
             return false;
@@ -255,11 +298,14 @@ impl Part {
         if is_signed(&band) {
             return false;
         }
+        // It rounds means to the stored type, of which a byte has few steps.
+        let fine = band.band_type().bytes() > 1;
         let nodata = band.no_data_value();
         // Nothing that is no number but nodata may lie among floats.
         let numbers = band.band_type().is_integer() || nodata.is_some_and(f64::is_nan);
         let same = |(a, b): (&f64, f64)| *a == b || (a.is_nan() && b.is_nan());
-        numbers && missing.len() == nodata.iter().len() && missing.iter().zip(nodata).all(same)
+        let known = missing.len() == nodata.iter().len() && missing.iter().zip(nodata).all(same);
+        fine && numbers && known && self.has_true_overviews(index, missing).unwrap_or(false)
     }
 
     /// The means of `factor` by `factor` stored numbers of band `index`, as
