@@ -57,8 +57,30 @@ pub struct Histogram {
     power: i32,
     /// Number of the first bar: it begins at `first * 2^power`.
     first: i64,
-    /// Values in each bar, [`BARS`] of them; empty before the first value.
-    counts: Vec<u64>,
+    /// The values in each bar, [`BARS`] of them; empty before the first value.
+    bars: Vec<Bar>,
+}
+
+/// The values in a bar of a histogram.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Bar {
+    count: u64,
+    /// The lowest and the highest.
+    ends: [f64; 2],
+}
+
+impl Default for Bar {
+    fn default() -> Self {
+        Self { count: 0, ends: [f64::INFINITY, f64::NEG_INFINITY] }
+    }
+}
+
+impl Bar {
+    /// Counts in what `other` counts.
+    fn add(&mut self, other: Self) {
+        let ([low, high], [l, h]) = (self.ends, other.ends);
+        *self = Self { count: self.count + other.count, ends: [low.min(l), high.max(h)] };
+    }
 }
 
 /// Bars of a histogram: fine enough for quartiles.
@@ -75,11 +97,11 @@ impl Histogram {
         let bar = |value: f64, scale: f64| (value * scale).floor() as i64;
         for value in values.into_iter().filter(|value| value.is_finite()) {
             let value = f64::from(*value);
-            if self.counts.is_empty() {
+            if self.bars.is_empty() {
                 self.power = value.abs().max(1e-30).log2().floor() as i32 - FINEST;
                 scale = 2f64.powi(-self.power);
                 self.first = bar(value, scale) - BARS as i64 / 2;
-                self.counts = vec![0; BARS];
+                self.bars = vec![Bar::default(); BARS];
             }
             let mut place = bar(value, scale).saturating_sub(self.first);
             while !(0..BARS as i64).contains(&place) {
@@ -87,7 +109,7 @@ impl Histogram {
                 scale = 2f64.powi(-self.power);
                 place = bar(value, scale).saturating_sub(self.first);
             }
-            self.counts[place as usize] += 1;
+            self.bars[place as usize].add(Bar { count: 1, ends: [value; 2] });
         }
     }
 
@@ -97,25 +119,34 @@ impl Histogram {
         // What there is takes one bar more than half of them.
         let room = if below { BARS as i64 / 2 - 1 } else { 0 };
         let first = self.first.div_euclid(2) - room;
-        let mut counts = vec![0; BARS];
-        for (place, count) in self.counts.iter().enumerate() {
+        let mut bars = vec![Bar::default(); BARS];
+        for (place, bar) in self.bars.iter().enumerate().filter(|(_, bar)| bar.count > 0) {
             let place = (self.first + place as i64).div_euclid(2) - first;
-            counts[place as usize] += count;
+            bars[place as usize].add(*bar);
         }
-        (self.power, self.first, self.counts) = (self.power + 1, first, counts);
+        (self.power, self.first, self.bars) = (self.power + 1, first, bars);
     }
 
-    /// The value below which the share `share` of the values lies, to the width
-    /// of a bar; none without values.
-    pub fn quantile(&self, share: f64) -> Option<f64> {
-        let total: u64 = self.counts.iter().sum();
+    /// The values below which a quarter, half and three quarters of the values lie, to
+    /// the width of a bar; none where all of these lie in one bar among others, as
+    /// where a single value is far from all others, or where there are no values.
+    pub fn quartiles(&self) -> Option<[f64; 3]> {
+        let found = [0.25, 0.5, 0.75].map(|share| self.quantile(share));
+        let [(first, quarter), (_, half), (last, three)] = [found[0]?, found[1]?, found[2]?];
+        let [low, high] = self.bars[first].ends;
+        (first != last || low == high).then_some([quarter, half, three])
+    }
+
+    /// The bar in which the value lies below which the share `share` of the values
+    /// does, and that value, between the bar's lowest and highest; none without values.
+    fn quantile(&self, share: f64) -> Option<(usize, f64)> {
+        let total: u64 = self.bars.iter().map(|bar| bar.count).sum();
         let wanted = share * total as f64;
         let mut below = 0.0;
-        for (place, &count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let count = count as f64;
+        for (place, bar) in self.bars.iter().enumerate().filter(|(_, bar)| bar.count > 0) {
+            let (count, [low, high]) = (bar.count as f64, bar.ends);
             if below + count >= wanted {
-                let bar = (self.first + place as i64) as f64 + (wanted - below) / count;
-                return Some(bar * 2f64.powi(self.power));
+                return Some((place, low + (high - low) * ((wanted - below) / count)));
             }
             below += count;
         }
@@ -126,11 +157,11 @@ impl Histogram {
     pub fn shape(&self, low: f64, high: f64, bars: usize) -> Vec<u64> {
         let mut shape = vec![0; bars];
         let width = 2f64.powi(self.power);
-        for (place, count) in self.counts.iter().enumerate() {
+        for (place, own) in self.bars.iter().enumerate() {
             let middle = ((self.first + place as i64) as f64 + 0.5) * width;
             let at = ((middle - low) / (high - low) * bars as f64).clamp(0.0, bars as f64 - 1.0);
             if let Some(bar) = shape.get_mut(if at.is_nan() { 0 } else { at as usize }) {
-                *bar += count;
+                *bar += own.count;
             }
         }
         shape
@@ -277,6 +308,22 @@ mod tests {
     }
 
     #[test]
+    fn quartiles_are_readings_and_unknown_beside_a_distant_one() {
+        let of = |values: &[f32]| {
+            let mut histogram = Histogram::default();
+            histogram.add(values);
+            histogram.quartiles()
+        };
+        assert_eq!(of(&[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]), Some([0.0, 0.0, 1.0]));
+        assert_eq!(of(&[255.0; 9]), Some([255.0; 3]));
+        let mut values: Vec<f32> = (0..1000).map(|n| n as f32).collect();
+        assert!(of(&values).is_some());
+        values.push(1e9);
+        assert_eq!(of(&values), None);
+        assert_eq!(of(&[]), None);
+    }
+
+    #[test]
     fn a_histogram_finds_its_place_and_loses_nothing() {
         let sets: [Vec<f32>; 5] = [
             (0..10_000).map(|n| ((n * 7919) % 10_007) as f32 / 100.0 - 30.0).collect(),
@@ -290,13 +337,17 @@ mod tests {
             values.chunks(9).for_each(|part| histogram.add(part));
             let mut sorted: Vec<f32> = values.iter().copied().filter(|v| v.is_finite()).collect();
             sorted.sort_by(f32::total_cmp);
-            assert_eq!(histogram.counts.iter().sum::<u64>(), sorted.len() as u64);
+            assert_eq!(
+                histogram.bars.iter().map(|bar| bar.count).sum::<u64>(),
+                sorted.len() as u64
+            );
             let (low, high) = (f64::from(sorted[0]), f64::from(sorted[sorted.len() - 1]));
             let width = 2f64.powi(histogram.power);
             assert!(low == high || width <= (high - low) / 200.0, "{width} {low} {high}");
             for share in [0.25, 0.5, 0.75] {
                 let rank = (share * sorted.len() as f64).ceil() as usize - 1;
-                let (found, right) = (histogram.quantile(share).unwrap(), f64::from(sorted[rank]));
+                let (found, right) =
+                    (histogram.quantile(share).unwrap().1, f64::from(sorted[rank]));
                 assert!((found - right).abs() <= 1.001 * width, "{found} {right} {width}");
             }
             assert_eq!(histogram.shape(low, high, 8).iter().sum::<u64>(), sorted.len() as u64);

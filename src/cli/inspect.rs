@@ -74,8 +74,8 @@ pub struct Arguments {
     #[arg(long)]
     all: bool,
     /// Stop after so many frames [default: 200 of a camera, else all]
-    #[arg(long, value_name = "N")]
-    frames: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    frames: Option<u64>,
     #[command(flatten)]
     reading: ReadingArguments,
     #[command(flatten)]
@@ -99,7 +99,7 @@ impl Arguments {
             // A source that no profile knows can be inspected all the same.
             None => voice::recognise(&name, &reading).ok(),
         };
-        let frames = sensor::limit(&name, self.frames);
+        let frames = sensor::limit(&name, self.frames.map(|frames| frames as usize));
         let whole = Options { frames, ..reading.clone() };
         let mut sensor = sensor::open(&name, profile.as_ref(), &whole)?;
         let source = sensor.source();
@@ -178,7 +178,8 @@ struct BandEntry<'a> {
     band: &'a Band,
     #[serde(flatten)]
     statistics: &'a Statistics,
-    /// Below which a quarter, half and three quarters of the readings lie.
+    /// Below which a quarter, half and three quarters of the readings lie; unknown
+    /// where one reading is far from all others.
     quartiles: Option<[f64; 3]>,
     missing: u64,
 }
@@ -232,7 +233,7 @@ fn document<'a>(
             .map(|(band, statistics, histogram)| BandEntry {
                 band,
                 statistics,
-                quartiles: quartiles(histogram),
+                quartiles: histogram.quartiles(),
                 missing: found.pixels - statistics.count.min(found.pixels),
             })
             .collect(),
@@ -299,15 +300,19 @@ fn sentences(
             None => String::new(),
         };
         let mut line = format!("Band {} of {count}, {}{place}: ", number + 1, band.name);
-        let Some([quarter, half, three]) = quartiles(histogram) else {
+        let (Statistics { count, min, max, mean }, unit) = (*statistics, band.unit);
+        if count == 0 {
             lines.push(line + "no reading.");
             continue;
+        }
+        line += &format!("{min:.4} to {max:.4} {unit}, {mean:.4} on average.");
+        line += &match histogram.quartiles() {
+            Some([quarter, half, three]) => format!(
+                " Half of the readings lie between {quarter:.4} and {three:.4}, the median is \
+                 {half:.4}."
+            ),
+            None => " The lowest or the highest is far from all others.".to_owned(),
         };
-        let (Statistics { min, max, mean, .. }, unit) = (statistics, band.unit);
-        line += &format!(
-            "{min:.4} to {max:.4} {unit}, {mean:.4} on average. Half of the readings lie between \
-             {quarter:.4} and {three:.4}, the median is {half:.4}."
-        );
         match missing(found.pixels, statistics) {
             0.0 => line += " None is missing.",
             percent => line += &format!(" {percent:.1} per cent are missing."),
@@ -338,12 +343,6 @@ fn closing(
         None => "sound: none, as long as the sensor is unknown".to_owned(),
     });
     lines
-}
-
-/// Below which a quarter, half and three quarters of the readings lie.
-fn quartiles(histogram: &Histogram) -> Option<[f64; 3]> {
-    let [quarter, half, three] = [0.25, 0.5, 0.75].map(|share| histogram.quantile(share));
-    Some([quarter?, half?, three?])
 }
 
 /// How often values lie where, from the lowest to the highest.
