@@ -49,14 +49,14 @@ fn preview_name(slot: usize) -> String {
     format!("frame-{slot:05}.png")
 }
 
-/// Previews and mosaics that an earlier making may have left in `folder`: of a
-/// folder that does not hold its array and its summary, none. They would show
-/// other frames than those that are written there now.
+/// Previews, mosaics and a summary that an earlier making may have left in `folder`:
+/// of a folder that does not hold its array and its summary, none. They would show
+/// and tell of other frames than those that are written there now.
 fn remains(folder: &Path) -> Vec<String> {
     if ![ARRAY, SUMMARY].iter().all(|name| folder.join(name).is_file()) {
         return vec![];
     }
-    (0..PREVIEWS).map(preview_name).chain([MOSAIC.to_owned()]).collect()
+    (0..PREVIEWS).map(preview_name).chain([MOSAIC, SUMMARY].map(str::to_owned)).collect()
 }
 
 /// More bands, or a larger grid, has no sensor.
@@ -116,6 +116,10 @@ pub fn run(
     let Sound { samples, mut header, model, sureness } = open(audio, voice)?;
     let frames = check(audio, &samples, &header, &model)?;
     header.positions = places(audio, &header, frames)?;
+    if header.frames.is_none() && header.positions.len() != frames {
+        // Cut short, it does not say what was left out.
+        (header.scene, header.positions) = (None, vec![]);
+    }
     let speaking = |model: Model| -> Result<Sonifier> {
         let sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?;
         Ok(sonifier.with_polarity(header.polarity))
@@ -144,12 +148,14 @@ struct Sound {
     sureness: Option<f64>,
 }
 
-/// Reads the sound at `audio`: exactly, if it is a file of ours, else as a
-/// recording in which frames are to be found.
+/// Reads the sound at `audio`: exactly, if it is a file of ours, else, and where it is
+/// shorter than it says, as a recording in which frames are to be found: nobody knows
+/// from which end an editor took something.
 fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
     let said = match sink::read(audio) {
         Ok(Recording { samples, sides, sample_rate, header: Some(header), .. })
-            if sample_rate as usize == SAMPLE_RATE =>
+            if sample_rate as usize == SAMPLE_RATE
+                && header.frames.is_none_or(|frames| frames <= slots(&header, samples.len())) =>
         {
             let samples = sides.filter(|_| header.stereo).as_ref().map_or(samples, fold);
             let model = find_model(audio, &header, voice.model.as_deref())?;
@@ -330,10 +336,7 @@ fn check(audio: &Path, samples: &[f32], header: &Header, model: &Model) -> Resul
         );
         return wrong(what);
     }
-    let slots = match header.original {
-        true => Original::slots(samples.len()),
-        false => Receiver::slots(samples.len()),
-    };
+    let slots = slots(header, samples.len());
     let frames = header.frames.unwrap_or(slots);
     if frames == 0 || frames > slots {
         return wrong(format!("it tells {frames} frames, but its sound lasts for {slots}"));
@@ -341,14 +344,22 @@ fn check(audio: &Path, samples: &[f32], header: &Header, model: &Model) -> Resul
     Ok(frames)
 }
 
-/// The places of all `frames` in the scene of `header`, if it tells one.
+/// How many frames `samples` of the sound of `header` last for.
+fn slots(header: &Header, samples: usize) -> usize {
+    match header.original {
+        true => Original::slots(samples),
+        false => Receiver::slots(samples),
+    }
+}
+
+/// The places of all `frames` in the scene of `header`, if it tells one; those that are
+/// known where it was cut short.
 fn places(audio: &Path, header: &Header, frames: usize) -> Result<Vec<[u32; 2]>> {
     let places = match header.frames {
         Some(_) => header.places(frames),
-        // Cut short, it does not say what was left out.
         None => header.positions.clone(),
     };
-    if header.scene.is_some() && places.len() != frames {
+    if header.frames.is_some() && header.scene.is_some() && places.len() != frames {
         return Err(Error::input(audio, format!("{} positions for {frames} chips", places.len())));
     }
     Ok(places)

@@ -119,8 +119,8 @@ pub struct How {
     no_scores: bool,
     /// Stop each scene after so many frames or tiles [default: 200 of
     /// a camera, else all]
-    #[arg(long, value_name = "N")]
-    frames: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    frames: Option<u64>,
     /// Hear a scene with pixels of about so many metres, each the mean of
     /// its own; one tile of sound then covers 64 of them each way. By itself a
     /// scene is heard pixel by pixel if that lasts no longer than ten
@@ -177,7 +177,7 @@ impl How {
             npy: self.npy,
             gpkg: self.gpkg,
             unscored: self.no_scores,
-            frames: self.frames,
+            frames: self.frames.map(|frames| frames as usize),
         })
     }
 }

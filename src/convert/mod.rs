@@ -350,9 +350,16 @@ fn convert(
         if cut.is_none()
             && let Err(error) = batch(&mut slots, &mut frames, scene, stop)
         {
+            let whole = outputs.slots + heard.len() + frames.len();
+            if whole == 0 {
+                return Err(error);
+            }
+            if sensor::is_lasting(scene) {
+                let hint = format!("to hear what comes before: --frames {whole}");
+                return Err(error.or_hint(&hint));
+            }
             // What a camera showed is shown no second time.
-            let seen = outputs.slots + heard.len() + frames.len() > 0;
-            cut = Some(if seen && !sensor::is_lasting(scene) { error } else { return Err(error) });
+            cut = Some(error);
         }
         // While some frames are encoded, what became of the last ones is written.
         let (prepared, written) = rayon::join(

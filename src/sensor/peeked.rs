@@ -6,7 +6,7 @@ use ndarray::Array3;
 
 use super::camera::Losses;
 use super::{Sensor, Source};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame::Frame;
 
 /// A source that ends early.
@@ -61,6 +61,8 @@ enum Looked {
 #[derive(Debug)]
 pub(crate) struct Peeked {
     first: VecDeque<Looked>,
+    /// Why the look ended, where frames came before.
+    failure: Option<Error>,
     source: Source,
     sensor: Box<dyn Sensor>,
 }
@@ -71,16 +73,23 @@ impl Peeked {
     ///
     /// # Errors
     ///
-    /// If one of them cannot be read.
+    /// If the first one cannot be read; an error after it comes in its turn.
     pub(crate) fn at(sensor: Box<dyn Sensor>, count: usize) -> Result<Self> {
         let source = sensor.source().clone();
-        let mut peeked = Self { first: VecDeque::new(), source, sensor };
+        let mut peeked = Self { first: VecDeque::new(), failure: None, source, sensor };
         let mut readings = 0;
         while readings < count
             && peeked.first.len() < MOST_EMPTY + count
             && let Some(frame) = peeked.sensor.next()
         {
-            let frame = frame?;
+            let frame = match frame {
+                Ok(frame) => frame,
+                Err(error) if peeked.first.is_empty() => return Err(error),
+                Err(error) => {
+                    peeked.failure = Some(error);
+                    break;
+                }
+            };
             let seen = frame.data.iter().any(|value| !value.is_nan());
             readings += usize::from(seen);
             peeked.first.push_back(match seen {
@@ -113,7 +122,10 @@ impl Iterator for Peeked {
                 let data = Array3::from_elem(size, f32::NAN);
                 Some(Ok(Frame { data, ..frame }))
             }
-            None => self.sensor.next(),
+            None => match self.failure.take() {
+                Some(error) => Some(Err(error)),
+                None => self.sensor.next(),
+            },
         }
     }
 }

@@ -100,6 +100,13 @@ fn sequence(path: &Path, known: &serde_json::Value) {
     let place = format!("byte {second}");
     assert!(error.contains("after 1 frame") && error.contains(&place), "{error}");
     assert!(frames.next().is_none());
+    let convert = |more: &[&str]| {
+        program().arg("convert").arg(&cut).arg("-o").arg(folder.path()).args(more).output().unwrap()
+    };
+    let output = convert(&[]);
+    refused(&output, 1, "cut.seq");
+    assert!(text(&output.stderr).contains("--frames 1"), "{}", text(&output.stderr));
+    assert!(convert(&["--frames", "1"]).status.success());
 }
 
 #[test]

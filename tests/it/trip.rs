@@ -13,6 +13,7 @@ use wysiwyh::model::Model;
 use wysiwyh::profile::Profile;
 use wysiwyh::receiver::Receiver;
 use wysiwyh::sink;
+use wysiwyh::synth::SLOT;
 
 use crate::cli::{names_in, pages, picture, program, refused, text};
 use crate::data;
@@ -106,6 +107,39 @@ fn a_sound_cut_short_gives_what_there_is_and_says_so() {
     // The last frame may be cut in its middle.
     let before = ndarray::s![..count - 1, .., .., ..];
     assert!(all.slice(before) == some.slice(before));
+}
+
+#[test]
+fn a_sound_of_a_scene_that_was_cut_or_trimmed_gives_its_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let scene = place("scene.tif");
+    let driver = gdal::DriverManager::get_driver_by_name("GTiff").unwrap();
+    let file = driver.create_with_band_type::<f32, _>(&scene, 512, 256, 1).unwrap();
+    let pixels = (0..512 * 256).map(|at| ((at % 512) as f32 / 9.0).sin() * 8.0 + 20.0).collect();
+    let mut buffer = gdal::raster::Buffer::new((512, 256), pixels);
+    file.rasterband(1).unwrap().write((0, 0), (512, 256), &mut buffer).unwrap();
+    file.close().unwrap();
+    let call = ["--preset", "data", "--span", "0..40", "--sensor", "generic-scene"];
+    convert(&scene, &place("out"), &call);
+    let sound = place("out/scene.wav");
+    let bytes = fs::read(&sound).unwrap();
+    fs::write(place("cut.wav"), &bytes[..bytes.len() - 1000]).unwrap();
+    let whole = sink::read(&sound).unwrap();
+    let mut header = whole.header.unwrap();
+    assert_eq!(header.frames, Some(32));
+    header.frames = None;
+    let mut trimmed = sink::create(&place("trimmed.wav"), sink::Format::Wav, &header).unwrap();
+    trimmed.write(&whole.samples[2 * SLOT + 1234..]).unwrap();
+    header.frames = Some(32);
+    trimmed.replace_header(&header).unwrap();
+    trimmed.finish().unwrap();
+    for (name, least) in [("cut.wav", 31), ("trimmed.wav", 28)] {
+        listen(&place(name), &place("heard"));
+        let frames = array(&place("heard/frames.npy"));
+        assert!((least..=32).contains(&frames.dim().0), "{name}: {:?}", frames.dim());
+        assert!(!place("heard/mosaic.tif").exists());
+    }
 }
 
 #[test]

@@ -214,7 +214,8 @@ fn check(radiometry: &Radiometry, path: &Path) -> Result<()> {
     let share = |value: f64| value > 0.0 && value <= 1.0;
     let Radiometry { emissivity, window_transmission, distance_m, planck, .. } = radiometry;
     if !share(*emissivity) {
-        return refuse(format!("its emissivity is {emissivity}, not above 0 and at most 1"));
+        let what = format!("its emissivity is {emissivity}, not above 0 and at most 1");
+        return Err(Error::input(path, what).hint("state that of what it shows: --emissivity 0.95"));
     }
     if !share(*window_transmission) {
         return refuse(format!(
