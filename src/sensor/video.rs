@@ -220,8 +220,11 @@ impl Facts {
     fn layout(&self, path: &Path) -> Result<Layout> {
         let format = self.pixel_format.as_str();
         let grey = format.starts_with("gray") || format.starts_with("mono");
-        // Formats of more than 8 bits, and only they, name their byte order.
-        let deep = format.ends_with("le") || format.ends_with("be");
+        // Formats of more than 8 bits name their byte order, and so do those that pack a
+        // pixel of fewer into 16, as `rgb565le`.
+        let bits = format.strip_prefix("rgb").or(format.strip_prefix("bgr")).unwrap_or_default();
+        let packed = ["444", "555", "565"].iter().any(|packed| bits.starts_with(packed));
+        let deep = (format.ends_with("le") || format.ends_with("be")) && !packed;
         // Grey of 9 to 16 bits keeps its own counts; floats become 16 bits.
         let native = format.trim_end_matches("be").trim_end_matches("le");
         let pipe_format = match (grey, deep) {
@@ -396,6 +399,19 @@ mod tests {
         assert_eq!((facts.rows, facts.columns, facts.frames), (640, 512, Some(45)));
         let layout = facts.layout(Path::new("a.mkv")).unwrap();
         assert_eq!((layout.pipe_format.as_str(), layout.bytes()), ("gray12le", 640 * 512 * 2));
+        let piped = |format: &str| {
+            let facts = Facts { pixel_format: format.to_owned(), ..facts.clone() };
+            facts.layout(Path::new("a.mkv")).unwrap().pipe_format
+        };
+        for (format, through) in [
+            ("rgb565le", "rgb24"),
+            ("bgr444be", "rgb24"),
+            ("yuv420p", "rgb24"),
+            ("rgb48be", "rgb48le"),
+            ("yuv444p10le", "rgb48le"),
+        ] {
+            assert_eq!(piped(format), through, "{format}");
+        }
         assert_eq!(Facts::parse(&json!({"streams": []})), None);
     }
 

@@ -84,9 +84,9 @@ impl Layer {
     pub fn reading(&self, stored: f64) -> f32 {
         let value = match self.law {
             Law::Linear => stored * self.band.scale + self.band.offset,
-            Law::Brightness { gain, bias, k1, k2 } => {
-                k2 / (k1 / (stored * gain + bias).max(0.0) + 1.0).ln()
-            }
+            // No temperature radiates nothing, or less.
+            Law::Brightness { gain, bias, .. } if stored * gain + bias <= 0.0 => f64::NAN,
+            Law::Brightness { gain, bias, k1, k2 } => k2 / (k1 / (stored * gain + bias) + 1.0).ln(),
         } as f32;
         if self.missing.contains(&stored) || !value.is_finite() { f32::NAN } else { value }
     }
