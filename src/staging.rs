@@ -26,6 +26,11 @@ pub(crate) struct StagedFile {
     path: PathBuf,
 }
 
+/// The folder in which the file at `path` lies; that of a bare name is this one.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 impl StagedFile {
     /// Begins the file that will be called `path`, with the permissions of
     /// any other new file.
@@ -38,15 +43,11 @@ impl StagedFile {
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             return Err(Error::output(path, "exists and is no file").hint("give another name"));
         }
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
         let create =
             |name: &Path| File::options().read(true).write(true).create_new(true).open(name);
         let part = tempfile::Builder::new()
             .prefix(PREFIX)
-            .make_in(folder, create)
+            .make_in(folder_of(path), create)
             .map_err(|e| Error::output(path, e).hint("give a place that can be written"))?;
         Ok(Self { part, path: path.to_owned() })
     }

@@ -19,6 +19,7 @@ use crate::error::{Error, Fault, Result};
 use crate::frame::Band;
 use crate::sensor::Scene;
 use crate::sensor::raster::library;
+use crate::staging::folder_of;
 
 /// The way from a map to longitude and latitude on WGS 84.
 #[derive(Debug)]
@@ -79,16 +80,12 @@ impl Mosaic {
     /// chips, or the file cannot be created.
     pub fn create(path: &Path, scene: &Scene, bands: &[Band], chips: usize) -> Result<Self> {
         check_extent(path, scene, bands.len(), chips)?;
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
         // GDAL fills the file by its name; creating it ourselves gives it the
         // permissions of any new file.
         let unfinished = tempfile::Builder::new()
             .prefix(".mosaic-")
             .suffix(".tif")
-            .make_in(folder, |name| File::create_new(name))
+            .make_in(folder_of(path), |name| File::create_new(name))
             .map_err(|e| Error::output(path, e))?
             .into_temp_path();
         let subject = path.display().to_string();

@@ -27,6 +27,7 @@ use super::queue::{Entry, Pictures, Slot};
 use super::{Pace, SPECTROGRAM_SLOTS, Session, VALUES_STEP, blueprint, halves_suffice, viewer};
 use crate::error::{Error, Fault, Result};
 use crate::picture::{colour, legend, png, preview};
+use crate::staging::folder_of;
 
 /// Identifies a recording: the same for every target of a session.
 pub(super) type RecordingId = StoreId;
@@ -326,15 +327,11 @@ impl File {
         let part = match pace {
             Pace::Live => None,
             Pace::Batch => {
-                let folder = match path.parent() {
-                    Some(folder) if !folder.as_os_str().is_empty() => folder,
-                    _ => Path::new("."),
-                };
                 let mut builder = tempfile::Builder::new();
                 // The permissions of any other new file, not the owner's only.
                 #[cfg(unix)]
                 builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-                let part = builder.suffix(".rrd.part").tempfile_in(folder);
+                let part = builder.suffix(".rrd.part").tempfile_in(folder_of(path));
                 Some(part.map_err(|e| Error::output(path, e))?.into_temp_path())
             }
         };

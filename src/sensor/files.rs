@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::{Rig, folder, markup};
 use crate::error::{Error, Result};
+use crate::staging::folder_of;
 
-/// The endings of files that describe the one beside them with the same stem.
+/// The endings of files that describe the one beside them with the same stem, or
+/// with the same name.
 const SIDECARS: [&str; 3] = ["hdr", "tfw", "prj"];
 
 /// The endings of the files that ENVI's headers describe, which may also have
@@ -79,8 +81,11 @@ pub fn described_by(path: &Path) -> Result<Option<PathBuf>> {
 }
 
 fn of_file(path: &Path) -> Vec<PathBuf> {
-    let sidecars = SIDECARS.map(|ending| path.with_extension(ending));
-    let mut files: Vec<PathBuf> = sidecars.into_iter().chain([path.to_owned()]).collect();
+    let mut files = vec![path.to_owned()];
+    for ending in SIDECARS {
+        files.push(path.with_extension(ending));
+        files.push(PathBuf::from(format!("{}.{ending}", path.display())));
+    }
     files.extend(named_in(path));
     files.extend(described_by(path).ok().flatten());
     if Rig::is_one(path) {
@@ -89,15 +94,23 @@ fn of_file(path: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The files that the virtual raster at `path` refers to.
+/// The files that the virtual raster at `path` refers to, in mosaics and stacks by
+/// `SourceFilename`, in what gdalwarp made by `SourceDataset`.
 fn named_in(path: &Path) -> Vec<PathBuf> {
     let mut text = String::new();
     if folder::ends_in(path, &["vrt"]) {
         // What cannot be read refers to nothing, and fails when it is opened.
         let _ = fs::File::open(path).map(|file| file.take(LONGEST).read_to_string(&mut text));
     }
-    let folder = path.parent().unwrap_or(Path::new("."));
-    markup::elements(&text, "SourceFilename").map(|name| folder.join(name.content)).collect()
+    let named = ["SourceFilename", "SourceDataset"]
+        .into_iter()
+        .flat_map(|name| markup::elements(&text, name).collect::<Vec<_>>());
+    named
+        .map(|element| match element.attribute("relativeToVRT") {
+            Some("0") => PathBuf::from(element.content),
+            _ => folder_of(path).join(element.content),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -122,6 +135,11 @@ mod tests {
         let vrt = "<A><SourceFilename relativeToVRT=\"1\">deep/c.tif</SourceFilename></A>";
         fs::write(at("v.vrt"), vrt).unwrap();
         assert_eq!(names(&at("v.vrt")), ["deep/c.tif", "v.vrt"]);
+        let warped = "<A><SourceDataset relativeToVRT=\"1\">b.tif</SourceDataset></A>";
+        fs::write(at("w.vrt"), warped).unwrap();
+        assert_eq!(names(&at("w.vrt")), ["b.tif", "w.vrt"]);
+        fs::write(at("a.img.hdr"), "ENVI").unwrap();
+        assert_eq!(names(&at("a.img")), ["a.hdr", "a.img", "a.img.hdr"]);
         assert!(files("simulated:3").is_empty());
     }
 }

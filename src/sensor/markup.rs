@@ -13,7 +13,6 @@ pub(super) struct Element<'a> {
 
 impl<'a> Element<'a> {
     /// The value of the attribute called `name`.
-    #[cfg_attr(not(feature = "gdal"), allow(dead_code, reason = "only products need it"))]
     pub fn attribute(&self, name: &str) -> Option<&'a str> {
         attribute(self.attributes, name)
     }

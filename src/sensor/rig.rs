@@ -22,6 +22,7 @@ use super::{Sensor, Source, check_size, count, reconcile};
 use crate::error::{Error, Result};
 use crate::frame::{Band, Frame};
 use crate::profile::Profile;
+use crate::staging::folder_of;
 use crate::synth::SLOT_S;
 
 /// The wavelength in micrometres nearest to which the reference lens is
@@ -59,8 +60,10 @@ impl Rig {
 
     /// The files of the capture that the file at `path` belongs to.
     pub(super) fn files(path: &Path) -> Vec<PathBuf> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        captures(folder, stem(path).as_deref()).into_iter().flat_map(|(_, files)| files).collect()
+        captures(folder_of(path), stem(path).as_deref())
+            .into_iter()
+            .flat_map(|(_, files)| files)
+            .collect()
     }
 
     /// Opens all captures in the folder at `path`, in natural order of their
@@ -74,10 +77,7 @@ impl Rig {
         let path = path.as_ref();
         let captures: VecDeque<Capture> = match path.is_dir() {
             true => captures(path, None).into(),
-            false => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                captures(folder.unwrap_or(Path::new(".")), stem(path).as_deref()).into()
-            }
+            false => captures(folder_of(path), stem(path).as_deref()).into(),
         };
         let frames = captures.len();
         let first = captures.front().ok_or_else(|| Error::input(path, "holds no capture"))?;

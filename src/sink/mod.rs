@@ -33,7 +33,7 @@ use crate::model::View;
 use crate::profile::Polarity;
 use crate::sensor::{Scene, Speed};
 use crate::spectrum::Mapping;
-use crate::staging::StagedFile;
+use crate::staging::{StagedFile, folder_of};
 
 pub use flac::FlacSink;
 pub use foreign::decode;
@@ -400,10 +400,6 @@ impl Output {
     }
 
     fn atomic(path: &Path) -> Result<Self> {
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
         let mut builder = tempfile::Builder::new();
         builder.prefix(".").suffix(".part");
         #[cfg(unix)]
@@ -412,7 +408,7 @@ impl Output {
             use std::os::unix::fs::PermissionsExt;
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
-        let file = builder.tempfile_in(folder).map_err(|e| Error::output(path, e))?;
+        let file = builder.tempfile_in(folder_of(path)).map_err(|e| Error::output(path, e))?;
         Ok(Self::Atomic { file, path: path.into() })
     }
 

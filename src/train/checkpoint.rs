@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Fault, Result};
 use crate::intake;
 use crate::model::array;
+use crate::staging::StagedFile;
 
 /// A checkpoint of the largest networks, of 4096 units, is half as long.
 const MAX_BYTES: u64 = 2 << 30;
@@ -83,12 +84,9 @@ impl Checkpoint {
             .map_err(|e| unable(&e))?;
         let metadata = HashMap::from([("wysiwyh-checkpoint".to_owned(), about)]);
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| unable(&e))?;
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-        let folder = folder.unwrap_or_else(|| Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| unable(&e))?;
-        file.write_all(&bytes).map_err(|e| unable(&e))?;
-        file.persist(path).map_err(|e| unable(&e.error))?;
-        Ok(())
+        let mut file = StagedFile::create(path)?;
+        file.file().write_all(&bytes).map_err(|e| unable(&e))?;
+        file.finish()
     }
 
     /// Reads the file at `path`.
