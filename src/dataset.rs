@@ -439,13 +439,17 @@ fn files_in(path: &str) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Frames of one source with a reading in them, evenly spaced if it is long.
+/// Frames of one source with a reading in them, evenly spaced if it is long; their bands
+/// are in the order of `profile`.
 fn sample(source: &str, profile: &Profile, reading: &Options) -> Result<Vec<Frame>> {
     let chip = (profile.source == Kind::Scene).then_some(GRID);
     let options = Options { chip, frames: Some(LONGEST), ..reading.clone() };
     let mut spaced = Spaced::within(MEMORY);
     for frame in sensor::open(source, Some(profile), &options)? {
-        spaced.add(frame?);
+        spaced.add(match profile.listed_bands() {
+            Some(bands) => frame?.in_order_of(bands),
+            None => frame?,
+        });
     }
     Ok(spaced.frames())
 }

@@ -1,5 +1,6 @@
 //! What was seen: one picture of any number of bands, in physical units.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -262,6 +263,20 @@ impl Frame {
         count as f32 / valid.len().max(1) as f32
     }
 
+    /// The same picture with its bands in the order of `bands`, where these are its own
+    /// by their names, each once; else as it is.
+    #[must_use]
+    pub fn in_order_of(self, bands: &[Band]) -> Frame {
+        let place = |band: &Band| self.bands.iter().position(|own| own.name == band.name);
+        let Some(order) = bands.iter().map(place).collect::<Option<Vec<_>>>() else { return self };
+        let distinct = order.iter().collect::<BTreeSet<_>>().len() == order.len();
+        if !distinct || order.len() != self.bands.len() || order.is_sorted() {
+            return self;
+        }
+        let bands = order.iter().map(|&own| self.bands[own].clone()).collect();
+        Frame { data: self.data.select(Axis(0), &order), bands, ..self }
+    }
+
     /// The same picture with pixels `factor` times as wide and as high, each
     /// the mean of the readings in it; missing ones do not count. The
     /// geo-reference follows.
@@ -423,6 +438,20 @@ mod tests {
         let bands = (0..data.len_of(Axis(0))).map(|b| Band::new(b.to_string(), Unit::Counts));
         let bands = bands.collect();
         Frame::new(data, bands, 0.0)
+    }
+
+    #[test]
+    fn bands_come_into_the_order_of_their_names() {
+        let bands = |names: [&str; 3]| names.map(|name| Band::new(name, Unit::Counts));
+        let data = Array3::from_shape_fn((3, 2, 2), |(band, ..)| band as f32);
+        let frame = |names| Frame::new(data.clone(), bands(names).into(), 0.0);
+        let turned = frame(["c", "a", "b"]).in_order_of(&bands(["a", "b", "c"]));
+        assert_eq!(turned.bands[..], bands(["a", "b", "c"]));
+        assert_eq!([0, 1, 2].map(|band| turned.data[[band, 1, 1]]), [1.0, 2.0, 0.0]);
+        for names in [["c", "a", "d"], ["a", "a", "b"], ["a", "b", "c"]] {
+            let same = frame(names).in_order_of(&bands(["a", "b", "c"]));
+            assert_eq!((&same.data, &same.bands[..]), (&data, &bands(names)[..]), "{names:?}");
+        }
     }
 
     #[test]

@@ -297,7 +297,10 @@ pub(super) fn settle(
     };
     let bands = reconcile(subject, found, profile).map_err(|error| {
         if wants_one(profile) {
-            error.hint("it is in colour: export it in shades of grey")
+            error.hint(
+                "it is in colour: where it shows no heat, move it out; else export it in shades of \
+                 grey",
+            )
         } else {
             error
         }

@@ -255,7 +255,9 @@ fn tell(
 /// wavelengths and units stands.
 fn bands(subject: &str, lenses: &[Lens], profile: Option<&Profile>) -> Result<Arc<[Band]>> {
     let found: Vec<Band> = lenses.iter().map(|lens| lens.band.clone()).collect();
-    let named = reconcile(subject, found, profile)?;
+    let named = reconcile(subject, found, profile).map_err(|error| {
+        error.hint("a file of this capture is missing, or it is another camera's: see --sensor")
+    })?;
     let settle = |(band, lens): (&Band, &Lens)| Band {
         wavelength_um: lens.band.wavelength_um.or(band.wavelength_um),
         fwhm_um: lens.band.fwhm_um.or(band.fwhm_um),
