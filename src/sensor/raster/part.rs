@@ -11,8 +11,9 @@ use crate::error::{Error, Fault, Result};
 use crate::frame::GeoReference;
 use crate::sensor::{LIMIT, check_size};
 
-/// So many pixels of an overview are looked at each way.
+/// So many pixels of an overview are looked at each way, and so many of the raster.
 const PROBE: usize = 32;
+const PROBED: usize = 1024;
 /// Means are at least such a share of them where it holds means.
 const TRUE_SHARE: f64 = 0.95;
 
@@ -261,9 +262,10 @@ impl Part {
         }
         let overview = band.overview(0)?;
         let factor = self.columns.div_ceil(overview.x_size().max(1)).max(1);
+        let most = PROBE.min(PROBED / factor);
         let middle = |size: usize, own: usize| {
             let whole = size.min(own / factor);
-            (whole.saturating_sub(PROBE) / 2, whole.min(PROBE))
+            (whole.saturating_sub(most) / 2, whole.min(most))
         };
         let (row, rows) = middle(overview.y_size(), self.rows);
         let (column, columns) = middle(overview.x_size(), self.columns);
