@@ -350,13 +350,11 @@ fn convert(
         if cut.is_none()
             && let Err(error) = batch(&mut slots, &mut frames, scene, stop)
         {
-            let whole = outputs.slots + heard.len() + frames.len();
-            if whole == 0 {
+            if outputs.slots + heard.len() + frames.len() == 0 {
                 return Err(error);
             }
             if sensor::is_lasting(scene) {
-                let hint = format!("to hear what comes before: --frames {whole}");
-                return Err(error.or_hint(&hint));
+                return Err(error.or_hint("to hear what comes before it, stop there with --frames"));
             }
             // What a camera showed is shown no second time.
             cut = Some(error);

@@ -105,7 +105,7 @@ fn sequence(path: &Path, known: &serde_json::Value) {
     };
     let output = convert(&[]);
     refused(&output, 1, "cut.seq");
-    assert!(text(&output.stderr).contains("--frames 1"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("--frames"), "{}", text(&output.stderr));
     assert!(convert(&["--frames", "1"]).status.success());
 }
 
