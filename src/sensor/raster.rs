@@ -265,10 +265,9 @@ impl Raster {
     /// Where GDAL knows all that is missing, it averages itself, from the
     /// overviews of the file where it has any that are means, and rounds to the type of
     /// the stored numbers where that is no byte; else all pixels are read, and averaged
-    /// here. Of a
-    /// product of several files, those with overviews, as JPEG 2000 has them,
-    /// are read from the coarsest that fits, where no mask is finer: their
-    /// pixels there are almost, and not quite, means.
+    /// here. Of a product of several files, those with overviews, as JPEG 2000 has
+    /// them, are read from the coarsest that fits, where no mask is finer: their pixels
+    /// there are almost, and not quite, means.
     #[must_use]
     pub fn coarser(mut self, factor: usize) -> Self {
         let twos = if self.parts.len() > 1 { factor.max(1).trailing_zeros() } else { 0 };
