@@ -115,11 +115,7 @@ pub fn run(
     }
     let Sound { samples, mut header, model, sureness } = open(audio, voice)?;
     let frames = check(audio, &samples, &header, &model)?;
-    header.positions = places(audio, &header, frames)?;
-    if header.frames.is_none() && header.positions.len() != frames {
-        // Cut short, it does not say what was left out.
-        (header.scene, header.positions) = (None, vec![]);
-    }
+    locate(audio, &mut header, frames)?;
     let speaking = |model: Model| -> Result<Sonifier> {
         let sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?;
         Ok(sonifier.with_polarity(header.polarity))
@@ -352,17 +348,21 @@ fn slots(header: &Header, samples: usize) -> usize {
     }
 }
 
-/// The places of all `frames` in the scene of `header`, if it tells one; those that are
-/// known where it was cut short.
-fn places(audio: &Path, header: &Header, frames: usize) -> Result<Vec<[u32; 2]>> {
-    let places = match header.frames {
-        Some(_) => header.places(frames),
-        None => header.positions.clone(),
-    };
-    if header.frames.is_some() && header.scene.is_some() && places.len() != frames {
-        return Err(Error::input(audio, format!("{} positions for {frames} chips", places.len())));
+/// Gives `header` the places of all `frames` in the scene that it tells of. A sound
+/// that was cut short may not say what was left out of it: then it tells of none.
+fn locate(audio: &Path, header: &mut Header, frames: usize) -> Result<()> {
+    let is_whole = header.frames.is_some();
+    if is_whole {
+        header.positions = header.places(frames);
     }
-    Ok(places)
+    let count = header.positions.len();
+    if header.scene.is_some() && count != frames {
+        if is_whole {
+            return Err(Error::input(audio, format!("{count} positions for {frames} chips")));
+        }
+        header.scene = None;
+    }
+    Ok(())
 }
 
 /// A sound that has been checked, and the model that made it.
