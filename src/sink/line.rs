@@ -15,17 +15,25 @@ use rtrb::{Producer, RingBuffer};
 
 use super::device::{self, Way};
 use super::playout::{Playout, Shared, Supply};
+use super::rate::{self, Converter};
 use crate::error::{Error, Fault, Result};
 use crate::synth::SAMPLE_RATE;
 
 /// Samples that may wait: two slots, and a lead-in.
 pub(super) const RING: usize = 19_200;
-/// Samples that the device is asked to take at a time, the first that it can,
-/// and how often it may then run dry within 20 s: 7 ms, 10 ms, 33 ms. It holds two
-/// of these, and whole numbers of them are a slot; the longest is a third of one, so
-/// that its parts are chosen evenly, as pictures come. With 5 ms a sound server on a
-/// machine that is busy with other things runs dry every other second.
-pub(super) const PERIODS: [(u32, u64); 3] = [(320, 2), (480, 10), (1600, u64::MAX)];
+/// Samples that the device is asked to take at a time, the first that it can, and how
+/// often it may then run dry within 20 s. It holds two of these.
+///
+/// The first [`EVEN`] are 7 ms, 10 ms and 33 ms at 48 kHz, and take as long at any other
+/// rate. Whole numbers of them are a slot; the longest is a third of one, so that its
+/// parts are chosen evenly, as pictures come. With 5 ms a sound server on a machine that
+/// is busy with other things runs dry every other second. The others are for devices
+/// that take powers of two alone, as JACK does; what such a device takes by its own
+/// choice can be longer than all that waits for it.
+pub(super) const PERIODS: [(u32, u64); 7] =
+    [(320, 2), (480, 10), (1600, u64::MAX), (256, 2), (512, 2), (1024, 10), (2048, u64::MAX)];
+/// See [`PERIODS`].
+const EVEN: usize = 3;
 /// The most samples that are guarded at a time.
 const CHUNK: usize = 1024;
 
@@ -61,9 +69,7 @@ impl Line {
         let failed =
             |e: cpal::Error| Error::new(Fault::Device, format!("speaker {name}"), e).hint(WITHOUT);
         let mut attempts = (first..=PERIODS.len()).map(|period| {
-            let fixed = PERIODS.get(period).map(|&(samples, _)| BufferSize::Fixed(samples));
-            let buffer_size = fixed.unwrap_or(BufferSize::Default);
-            let config = StreamConfig { buffer_size, ..config };
+            let config = StreamConfig { buffer_size: size(period, config.sample_rate), ..config };
             Self::start(&device, config, period, format, (shared, origin))
         });
         let refused = |attempt: &std::result::Result<Self, cpal::Error>| {
@@ -72,7 +78,7 @@ impl Line {
         let line = attempts.find(|attempt| !refused(attempt));
         let line = line.unwrap_or_else(|| Err(ErrorKind::UnsupportedConfig.into()));
         let line = line.map_err(failed)?;
-        Ok((name, line))
+        Ok((rate::named(name, config.sample_rate), line))
     }
 
     fn start(
@@ -83,8 +89,10 @@ impl Line {
         (shared, origin): (&Arc<Shared>, Instant),
     ) -> std::result::Result<Self, cpal::Error> {
         let (ring, consumer) = RingBuffer::new(RING);
+        let converter = Converter::new([SAMPLE_RATE as u32, config.sample_rate], CHUNK)
+            .map_err(|e| cpal::Error::with_message(ErrorKind::UnsupportedConfig, e.to_string()))?;
         shared.forget();
-        let playout = Playout::new(consumer, shared.clone());
+        let playout = (Playout::new(consumer, shared.clone()), converter);
         let told = (shared.clone(), origin);
         let stream = match format {
             SampleFormat::I8 => stream::<i8>(device, config, playout, told),
@@ -103,9 +111,21 @@ impl Line {
         }?;
         // The backend asks for a buffer of two periods.
         let samples = 2 * u64::from(stream.buffer_size().unwrap_or(0));
-        shared.capacity_us.store(micros(samples), Relaxed);
+        let capacity = time(samples, config.sample_rate);
+        shared.capacity_us.store(capacity.as_micros() as u64, Relaxed);
         stream.play()?;
         Ok(Self { ring, written: 0, channels: config.channels, period, _stream: stream })
+    }
+}
+
+/// What to ask a device of so many samples a second for, by its number in [`PERIODS`].
+fn size(period: usize, rate: u32) -> BufferSize {
+    match PERIODS.get(period) {
+        Some(&(samples, _)) if period < EVEN => {
+            BufferSize::Fixed(samples * rate / SAMPLE_RATE as u32)
+        }
+        Some(&(samples, _)) => BufferSize::Fixed(samples),
+        None => BufferSize::Default,
     }
 }
 
@@ -136,8 +156,8 @@ const WITHOUT: &str = "connect one, or go on without: --no-speaker";
 const FORMATS: [SampleFormat; 4] =
     [SampleFormat::F32, SampleFormat::I32, SampleFormat::I24, SampleFormat::I16];
 
-/// How the device plays 48 kHz: on two channels rather than on others, and as
-/// finely as it can.
+/// How the device plays: at 48 kHz rather than at another rate, on two channels rather
+/// than on others, and as finely as it can.
 fn choose(device: &Device, name: &str) -> Result<(StreamConfig, SampleFormat)> {
     let subject = format!("speaker {name}");
     let configs: Vec<_> = device
@@ -150,27 +170,22 @@ fn choose(device: &Device, name: &str) -> Result<(StreamConfig, SampleFormat)> {
             )
         })
         .collect();
-    let rate = SAMPLE_RATE as u32;
-    let best = configs
-        .iter()
-        .filter(|c| (c.min_sample_rate()..=c.max_sample_rate()).contains(&rate))
-        .min_by_key(|c| {
-            let format = FORMATS.iter().position(|&f| f == c.sample_format());
-            (c.channels().abs_diff(2), format.unwrap_or(FORMATS.len()))
-        });
-    let Some(best) = best else {
-        let lowest = configs.iter().map(|c| c.min_sample_rate()).min().unwrap_or(0);
+    let usable = configs.iter().filter_map(|c| {
+        let rate = rate::nearest(c.min_sample_rate()..=c.max_sample_rate())?;
+        Some((rate, c.channels(), c.sample_format()))
+    });
+    let best = usable.min_by_key(|&(rate, channels, format)| {
+        let format = FORMATS.iter().position(|&f| f == format);
+        (rate::distance(rate), channels.abs_diff(2), format.unwrap_or(FORMATS.len()))
+    });
+    let Some((sample_rate, channels, format)) = best else {
         let highest = configs.iter().map(|c| c.max_sample_rate()).max().unwrap_or(0);
-        let what = format!("it plays {lowest} to {highest} samples a second, {rate} are due");
-        return Err(Error::new(Fault::Unsupported, subject, what)
-            .hint("let PulseAudio or PipeWire play to it: they convert"));
+        let lowest = rate::LOWEST;
+        let what =
+            format!("it plays at most {highest} samples a second, at least {lowest} are due");
+        return Err(Error::new(Fault::Unsupported, subject, what).hint(WITHOUT));
     };
-    let config = StreamConfig {
-        channels: best.channels(),
-        sample_rate: rate,
-        buffer_size: BufferSize::Default,
-    };
-    Ok((config, best.sample_format()))
+    Ok((StreamConfig { channels, sample_rate, buffer_size: BufferSize::Default }, format))
 }
 
 /// Puts left and right on the first two of the device's channels, and nothing on
@@ -192,36 +207,48 @@ pub(super) fn micros(samples: u64) -> u64 {
     samples * 1_000_000 / SAMPLE_RATE as u64
 }
 
-/// A stream of samples of type `T` from `playout`.
+/// The time that `samples` take at `rate` samples a second.
+fn time(samples: u64, rate: u32) -> Duration {
+    Duration::from_secs_f64(samples as f64 / f64::from(rate))
+}
+
+/// A stream of samples of type `T` from `playout`, brought to the device's rate.
 fn stream<T: SizedSample + FromSample<f32>>(
     device: &Device,
     config: StreamConfig,
-    mut playout: Playout,
+    (mut playout, mut converter): (Playout, Converter<2>),
     (shared, origin): (Arc<Shared>, Instant),
 ) -> std::result::Result<Stream, cpal::Error> {
     let channels = usize::from(config.channels);
     let watched = shared.clone();
+    let converted = Duration::from_secs_f64(converter.delay_s);
     let (mut both, mut supply, mut most) = ([[0.0; 2]; CHUNK], Supply::default(), Duration::ZERO);
     let play = move |output: &mut [T], info: &OutputCallbackInfo| {
         let times = info.timestamp();
         let delay = times.playback.saturating_duration_since(times.callback);
-        shared.device_us.store(delay.as_micros() as u64, Relaxed);
-        let given = Duration::from_secs_f64((output.len() / channels) as f64 / SAMPLE_RATE as f64);
+        shared.device_us.store((delay + converted).as_micros() as u64, Relaxed);
+        let given = time((output.len() / channels) as u64, config.sample_rate);
         // Some take more than they were asked to, and show it.
         most = most.max(delay + given);
         let capacity = shared.capacity().max(most);
         if supply.take(Instant::now(), given, delay, capacity) {
             shared.interrupted.store(true, Relaxed);
         }
+        let mut asked = 0;
         for part in output.chunks_mut(CHUNK * channels) {
             let both = &mut both[..part.len() / channels];
-            playout.fill(both);
+            match converter.fill(both, |next| playout.fill(next)) {
+                Some(count) => asked += count as u64,
+                // It never is longer than agreed; if it were, the device would be
+                // of no use.
+                None => shared.lost.store(true, Relaxed),
+            }
             for (frame, &sample) in part.chunks_exact_mut(channels).zip(both.iter()) {
                 spread(sample, frame);
             }
         }
         let next = origin.elapsed() + given;
-        shared.tell((output.len() / channels) as u64, next, next + delay);
+        shared.tell(asked, next, next + delay + converted);
     };
     let tell = move |error: cpal::Error| match error.kind() {
         ErrorKind::Xrun => watched.interrupted.store(true, Relaxed),

@@ -15,6 +15,8 @@ mod line;
 mod meter;
 #[cfg_attr(not(feature = "sound"), allow(dead_code, reason = "played by the speaker only"))]
 mod playout;
+#[cfg(feature = "sound")]
+pub(crate) mod rate;
 #[cfg_attr(not(feature = "sound"), path = "absent.rs")]
 mod speaker;
 mod wav;

@@ -78,7 +78,7 @@ impl Speaker {
     ///
     /// # Errors
     ///
-    /// If there is no such device, or it does not play 48 kHz.
+    /// If there is no such device, or it plays fewer than 16,000 samples a second.
     pub fn open(volume_db: f32, device: Option<&str>, balance: [f32; 2]) -> Result<Self> {
         let (shared, now) = (Arc::new(Shared::new(volume_db)), Instant::now());
         let (name, line) = Line::open(device, &shared, now, 0)?;

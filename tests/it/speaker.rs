@@ -168,6 +168,70 @@ fn heard_against_written(pulse: &Pulse) -> Option<Vec<f32>> {
     Some(errors.collect())
 }
 
+/// A JACK server of the test's own, which plays 44,100 samples a second to nobody;
+/// `None`, and a line, where there is none to start.
+fn jack(name: &str) -> Option<Process> {
+    let server = Command::new("jackd")
+        .args(["--no-realtime", "-n", name, "-d", "dummy", "-r", "44100", "-p", "2048"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(server) = server else {
+        skipped("JACK is not installed");
+        return None;
+    };
+    Some(Process(server))
+}
+
+#[test]
+fn a_device_of_another_rate_plays_what_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = format!("wysiwyh-{}", std::process::id());
+    let Some(_server) = jack(&name) else { return };
+    let [conf, wav, heard] = ["conf", "sound.wav", "heard.wav"].map(|n| folder.path().join(n));
+    let ports = "{ 0 system:playback_1 1 system:playback_2 }";
+    fs::write(&conf, format!("pcm.!default {{ type jack playback_ports {ports} }}\n")).unwrap();
+    let port = || {
+        let asked = Command::new("jack_lsp").env("JACK_DEFAULT_SERVER", &name).output().unwrap();
+        let ports = String::from_utf8_lossy(&asked.stdout).into_owned();
+        ports.lines().find(|port| port.starts_with("wysiwyh")).map(str::to_owned)
+    };
+    wait_for("the JACK server", || {
+        let asked = Command::new("jack_lsp").env("JACK_DEFAULT_SERVER", &name).output().unwrap();
+        asked.status.success()
+    });
+    let mut live = Process(
+        Command::new(program())
+            .args(["live", "simulated:1", "-o"])
+            .arg(&wav)
+            .env("ALSA_CONFIG_PATH", &conf)
+            .env("JACK_DEFAULT_SERVER", &name)
+            .stderr(fs::File::create(folder.path().join("said")).unwrap())
+            .spawn()
+            .unwrap(),
+    );
+    wait_for("its port", || port().is_some());
+    let recorded = Command::new("jack_rec")
+        .env("JACK_DEFAULT_SERVER", &name)
+        .arg("-f")
+        .arg(&heard)
+        .args(["-d", "8", &port().unwrap()])
+        .output()
+        .unwrap();
+    assert!(recorded.status.success());
+    interrupt(&live.0);
+    assert_eq!(live.0.wait().unwrap().code(), Some(0));
+    let said = fs::read_to_string(folder.path().join("said")).unwrap();
+    assert!(said.contains("at 44.1 kHz"), "{said}");
+    let sent = sink::read(&wav).unwrap().samples;
+    let [heard] = sink::decode::<1>(&heard).unwrap();
+    // A busy machine leaves gaps; half a second without any is as it was written, but for
+    // the guard.
+    let parts = heard.chunks_exact(SAMPLE_RATE / 2);
+    let best = parts.map(|part| find(part, &sent).1).fold(0.0, f64::max);
+    assert!(best > 0.95, "{best}: {said}");
+}
+
 #[test]
 fn the_sound_of_the_original_is_heard_as_it_is_written() {
     // As above.
