@@ -100,7 +100,7 @@ impl Dataset {
         let mut gathered = Gathered::new(profile, seed);
         for source in expand(paths)? {
             let group = group(&source, profile);
-            for frame in sample(&source, profile, reading)? {
+            for (_, frame) in sample(&source, profile, reading)? {
                 gathered.add(&group, &frame);
             }
         }
@@ -264,6 +264,15 @@ impl Gathered {
     }
 }
 
+/// Where a frame is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The file, the product, or the name of the source.
+    pub source: String,
+    /// Number of the frame in it, or of the chip where it is a scene, from 0.
+    pub frame: usize,
+}
+
 /// Frames of groups that a model was not trained on.
 #[derive(Clone, Debug)]
 pub struct Unseen {
@@ -271,6 +280,8 @@ pub struct Unseen {
     pub frames: Vec<Frame>,
     /// The group of each frame.
     pub groups: Vec<String>,
+    /// Where each frame is from.
+    pub origins: Vec<Origin>,
     /// How many groups were skipped: the model was trained on them.
     pub skipped: usize,
 }
@@ -283,24 +294,26 @@ pub struct Unseen {
 /// If a source cannot be read, is not of the model's kind, or none is left.
 pub fn unseen(paths: &[String], model: &Model, reading: &Options) -> Result<Unseen> {
     let [rows, columns] = model.grid();
-    let (mut frames, mut groups, mut skipped) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let (mut frames, mut groups, mut origins) = (Vec::new(), Vec::new(), Vec::new());
+    let mut skipped = BTreeSet::new();
     for source in expand(paths)? {
         let group = group(&source, model.profile());
         if model.record().trained_groups.contains(&group) {
             skipped.insert(group);
             continue;
         }
-        for frame in sample(&source, model.profile(), reading)? {
+        for (number, frame) in sample(&source, model.profile(), reading)? {
             model.accepts(&frame.bands)?;
             frames.push(frame.letterbox(rows, columns));
             groups.push(group.clone());
+            origins.push(Origin { source: source.clone(), frame: number });
         }
     }
     if frames.is_empty() {
         let what = format!("no group left to report on, {} were trained on", skipped.len());
         return Err(Error::usage("DATA", what).hint("give flights, places or clips of their own"));
     }
-    Ok(Unseen { frames, groups, skipped: skipped.len() })
+    Ok(Unseen { frames, groups, origins, skipped: skipped.len() })
 }
 
 /// The frames at `paths` of groups that `model` was trained on, on its grid,
@@ -318,7 +331,7 @@ pub fn seen(paths: &[String], model: &Model, reading: &Options) -> Result<Vec<Ar
         if !model.record().trained_groups.contains(&group(&source, profile)) {
             continue;
         }
-        for frame in sample(&source, profile, reading)? {
+        for (_, frame) in sample(&source, profile, reading)? {
             model.accepts(&frame.bands)?;
             let picture = normalise(&frame.letterbox(rows, columns), model.range());
             pictures.extend(mirrored(&picture, profile.from_above));
@@ -403,7 +416,9 @@ pub(crate) fn percentiles<'a>(
 }
 
 /// Folders become the files in them, sorted, so that each has its group;
-/// products and captures in them stay whole.
+/// products and captures in them stay whole. They are sorted letter by letter,
+/// and not as people count: random windows, phases and noise are drawn one after
+/// the other, and figures that were published hold for this order.
 ///
 /// # Errors
 ///
@@ -439,17 +454,18 @@ fn files_in(path: &str) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Frames of one source with a reading in them, evenly spaced if it is long; their bands
-/// are in the order of `profile`.
-fn sample(source: &str, profile: &Profile, reading: &Options) -> Result<Vec<Frame>> {
+/// Frames of one source with a reading in them, evenly spaced if it is long, each with
+/// its number in the source; their bands are in the order of `profile`.
+fn sample(source: &str, profile: &Profile, reading: &Options) -> Result<Vec<(usize, Frame)>> {
     let chip = (profile.source == Kind::Scene).then_some(GRID);
     let options = Options { chip, frames: Some(LONGEST), ..reading.clone() };
     let mut spaced = Spaced::within(MEMORY);
-    for frame in sensor::open(source, Some(profile), &options)? {
-        spaced.add(match profile.listed_bands() {
+    for (number, frame) in sensor::open(source, Some(profile), &options)?.enumerate() {
+        let frame = match profile.listed_bands() {
             Some(bands) => frame?.in_order_of(bands),
             None => frame?,
-        });
+        };
+        spaced.add(number, frame);
     }
     Ok(spaced.frames())
 }
@@ -459,7 +475,8 @@ fn sample(source: &str, profile: &Profile, reading: &Options) -> Result<Vec<Fram
 struct Spaced {
     /// So many bytes may the frames take where they are more than [`KEPT`].
     room: usize,
-    kept: Vec<Frame>,
+    /// Each with its number in the source.
+    kept: Vec<(usize, Frame)>,
     /// Each so many-th frame is kept.
     every: usize,
     /// How many frames there were.
@@ -471,13 +488,13 @@ impl Spaced {
         Self { room, kept: Vec::new(), every: 1, seen: 0 }
     }
 
-    fn add(&mut self, frame: Frame) {
+    fn add(&mut self, number: usize, frame: Frame) {
         if frame.valid_fraction() <= 0.5 {
             return;
         }
         if self.seen.is_multiple_of(self.every) {
             let factor = frame.rows().max(frame.columns()).div_ceil(FINEST);
-            self.kept.push(if factor > 1 { frame.coarser(factor) } else { frame });
+            self.kept.push((number, if factor > 1 { frame.coarser(factor) } else { frame }));
         }
         self.seen += 1;
         while self.kept.len() > KEPT && self.bytes() > self.room {
@@ -491,11 +508,11 @@ impl Spaced {
     }
 
     fn bytes(&self) -> usize {
-        self.kept.iter().map(|frame| frame.data.len() * size_of::<f32>()).sum()
+        self.kept.iter().map(|(_, frame)| frame.data.len() * size_of::<f32>()).sum()
     }
 
     /// Not more than [`KEPT`] of them.
-    fn frames(self) -> Vec<Frame> {
+    fn frames(self) -> Vec<(usize, Frame)> {
         let step = self.kept.len().div_ceil(KEPT).max(1);
         self.kept.into_iter().step_by(step).collect()
     }
@@ -543,12 +560,16 @@ mod tests {
         let numbers = |room: usize, count: usize| {
             let mut spaced = Spaced::within(room);
             for number in 0..count {
-                spaced.add(frame(number, 4, 4));
+                spaced.add(2 * number, frame(number, 4, 4));
                 assert!(spaced.kept.len() <= KEPT || spaced.bytes() <= room);
-                spaced.add(frame(0, 0, 4));
+                spaced.add(2 * number + 1, frame(0, 0, 4));
             }
-            let numbers = spaced.frames().into_iter().map(|frame| frame.data[(0, 0, 0)] as usize);
-            numbers.collect::<Vec<_>>()
+            let kept = spaced.frames();
+            let shown = kept.iter().map(|(_, frame)| frame.data[(0, 0, 0)] as usize);
+            let shown: Vec<usize> = shown.collect();
+            // Those without a reading have numbers, too.
+            assert!(kept.iter().zip(&shown).all(|((number, _), shown)| *number == 2 * shown));
+            shown
         };
         // With room for all of them, every so many-th of the whole.
         for count in [1usize, 40, 41, 80, 81, 600] {
@@ -565,9 +586,9 @@ mod tests {
     fn frames_finer_than_any_window_needs_are_shrunk() {
         let mut spaced = Spaced::within(0);
         for (rows, columns) in [(512, 1024), (1080, 1920), (2160, 3840)] {
-            spaced.add(frame(7, rows, columns));
+            spaced.add(0, frame(7, rows, columns));
         }
-        let sizes: Vec<_> = spaced.frames().iter().map(|f| (f.rows(), f.columns())).collect();
+        let sizes: Vec<_> = spaced.frames().iter().map(|(_, f)| (f.rows(), f.columns())).collect();
         assert_eq!(sizes, [(512, 1024), (540, 960), (540, 960)]);
     }
 

@@ -50,8 +50,8 @@ pub struct Arguments {
     /// fitted to them
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
-    /// Write a table to this .csv or .parquet file: group, scores and code of
-    /// each picture
+    /// Write a table to this .csv or .parquet file: source, group, scores and
+    /// code of each picture
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
     /// Print JSON

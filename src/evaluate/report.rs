@@ -285,7 +285,7 @@ impl Report<'_> {
 
     /// A frame; `scale_db` are the ends of the scale of levels.
     fn example(&self, title: &str, trip: &Trip, scale_db: [f64; 2]) -> Result<String> {
-        let Trip { group, sound, back, psnr_db } = trip;
+        let Trip { group, sound, back, psnr_db, .. } = trip;
         let bands = self.model.bands();
         let picture = |data: &Array3<f32>, what: &str| {
             let picture = preview(data.view(), self.model.range(), bands);

@@ -9,7 +9,7 @@ use ndarray::Array3;
 
 use super::channel::Channel;
 use super::{Sent, data_mapping};
-use crate::dataset::Unseen;
+use crate::dataset::{Origin, Unseen};
 use crate::error::Result;
 use crate::model::Model;
 use crate::sonifier::Sound;
@@ -20,6 +20,8 @@ use crate::table;
 pub struct Trip {
     /// The flight, place or clip that it is from.
     pub group: String,
+    /// Where it is from.
+    pub origin: Origin,
     /// What was sent.
     pub sound: Sound,
     /// What came back, `[band, row, column]` in physical units.
@@ -38,10 +40,12 @@ pub fn trips(model: &Model, unseen: &Unseen, values: usize) -> Result<Vec<Trip>>
     let mut sent = Sent::new(model, &unseen.frames, data_mapping(model, values))?;
     let received = sent.receive(Channel::Wav)?.unwrap_or_default();
     let psnr_db = sent.psnr_db(&received);
-    let rest = unseen.groups.iter().zip(sent.sounds).zip(received).zip(psnr_db);
+    let from = unseen.groups.iter().zip(&unseen.origins);
+    let rest = from.zip(sent.sounds).zip(received).zip(psnr_db);
     Ok(rest
-        .map(|(((group, sound), received), psnr_db)| Trip {
+        .map(|((((group, origin), sound), received), psnr_db)| Trip {
             group: group.clone(),
+            origin: origin.clone(),
             sound,
             back: received.picture,
             psnr_db,
@@ -50,8 +54,8 @@ pub fn trips(model: &Model, unseen: &Unseen, values: usize) -> Result<Vec<Trip>>
 }
 
 /// Writes a table with a row for each of `trips`, as [`table::save`] does: the
-/// number of the frame, its group, its scores and its code, one byte for each
-/// value.
+/// source of the frame, its number in there, its group, its scores and its code,
+/// one byte for each value.
 ///
 /// # Errors
 ///
@@ -61,10 +65,13 @@ pub fn save(path: &Path, trips: &[Trip], about: &[(&str, String)]) -> Result<()>
         let column = Float64Array::from_iter_values(trips.iter().map(of));
         (Field::new(name, DataType::Float64, false), Arc::new(column))
     };
-    let frames = UInt32Array::from_iter_values((0..trips.len()).map(|frame| frame as u32));
+    let sources = StringArray::from_iter_values(trips.iter().map(|trip| &trip.origin.source));
+    let frames = trips.iter().map(|trip| trip.origin.frame as u32);
+    let frames = UInt32Array::from_iter_values(frames);
     let groups = StringArray::from_iter_values(trips.iter().map(|trip| &trip.group));
     let columns = vec![
-        (Field::new("frame", DataType::UInt32, false), Arc::new(frames) as ArrayRef),
+        (Field::new("source", DataType::Utf8, false), Arc::new(sources) as ArrayRef),
+        (Field::new("frame", DataType::UInt32, false), Arc::new(frames)),
         (Field::new("group", DataType::Utf8, false), Arc::new(groups)),
         numbers("psnr_db", |trip| trip.psnr_db),
         numbers("loudness_lufs", |trip| trip.sound.loudness_lufs),

@@ -86,6 +86,10 @@ fn a_page_shows_what_was_measured_and_its_sounds_decode() {
     let told = scores["psnr_sound_db"][&values].as_f64().unwrap();
     assert!((mean - told).abs() < 1e-9, "{mean} dB in the table, {told} dB told");
     assert!(rows[..40].iter().all(|row| row["group"] == "simulated:201"));
+    let whence = |row: usize| (rows[row]["source"].as_str(), rows[row]["frame"].as_str());
+    // Of the 600 frames that are looked at, each fifteenth.
+    assert_eq!(whence(0), ("simulated:201", "0"));
+    assert_eq!(whence(41), ("simulated:202", "15"));
     let code: Vec<u8> = serde_json::from_str(&rows[7]["code"]).unwrap();
     assert_eq!(code.len(), model.values());
 
