@@ -120,10 +120,10 @@ pub struct VoiceArguments {
     /// general one, speaks unless --model is given
     #[arg(long, value_name = "NAME")]
     sensor: Option<String>,
-    /// Values that mean 0 and 1, such as 20C..40C, 290K..310K or 0..0.4 in
-    /// the bands' own unit; narrow it to hear small differences [default:
-    /// the model's or the profile's range, else that of the first pictures;
-    /// `auto` asks for the latter]
+    /// Values that mean 0 and 1, such as 20C..40C, 68F..104F, 290K..310K or
+    /// 0..0.4 in the bands' own unit; narrow it to hear small differences
+    /// [default: the model's or the profile's range, else that of the first
+    /// pictures; `auto` asks for the latter]
     #[arg(long, value_name = "LO..HI|auto", allow_hyphen_values = true)]
     span: Option<Span>,
     /// Which end of the span is loud [default: the profile's choice]

@@ -28,6 +28,7 @@ pub mod spectrum;
 pub mod stereo;
 pub mod synth;
 
+mod degree;
 mod intake;
 pub mod npy;
 pub mod picture;

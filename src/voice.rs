@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{self, GRID};
+use crate::degree::Degree;
 use crate::ears::Ears;
 use crate::error::{Error, Result};
 use crate::frame::{Band, CELSIUS_ZERO_K, Unit};
@@ -381,14 +382,16 @@ pub struct Interval {
     pub low: f64,
     /// Means 1.
     pub high: f64,
-    /// The unit that was written; the bands' own where none was.
+    /// The unit that was written, degrees Celsius for Fahrenheit; the bands' own where
+    /// none was.
     pub unit: Option<Unit>,
 }
 
 impl FromStr for Span {
     type Err = String;
 
-    /// Reads `20C..40C`, `293K..313K`, plain numbers as in `0..0.4`, or `auto`.
+    /// Reads `20C..40C`, `60F..80F`, `293K..313K`, plain numbers as in `0..0.4`, or
+    /// `auto`.
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         if text.trim() == "auto" {
             return Ok(Self::Auto);
@@ -396,8 +399,8 @@ impl FromStr for Span {
         let (low, high) = text
             .split_once("..")
             .ok_or("write two values as LO..HI, for example 20C..40C, or auto")?;
-        let ((low, low_unit), (high, high_unit)) = (quantity(low)?, quantity(high)?);
-        let unit = match (low_unit, high_unit) {
+        let ((low, below), (high, above)) = (Degree::read(low)?, Degree::read(high)?);
+        let degree = match (below, above) {
             (Some(a), Some(b)) if a != b => {
                 return Err(format!("the two ends have different units, {a} and {b}"));
             }
@@ -406,7 +409,14 @@ impl FromStr for Span {
         if !(low < high && low.is_finite() && high.is_finite()) {
             return Err(format!("the span starts at {low} and ends at {high}"));
         }
-        Ok(Self::Fixed(Interval { low, high, unit }))
+        Ok(Self::Fixed(match degree {
+            None => Interval { low, high, unit: None },
+            Some(Degree::Kelvin) => Interval { low, high, unit: Some(Unit::Kelvin) },
+            Some(degree) => {
+                let [low, high] = [low, high].map(|value| degree.celsius(value));
+                Interval { low, high, unit: Some(Unit::Celsius) }
+            }
+        }))
     }
 }
 
@@ -433,20 +443,6 @@ impl TryFrom<String> for Span {
     fn try_from(text: String) -> std::result::Result<Self, String> {
         text.parse()
     }
-}
-
-/// A number with an optional `C` or `K`.
-fn quantity(text: &str) -> std::result::Result<(f64, Option<Unit>), String> {
-    let text = text.trim();
-    let (number, unit) = if let Some(number) = text.strip_suffix('C') {
-        (number.trim_end_matches('°').trim_end_matches("deg"), Some(Unit::Celsius))
-    } else if let Some(number) = text.strip_suffix('K') {
-        (number, Some(Unit::Kelvin))
-    } else {
-        (text, None)
-    };
-    let value = number.trim().parse().map_err(|_| format!("{text:?} is not a number"))?;
-    Ok((value, unit))
 }
 
 impl Interval {
@@ -490,12 +486,19 @@ mod tests {
         assert_eq!(span("20C..40C"), celsius);
         assert_eq!(span("20..40C"), celsius);
         assert_eq!(span("20 degC .. 40 °C"), celsius);
+        let warm = Interval { low: 15.0, high: 25.0, unit: Some(Unit::Celsius) };
+        assert_eq!(span("59F..77 °F"), warm);
+        assert_eq!(span("59..77degF"), warm);
         assert_eq!("auto".parse(), Ok(Span::Auto));
         assert_eq!(span("-5..0.5"), Interval { low: -5.0, high: 0.5, unit: None });
         for text in ["20C..40C", "290K..310.5K", "-5..0.5", "auto"] {
             assert_eq!(String::from(text.parse::<Span>().unwrap()), text);
         }
-        for wrong in ["", "20", "40..20", "20C..40K", "a..b", "nan..1", "0..inf", "1..1"] {
+        let odd: Span = "60F..80F".parse().unwrap();
+        assert_eq!(String::from(odd).parse(), Ok(odd));
+        for wrong in
+            ["", "20", "40..20", "20C..40K", "60F..40C", "a..b", "nan..1", "0..inf", "1..1"]
+        {
             assert!(wrong.parse::<Span>().is_err(), "{wrong:?}");
         }
     }

@@ -9,6 +9,7 @@ use std::f64::consts::{PI, TAU};
 use std::str::FromStr;
 
 use super::glance::{Glance, quantity};
+use crate::degree::Degree;
 use crate::error::{Error, Result};
 use crate::frame::{Band, CELSIUS_ZERO_K, Unit};
 use crate::sensor::Source;
@@ -62,16 +63,8 @@ impl FromStr for Limit {
             (None, Some(rest)) => (false, rest),
             (None, None) => return Err(wrong()),
         };
-        let unit = rest.chars().last().ok_or_else(wrong)?;
-        let number =
-            rest.strip_suffix(unit).unwrap_or(rest).trim_end_matches('°').trim_end_matches("deg");
-        let value: f64 = number.trim().parse().map_err(|_| wrong())?;
-        let celsius = match unit {
-            'C' => value,
-            'F' => (value - 32.0) / 1.8,
-            'K' => value - CELSIUS_ZERO_K,
-            _ => return Err(wrong()),
-        };
+        let Ok((value, Some(degree))) = Degree::read(rest) else { return Err(wrong()) };
+        let celsius = degree.celsius(value);
         match (-CELSIUS_ZERO_K..=5000.0).contains(&celsius) {
             true => Ok(Self { above, celsius }),
             false => Err(format!("{text:?} is no temperature from 0 K to 5000 degC")),
@@ -271,6 +264,7 @@ mod tests {
         assert_eq!(celsius(">60C"), Limit { above: true, celsius: 60.0 });
         assert_eq!(celsius("< -0.5 degC"), Limit { above: false, celsius: -0.5 });
         assert!((celsius(">140F").celsius - 60.0).abs() < 1e-9);
+        assert!((celsius("> 140 °F").celsius - 60.0).abs() < 1e-9);
         assert!((celsius("<273.15K").celsius).abs() < 1e-9);
         for wrong in ["", ">", "60C", ">60", ">C", ">hotC", "<-1K", ">1e9C", ">nanC", ">60CC"] {
             assert!(wrong.parse::<Limit>().is_err(), "{wrong:?}");

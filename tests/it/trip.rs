@@ -71,6 +71,28 @@ fn the_same_scene_makes_the_same_files_and_names_do_not_collide() {
 }
 
 #[test]
+fn a_span_is_the_same_in_each_unit_of_temperature() {
+    let folder = tempfile::tempdir().unwrap();
+    let spans = ["15C..25C", "59F..77F", "59 °F..77°F", "288.15K..298.15K"];
+    let sounds = spans.map(|span| {
+        let out = folder.path().join(span);
+        convert(Path::new("simulated"), &out, &["--frames", "3", "--span", span]);
+        sink::read(&out.join("simulated.wav")).unwrap()
+    });
+    let range = |sound: &sink::Recording| sound.header.as_ref().unwrap().range.clone();
+    for (span, sound) in spans.iter().zip(&sounds) {
+        let [low, high] = range(sound)[0];
+        assert!((low - 15.0).abs() < 1e-9 && (high - 25.0).abs() < 1e-9, "{span}: {low} {high}");
+    }
+    assert!(sounds[0].samples == sounds[1].samples && sounds[1].samples == sounds[2].samples);
+    for (span, wrong) in [("59F..25C", "different units, degF and degC"), ("59X..77X", "\"59X\"")] {
+        let call = ["convert", "simulated", "--frames", "3", "--span", span, "-o", "never"];
+        let output = program().args(call).current_dir(folder.path()).output().unwrap();
+        refused(&output, 2, wrong);
+    }
+}
+
+#[test]
 fn a_renamed_sound_still_decodes() {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
