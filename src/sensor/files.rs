@@ -94,9 +94,10 @@ fn of_file(path: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The files that the virtual raster at `path` refers to, in mosaics and stacks by
-/// `SourceFilename`, in what gdalwarp made by `SourceDataset`.
-fn named_in(path: &Path) -> Vec<PathBuf> {
+/// The local files that the virtual raster at `path` refers to, in mosaics and stacks
+/// by `SourceFilename`, in what gdalwarp made by `SourceDataset`; empty for other
+/// files.
+pub(super) fn named_in(path: &Path) -> Vec<PathBuf> {
     let mut text = String::new();
     if folder::ends_in(path, &["vrt"]) {
         // What cannot be read refers to nothing, and fails when it is opened.
@@ -106,9 +107,13 @@ fn named_in(path: &Path) -> Vec<PathBuf> {
         .into_iter()
         .flat_map(|name| markup::elements(&text, name).collect::<Vec<_>>());
     named
-        .map(|element| match element.attribute("relativeToVRT") {
-            Some("0") => PathBuf::from(element.content),
-            _ => folder_of(path).join(element.content),
+        .filter_map(|element| {
+            let name = PathBuf::from(markup::plain(element.content));
+            // As GDAL has it, which takes names of others than files, too.
+            match element.attribute("relativeToVRT") {
+                Some("1") => Some(folder_of(path).join(name)),
+                _ => (!super::named_by_gdal(&name)).then_some(name),
+            }
         })
         .collect()
 }

@@ -48,6 +48,13 @@ pub(super) fn content<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     elements(text, name).map(|element| element.content.trim()).next()
 }
 
+/// `text` with the signs that XML writes by names.
+pub(super) fn plain(text: &str) -> String {
+    let named = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    // The last one last: `&amp;lt;` is `&lt;`.
+    named.iter().fold(text.to_owned(), |text, (name, sign)| text.replace(name, sign))
+}
+
 /// The value of the first attribute called `name` in `text`.
 pub(super) fn attribute<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = text;
@@ -70,6 +77,11 @@ mod tests {
 
     const TEXT: &str = "<a:List kind='x'><Item id=\"1\" uid=\"9\"> one </Item><Items>no</Items>\
                         <Item id = '2'/><Item id=\"3\">three</Item></a:List>";
+
+    #[test]
+    fn signs_are_read_by_their_names() {
+        assert_eq!(plain("a &amp; b&lt;c&gt; &amp;lt; &quot;&apos;"), "a & b<c> &lt; \"'");
+    }
 
     #[test]
     fn elements_are_found_by_their_whole_name() {

@@ -428,7 +428,7 @@ fn tiff(path: &Path, profile: Option<&Profile>, options: &Options) -> Result<Box
         Some(outline) if outline.is_sequence() => outline,
         _ => {
             return raster(&name, Some(Content::Tiff), profile, options)
-                .map_err(raster::library::advised);
+                .map_err(|error| raster::library::advised(&name, error));
         }
     };
     match Stack::open(path, profile) {

@@ -104,7 +104,8 @@ impl Raster {
 
     /// The raster in the file at `path`, or `only` the band of this number.
     fn of_file(path: String, only: Option<usize>, profile: Option<&Profile>) -> Result<Self> {
-        let part = Part::open(&path)?;
+        let lost = |error| library::lost_by(Path::new(&path)).unwrap_or(error);
+        let part = Part::open(&path).map_err(lost)?;
         check(&part.dataset, &path)?;
         let Layers { shown, shared_mask, left_out, divided, highest } =
             bands::layers(&part.dataset, &path, only, profile)?;

@@ -177,6 +177,14 @@ fn a_virtual_raster_sounds_like_its_file_and_follows_it() {
     geotiff(&file("a.tif"), 64, 10.0, 12, |band, row, column| (band * row + column + 9) as u16);
     assert!(convert("v.vrt").starts_with("1 of 1 scenes converted"));
     assert!(read("a.npy") != read("v.npy"));
+    fs::remove_file(file("a.tif")).unwrap();
+    for verb in [&["inspect"][..], &["convert", "--sensor", "sentinel2-l2a", "-o", "never"]] {
+        let output = program().args(verb).arg(file("v.vrt")).current_dir(&folder).output().unwrap();
+        let told = text(&output.stderr);
+        let lost = format!("v.vrt: refers to {}, which is not there", file("a.tif").display());
+        assert!(told.contains(&lost) && told.contains("hint: put it back"), "{verb:?}: {told}");
+        assert!(!told.contains("damaged"), "{told}");
+    }
 }
 
 /// Writes the items of the collection at argument 1 as a table to argument 2,

@@ -2,6 +2,7 @@
 //! cache small, and reaches no further than the path that the user gave.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::sync::Once;
 
 use gdal::DriverManager;
@@ -12,6 +13,7 @@ use gdal::config::{
 use gdal::errors::{CplErrType, GdalError};
 
 use crate::error::{Error, Fault, Result};
+use crate::sensor::files;
 
 /// GDAL's cache of decoded blocks, in bytes: two rows of blocks of a
 /// Sentinel-2 scene with all its bands. Its own default is a twentieth of the
@@ -121,10 +123,14 @@ pub(crate) fn call<T>(
     }
 }
 
-/// `error` about what is in a file, with a hint.
-pub(crate) fn advised(error: Error) -> Error {
+/// `error` about what is in the file at `path`, with a hint. Of a virtual raster it
+/// names the file that is gone, if one is.
+pub(crate) fn advised(path: &str, error: Error) -> Error {
     if error.advice().is_some() {
         return error;
+    }
+    if let Some(lost) = lost_by(Path::new(path)) {
+        return lost;
     }
     let said = error.to_string();
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
@@ -142,6 +148,27 @@ pub(crate) fn advised(error: Error) -> Error {
         );
     }
     error.hint("the file is damaged or incomplete: fetch it again")
+}
+
+/// An error that names the first of the files to which the virtual raster at `path`
+/// refers and that are not there; `None` where all are, and for other files.
+pub(super) fn lost_by(path: &Path) -> Option<Error> {
+    let mut named = files::named_in(path);
+    // A stack refers to a file once for each band.
+    named.sort();
+    named.dedup();
+    let lost: Vec<_> = named.iter().filter(|file| !file.exists()).collect();
+    let first = lost.first()?.display();
+    let what = match (lost.len(), named.len()) {
+        (1, 1) => format!("refers to {first}, which is not there"),
+        (lost, all) => format!(
+            "{lost} of the {all} files that it refers to cannot be found; the first is {first}"
+        ),
+    };
+    Some(Error::input(path, what).hint(
+        "put it back there, or make the virtual raster anew where the files lie now, as with \
+         `gdalbuildvrt`",
+    ))
 }
 
 /// What is said of a failure that GDAL does not explain.

@@ -35,7 +35,7 @@ impl Raster {
                 let window = Window { row: top, column: left, rows: height, columns: width };
                 let part = data.slice_mut(s![.., r..r + height, c..c + width]);
                 library::call(Fault::Input, &self.path, || self.fill(window, part))
-                    .map_err(library::advised)?;
+                    .map_err(|error| library::advised(&self.path, error))?;
             }
         }
         Ok(())
