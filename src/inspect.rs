@@ -1,5 +1,7 @@
 //! What is in a source: bands, sizes, values, and what it would sound like.
 
+pub mod many;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -45,6 +47,16 @@ impl Statistics {
         if total > 0 {
             self.mean += (sum - self.mean * count as f64) / total as f64;
         }
+        self.count = total;
+    }
+
+    /// Counts in what `other` counts.
+    pub fn join(&mut self, other: &Self) {
+        let total = self.count + other.count;
+        if total > 0 {
+            self.mean += (other.mean - self.mean) * other.count as f64 / total as f64;
+        }
+        (self.min, self.max) = (self.min.min(other.min), self.max.max(other.max));
         self.count = total;
     }
 }
@@ -302,7 +314,16 @@ mod tests {
             parts.add(part);
             parts.add(&[f32::NAN]);
         }
+        let mut joined = Statistics::default();
+        for part in values.chunks(300) {
+            let mut own = Statistics::default();
+            own.add(part);
+            joined.join(&own);
+            joined.join(&Statistics::default());
+        }
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / 1000.0;
+        assert!((joined.mean - mean).abs() < 1e-9, "{} against {mean}", joined.mean);
+        assert_eq!((joined.count, joined.min, joined.max), (1000, -20.0, 80.0));
         assert!((parts.mean - mean).abs() < 1e-9, "{} against {mean}", parts.mean);
         assert_eq!((parts.count, parts.min, parts.max), (1000, -20.0, 80.0));
     }

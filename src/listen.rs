@@ -5,9 +5,9 @@
 //! once somebody says which model and which preset made it: its frames are
 //! found by their sound.
 
+mod heard;
 mod live;
 
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ndarray::{Array3, s};
 
 use crate::error::{Error, Fault, Result};
-use crate::frame::{Area, Band, Frame};
+use crate::frame::{Area, Frame};
 use crate::inspect::Statistics;
 use crate::map::Mosaic;
 use crate::model::Model;
@@ -30,9 +30,10 @@ use crate::sink::{self, Header, Recording};
 use crate::sonifier::Sonifier;
 use crate::staging::StagedFolder;
 use crate::stereo::fold;
-use crate::synth::{SAMPLE_RATE, SLOT_S};
+use crate::synth::SAMPLE_RATE;
 use crate::voice::Voice;
 
+pub use heard::Heard;
 pub use live::{Microphone, Settings, Summary, run as run_live};
 
 /// Pictures are written as PNG for the first so many frames; `frames.npy`
@@ -62,29 +63,6 @@ fn remains(folder: &Path) -> Vec<String> {
 /// More bands, or a larger grid, has no sensor.
 const MOST_BANDS: usize = 1024;
 const LARGEST_GRID: usize = 64;
-
-/// What came back from a sound.
-#[derive(Clone, Debug)]
-pub struct Heard {
-    /// Everything the sound file said about itself.
-    pub header: Header,
-    /// The bands of the pictures.
-    pub bands: Vec<Band>,
-    /// Per band, the physical values that mean 0 and 1.
-    pub range: Vec<[f64; 2]>,
-    /// Whether the bands are others than those that were sent.
-    pub estimated: bool,
-    /// Number of frames.
-    pub frames: usize,
-    /// How many of them were silent, and so hold no picture.
-    pub silent: usize,
-    /// For a sound whose frames had to be found: how sure that is, up to 1.
-    pub sureness: Option<f64>,
-    /// The values of each band over all frames, in the band's unit.
-    pub statistics: Vec<Statistics>,
-    /// The files written, `frames.npy` first.
-    pub files: Vec<PathBuf>,
-}
 
 /// Turns the sound at `audio` back into pictures in `folder`: `frames.npy`
 /// (`[frame, band, row, column]` f32, physical units, NaN outside the picture
@@ -450,7 +428,7 @@ impl Decoder<'_> {
         };
         names.push(SUMMARY.to_owned());
         let path = staging.place(SUMMARY);
-        fs::write(&path, heard.to_string()).map_err(|e| Error::output(&path, e))?;
+        fs::write(&path, heard.in_full()).map_err(|e| Error::output(&path, e))?;
         Ok((heard, names))
     }
 
@@ -486,63 +464,4 @@ impl Decoder<'_> {
 /// The scene that the sound tells, if it lies on a map.
 fn on_a_map(header: &Header) -> Option<&Scene> {
     header.scene.as_ref().filter(|scene| scene.georeference.is_some())
-}
-
-impl fmt::Display for Heard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (header, frames) = (&self.header, self.frames);
-        let (source, seconds) = (&header.source, frames as f64 * SLOT_S);
-        writeln!(f, "{source}: {frames} frames, {seconds:.1} s of sound.")?;
-        writeln!(f, "The model is {} ({}).", header.model, short(&header.model_hash))?;
-        if header.original {
-            writeln!(f, "It is the original's sound, made for comparison.")?;
-        }
-        if header.stereo {
-            writeln!(f, "It is stereo: each frame is heard from a place between left and right.")?;
-        }
-        if !header.speed.is_own() {
-            writeln!(f, "The source was heard at {} times its speed.", header.speed.factor())?;
-        }
-        if let Some(start) = &header.start_time {
-            writeln!(f, "It started at {start}.")?;
-        }
-        if let Some(command) = &header.command {
-            writeln!(f, "The command that made it: {command}")?;
-        }
-        if let Some(scene) = &header.scene {
-            let [rows, columns, chip] = [scene.rows, scene.columns, scene.chip];
-            writeln!(f, "The scene has {rows} x {columns} pixels, in chips of {chip} x {chip}.")?;
-        }
-        for ((band, statistics), [low, high]) in
-            self.bands.iter().zip(&self.statistics).zip(&self.range)
-        {
-            let Statistics { min, mean, max, .. } = statistics;
-            let (name, unit) = (&band.name, band.unit);
-            write!(f, "{name}: {min:.3} to {max:.3} {unit}, {mean:.3} on average; ")?;
-            writeln!(f, "the span is {low} to {high}.")?;
-        }
-        if self.estimated {
-            writeln!(
-                f,
-                "These bands were asked for, and are estimated from those that were sent."
-            )?;
-        }
-        if let Some(sureness) = self.sureness {
-            writeln!(
-                f,
-                "The frames were found by their sound, sure to {:.0} %.",
-                100.0 * sureness
-            )?;
-        }
-        if self.silent > 0 {
-            writeln!(f, "{} frames are silent, and hold no picture.", self.silent)?;
-        }
-        if header.frames.is_none() {
-            writeln!(f, "The sound was cut short: what there is was decoded.")?;
-        }
-        if frames > PREVIEWS {
-            writeln!(f, "There are pictures of the first {PREVIEWS} frames; frames.npy has all.")?;
-        }
-        Ok(())
-    }
 }

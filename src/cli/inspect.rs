@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use wysiwyh::convert::Slots;
 use wysiwyh::frame::{Band, Exposure, GeoReference};
+use wysiwyh::inspect::many::{self, FEW};
 use wysiwyh::inspect::{self, Histogram, Inspection, Statistics};
 use wysiwyh::profile::Profile;
 use wysiwyh::recorder::is_session;
@@ -57,7 +58,8 @@ pub struct Arguments {
     /// Sensor profile for what the file does not say [default: recognised]
     #[arg(long, value_name = "NAME")]
     sensor: Option<String>,
-    /// Tell it in plain sentences instead of a table; so does --plain
+    /// Tell it in plain sentences instead of a table; so does --plain. More
+    /// than 16 bands are told in groups
     #[arg(long, conflicts_with = "json")]
     say: bool,
     /// Print JSON
@@ -293,32 +295,10 @@ fn sentences(
 ) -> String {
     let mut lines: Vec<String> =
         opening(found, profile).into_iter().map(|line| format!("{line}.")).collect();
-    let count = found.source.bands.len();
-    for (number, (band, statistics, histogram)) in found.bands().enumerate() {
-        let place = match band.wavelength_um {
-            Some(um) => format!(", at {um} micrometres"),
-            None => String::new(),
-        };
-        let mut line = format!("Band {} of {count}, {}{place}: ", number + 1, band.name);
-        let (Statistics { count, min, max, mean }, unit) = (*statistics, band.unit);
-        if count == 0 {
-            lines.push(line + "no reading.");
-            continue;
-        }
-        line += &format!("{min:.4} to {max:.4} {unit}, {mean:.4} on average.");
-        line += &match histogram.quartiles() {
-            Some([quarter, half, three]) => format!(
-                " Half of the readings lie between {quarter:.4} and {three:.4}, the median is \
-                 {half:.4}."
-            ),
-            None => " The lowest or the highest is far from all others.".to_owned(),
-        };
-        match missing(found.pixels, statistics) {
-            0.0 => line += " None is missing.",
-            percent => line += &format!(" {percent:.1} per cent are missing."),
-        }
-        lines.push(line);
-    }
+    lines.extend(match found.source.bands.len() {
+        0..=FEW => one_by_one(found),
+        _ => together(found),
+    });
     lines.extend(closing(found, profile, sound).into_iter().map(
         |line| match line.ends_with('.') {
             true => line,
@@ -326,6 +306,51 @@ fn sentences(
         },
     ));
     lines.join("\n")
+}
+
+/// A sentence or two on each band.
+fn one_by_one(found: &Inspection) -> Vec<String> {
+    let bands = found.source.bands.len();
+    let told =
+        |(number, (band, statistics, histogram)): (usize, (&Band, &Statistics, &Histogram))| {
+            let place = match band.wavelength_um {
+                Some(um) => format!(", at {um} micrometres"),
+                None => String::new(),
+            };
+            let mut line = format!("Band {number} of {bands}, {}{place}: ", band.name);
+            let (Statistics { count, min, max, mean }, unit) = (*statistics, band.unit);
+            if count == 0 {
+                return line + "no reading.";
+            }
+            line += &format!("{min:.4} to {max:.4} {unit}, {mean:.4} on average.");
+            line += &match histogram.quartiles() {
+                Some([quarter, half, three]) => format!(
+                    " Half of the readings lie between {quarter:.4} and {three:.4}, the median is \
+                 {half:.4}."
+                ),
+                None => " The lowest or the highest is far from all others.".to_owned(),
+            };
+            line += &match missing(found.pixels, statistics) {
+                0.0 => " None is missing.".to_owned(),
+                percent => format!(" {percent:.1} per cent are missing."),
+            };
+            line
+        };
+    (1..).zip(found.bands()).map(told).collect()
+}
+
+/// More bands than anybody wants to hear one by one, in groups.
+fn together(found: &Inspection) -> Vec<String> {
+    let mut lines = many::sentences(&found.source.bands, &found.statistics);
+    let missing = found.statistics.iter().map(|own| missing(found.pixels, own));
+    let (least, most) = missing
+        .fold((100.0f64, 0.0f64), |(least, most), percent| (least.min(percent), most.max(percent)));
+    lines.push(match most {
+        0.0 => "No reading is missing.".to_owned(),
+        _ => format!("Of a band {least:.1} to {most:.1} per cent of the readings are missing."),
+    });
+    lines.push("With --json each band is told by itself.".to_owned());
+    lines
 }
 
 /// Exposure, losses, and what it would sound like.

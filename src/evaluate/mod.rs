@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::frame::Frame;
+use crate::inspect::many::FEW;
 use crate::model::{Model, normalise};
 use crate::random::Random;
 use crate::receiver::align::align;
@@ -124,8 +125,8 @@ impl fmt::Display for Scores {
             let way = channel.told();
             writeln!(f, "PSNR after {way}: {psnr_db:.2} dB, {bits:.0} bits a frame")?;
         }
-        for (band, rmse) in self.rmse.iter().enumerate() {
-            writeln!(f, "error of band {}: {rmse:.4} (RMS, physical units)", band + 1)?;
+        for line in errors(&self.rmse) {
+            writeln!(f, "{line}")?;
         }
         if let Some(ssim) = self.ssim {
             writeln!(f, "structural similarity: {ssim:.3}")?;
@@ -144,6 +145,23 @@ impl fmt::Display for Scores {
         writeln!(f, "distance of the code from uniform, pooled: {:.3}", self.uniformity_pooled)?;
         write!(f, "the same, worst position: {:.3}", self.uniformity_worst)
     }
+}
+
+/// The RMS error of each band, or of many bands the best and the worst.
+fn errors(rmse: &[f64]) -> Vec<String> {
+    let told = |(band, rmse): (usize, &f64)| {
+        format!("error of band {}: {rmse:.4} (RMS, physical units)", band + 1)
+    };
+    let all = || rmse.iter().enumerate();
+    if rmse.len() <= FEW {
+        return all().map(told).collect();
+    }
+    let order = |a: &(usize, &f64), b: &(usize, &f64)| a.1.total_cmp(b.1);
+    let (best, worst) = (all().min_by(order), all().max_by(order));
+    let of = |which: &str, found: Option<(usize, &f64)>| {
+        found.map(|found| format!("{which} of {} bands: {}", rmse.len(), told(found)))
+    };
+    of("best", best).into_iter().chain(of("worst", worst)).collect()
 }
 
 /// Measures `model` on `frames`, through the sound of the preset `data` with
@@ -416,6 +434,19 @@ impl Sent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_of_many_bands_are_the_best_and_the_worst() {
+        assert_eq!(errors(&[0.5]), ["error of band 1: 0.5000 (RMS, physical units)"]);
+        let many: Vec<f64> = (0..300).map(|band| f64::from((band * 7) % 300) + 1.0).collect();
+        assert_eq!(
+            errors(&many),
+            [
+                "best of 300 bands: error of band 1: 1.0000 (RMS, physical units)",
+                "worst of 300 bands: error of band 258: 300.0000 (RMS, physical units)"
+            ]
+        );
+    }
 
     #[test]
     fn an_interval_over_groups_is_wider_than_over_frames() {

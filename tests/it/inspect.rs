@@ -79,6 +79,41 @@ fn a_table_for_eyes_and_sentences_for_ears() {
 }
 
 #[test]
+fn many_bands_are_told_in_groups_and_all_of_them_where_they_are_looked_up() {
+    let Some(data) = crate::data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let cube = data.join("formats/plantcv/corn-kernel-hyperspectral.raw");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(program());
+        let output = command.args(arguments).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let cube = cube.to_str().unwrap();
+    let said = run(&["inspect", cube, "--say"]);
+    for sentence in [
+        "580 bands, 0.3666 to 1.0484 micrometres, in 8 groups.",
+        "\nBands 1 to 73, 0.3666 to ",
+        "\nBands 512 to 580, ",
+        "The lowest on average is band ",
+        "No reading is missing.",
+        "With --json each band is told by itself.",
+    ] {
+        assert!(said.contains(sentence), "{sentence} is not in {said}");
+    }
+    assert!(said.lines().count() < 20 && said.lines().all(|line| line.ends_with('.')), "{said}");
+    let lines = |text: &str| text.lines().filter(|line| line.contains(" nm")).count();
+    assert!(lines(&run(&["inspect", cube])) >= 580);
+    run(&["convert", cube, "--sensor", "generic-scene", "-o", "sound"]);
+    let said = run(&["listen", "sound/corn-kernel-hyperspectral.wav", "-o", "back"]);
+    assert!(said.contains("580 bands, 0.3666 to 1.0484 micrometres, in 8 groups."), "{said}");
+    assert!(said.contains("Each has a span of its own, within "), "{said}");
+    assert!(said.contains("summary.txt tells each band by itself.") && said.lines().count() < 24);
+    let all = fs::read_to_string(folder.path().join("back/summary.txt")).unwrap();
+    assert_eq!(lines(&all), 580);
+}
+
+#[test]
 fn pictures_of_two_sizes_make_no_array_and_leave_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let pictures = folder.path().join("pictures");
