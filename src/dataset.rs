@@ -13,7 +13,7 @@ use crate::frame::{Area, Band, Frame};
 use crate::model::{Model, View, normalise};
 use crate::profile::{Kind, Profile};
 use crate::random::Random;
-use crate::sensor::{self, Options};
+use crate::sensor::{self, Options, Tell};
 
 /// The longer side of the grid, in pixels.
 pub(crate) const GRID: usize = 64;
@@ -98,7 +98,7 @@ impl Dataset {
     /// fewer than three groups.
     pub fn read(paths: &[String], profile: &Profile, seed: u64, reading: &Options) -> Result<Self> {
         let mut gathered = Gathered::new(profile, seed);
-        for source in expand(paths)? {
+        for source in expand(paths, reading.tell)? {
             let group = group(&source, profile);
             for (_, frame) in sample(&source, profile, reading)? {
                 gathered.add(&group, &frame);
@@ -296,7 +296,7 @@ pub fn unseen(paths: &[String], model: &Model, reading: &Options) -> Result<Unse
     let [rows, columns] = model.grid();
     let (mut frames, mut groups, mut origins) = (Vec::new(), Vec::new(), Vec::new());
     let mut skipped = BTreeSet::new();
-    for source in expand(paths)? {
+    for source in expand(paths, reading.tell)? {
         let group = group(&source, model.profile());
         if model.record().trained_groups.contains(&group) {
             skipped.insert(group);
@@ -327,7 +327,7 @@ pub fn unseen(paths: &[String], model: &Model, reading: &Options) -> Result<Unse
 pub fn seen(paths: &[String], model: &Model, reading: &Options) -> Result<Vec<Array3<f32>>> {
     let ([rows, columns], profile) = (model.grid(), model.profile());
     let mut pictures = Vec::new();
-    for source in expand(paths)? {
+    for source in expand(paths, None)? {
         if !model.record().trained_groups.contains(&group(&source, profile)) {
             continue;
         }
@@ -419,18 +419,19 @@ pub(crate) fn percentiles<'a>(
 /// products and captures in them stay whole. They are sorted letter by letter,
 /// and not as people count: random windows, phases and noise are drawn one after
 /// the other, and figures that were published hold for this order.
+/// Captures that lack a file are left out, and `tell` is told.
 ///
 /// # Errors
 ///
 /// If a folder cannot be read.
-pub fn expand(paths: &[String]) -> Result<Vec<String>> {
+pub fn expand(paths: &[String], tell: Option<Tell>) -> Result<Vec<String>> {
     let mut sources = Vec::new();
     for path in paths {
         if !Path::new(path).is_dir() {
             sources.push(path.clone());
             continue;
         }
-        let inside = match sensor::sources_in(Path::new(path)) {
+        let inside = match sensor::sources_in(Path::new(path), tell) {
             Some(sources) => sources,
             None => files_in(path)?,
         };
@@ -446,7 +447,7 @@ fn files_in(path: &str) -> Result<Vec<PathBuf>> {
         .filter_map(std::result::Result::ok)
         .map(|entry| entry.path())
         .filter(|path| {
-            path.is_file() || sensor::sources_in(path).is_some_and(|s| s == [path.clone()])
+            path.is_file() || sensor::sources_in(path, None).is_some_and(|s| s == [path.clone()])
         })
         .filter(|path| !path.file_name().unwrap_or_default().to_string_lossy().starts_with('.'))
         .collect();

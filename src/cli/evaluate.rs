@@ -136,7 +136,7 @@ impl Arguments {
             return Model::shipped(&self.model);
         }
         let voice = Voice::of_sensor(&self.model, self.reading.options()?);
-        let sources = dataset::expand(&self.data)?;
+        let sources = dataset::expand(&self.data, None)?;
         let first = sources.first().unwrap_or(&self.data[0]);
         let Ready { sonifier, .. } = voice.ready(first, None)?;
         Ok(sonifier.model().clone())

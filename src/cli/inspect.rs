@@ -96,10 +96,13 @@ impl Arguments {
             return Err(Error::usage("--table", format!("{name} is no session"))
                 .hint("give an .rrd file; `convert` writes tables of scenes"));
         }
-        let profile = match &self.sensor {
-            Some(name) => Some(Profile::find(name)?),
-            // A source that no profile knows can be inspected all the same.
-            None => voice::recognise(&name, &reading).ok(),
+        // A source that no profile knows can be inspected all the same.
+        let (profile, unknown) = match &self.sensor {
+            Some(name) => (Some(Profile::find(name)?), None),
+            None => match voice::recognise(&name, &reading) {
+                Ok(profile) => (Some(profile), None),
+                Err(error) => (None, Some(error)),
+            },
         };
         let frames = sensor::limit(&name, self.frames.map(|frames| frames as usize));
         let whole = Options { frames, ..reading.clone() };
@@ -119,7 +122,12 @@ impl Arguments {
         drop(progress);
         let known = self.sensor.as_ref().or(profile.as_ref().map(|profile| &profile.name));
         let known = known.filter(|_| sensor::is_repeatable(&name));
-        let sound = known.map(|sensor| hear(&name, sensor, frames, reading));
+        // What is to be told of it was told when it was inspected.
+        let reading = Options { tell: None, ..reading };
+        let sound = match known {
+            Some(sensor) => Some(hear(&name, sensor, frames, reading)),
+            None => unknown.map(Err),
+        };
         match self.json {
             true => report.json(&document(&found, profile.as_ref(), sound.and_then(Result::ok)))?,
             false if self.say || report.is_plain() => {

@@ -191,15 +191,17 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
         Ok(())
     };
     let (mut checked, mut models) = (vec![], Models::default());
+    // What is odd about a scene is told when it is heard.
+    let mut quiet = job.settings.voice.clone();
+    quiet.reading.tell = None;
     for task in tasks {
         let source = &task.unit.source;
         if stop.load(Ordering::Relaxed) {
             return Err(stopped(source));
         }
         // What a pipe shows, it shows once.
-        let voice = &job.settings.voice;
         let opened =
-            sensor::is_repeatable(source).then(|| voice.ready_with(&mut models, source, None));
+            sensor::is_repeatable(source).then(|| quiet.ready_with(&mut models, source, None));
         match opened.transpose() {
             Ok(_) => checked.push(task),
             Err(error) => fail(task, error, tell)?,

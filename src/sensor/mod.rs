@@ -68,6 +68,7 @@ pub use pixels::Packing;
 pub use probe::{answer, probe_with};
 pub use raw::{Raw, RawFormat};
 pub use rig::Rig;
+pub(crate) use rig::lacking;
 pub use route::{Route, Walk};
 pub use session::Session;
 pub use simulated::Simulated;
@@ -112,6 +113,9 @@ pub trait Sensor: Iterator<Item = Result<Frame>> + Send + fmt::Debug {
     }
 }
 
+/// Who is told, in a sentence, what is odd about a source that is read all the same.
+pub type Tell = fn(&str);
+
 /// How to open a source. What a user says of it can be written down; the rest
 /// follows from that, or is told nobody.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -150,10 +154,9 @@ pub struct Options {
     /// as many, spread evenly over it, instead of all of it.
     #[serde(skip)]
     pub sample: Option<usize>,
-    /// Told, in a sentence, what is odd about a source that is read all the
-    /// same.
+    /// Who is told what is odd about it.
     #[serde(skip)]
-    pub tell: Option<fn(&str)>,
+    pub tell: Option<Tell>,
 }
 
 /// Equal where a user says the same: see [`Options`].
@@ -346,7 +349,7 @@ fn open_path(
     }
     if Rig::is_one(path) {
         options.object.refuse(source)?;
-        return Ok(Box::new(Rig::open(path, profile)?));
+        return Ok(Box::new(Rig::open(path, profile, options.tell)?));
     }
     let Some(content) = content else {
         return Ok(Box::new(Folder::open(path, profile, options.object)?));
@@ -375,13 +378,13 @@ const READ: &str = "pictures, rasters and videos are read, by what they are; pix
 
 /// The sources in the folder at `path` where they are more than a file each:
 /// the product that it is, or its captures by one file of each; `None` for an
-/// ordinary folder.
-pub(crate) fn sources_in(path: &Path) -> Option<Vec<PathBuf>> {
+/// ordinary folder. Captures that lack a file are left out, and `tell` is told.
+pub(crate) fn sources_in(path: &Path, tell: Option<Tell>) -> Option<Vec<PathBuf>> {
     #[cfg(feature = "gdal")]
     if path.is_dir() && raster::Raster::is_product(path) {
         return Some(vec![path.to_owned()]);
     }
-    (path.is_dir() && Rig::is_one(path)).then(|| Rig::captures(path))
+    (path.is_dir() && Rig::is_one(path)).then(|| Rig::captures(path, tell))
 }
 
 /// Whether `source` is the name of an item in a STAC collection, `FILE#ID`.

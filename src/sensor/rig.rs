@@ -7,6 +7,7 @@
 //! and are brought to the pixels of one lens: see [`align`].
 
 mod align;
+mod flight;
 mod lens;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,9 +17,10 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3, Axis};
 
 use self::align::Placement;
+use self::flight::Flight;
 use self::lens::Lens;
 use super::folder::{TIFFS, ends_in, natural};
-use super::{Sensor, Source, check_size, count, reconcile};
+use super::{Sensor, Source, Tell, check_size, count, reconcile};
 use crate::error::{Error, Result};
 use crate::frame::{Band, Frame};
 use crate::profile::Profile;
@@ -38,6 +40,9 @@ pub struct Rig {
     /// The first frame, read when the rig was opened.
     ready: Option<Frame>,
     delivered: usize,
+    /// What is said before the first frame, and to whom.
+    remark: Option<String>,
+    tell: Option<Tell>,
 }
 
 /// The files of one moment: what their names have in common, and they.
@@ -52,10 +57,15 @@ impl Rig {
         }
     }
 
-    /// One file of each capture in the folder at `path`, in natural order.
-    pub(super) fn captures(path: &Path) -> Vec<PathBuf> {
+    /// One file of each capture in the folder at `path`, in natural order, but for
+    /// captures without all their files, of which `tell` is told.
+    pub(super) fn captures(path: &Path, tell: Option<Tell>) -> Vec<PathBuf> {
+        let flight = Flight::of(path);
+        if let (Some(said), Some(tell)) = (flight.remark(), tell) {
+            tell(&said);
+        }
         let first = |(_, files): Capture| files.into_iter().next();
-        captures(path, None).into_iter().filter_map(first).collect()
+        flight.complete.into_iter().filter_map(first).collect()
     }
 
     /// The files of the capture that the file at `path` belongs to.
@@ -66,18 +76,28 @@ impl Rig {
             .collect()
     }
 
-    /// Opens all captures in the folder at `path`, in natural order of their
-    /// names, or the capture that the file at `path` belongs to.
+    /// Opens the captures in the folder at `path`, in natural order of their
+    /// names, or the capture that the file at `path` belongs to. Captures of a
+    /// folder that lack a file which most of them have are left out, and `tell` is
+    /// told of them before the first frame.
     ///
     /// # Errors
     ///
     /// If a file of the first capture cannot be read or lacks its calibration,
     /// or it has another number of bands than `profile`.
-    pub fn open(path: impl AsRef<Path>, profile: Option<&Profile>) -> Result<Self> {
+    pub fn open(
+        path: impl AsRef<Path>,
+        profile: Option<&Profile>,
+        tell: Option<Tell>,
+    ) -> Result<Self> {
         let path = path.as_ref();
-        let captures: VecDeque<Capture> = match path.is_dir() {
-            true => captures(path, None).into(),
-            false => captures(folder_of(path), stem(path).as_deref()).into(),
+        let (captures, remark): (VecDeque<Capture>, _) = match path.is_dir() {
+            true => {
+                let flight = Flight::of(path);
+                let remark = flight.remark();
+                (flight.complete.into(), remark)
+            }
+            false => (captures(folder_of(path), stem(path).as_deref()).into(), None),
         };
         let frames = captures.len();
         let first = captures.front().ok_or_else(|| Error::input(path, "holds no capture"))?;
@@ -98,7 +118,7 @@ impl Rig {
             ..Source::like(&taken.frame, "")
         };
         let profile = profile.cloned();
-        Ok(Self { captures, profile, source, ready: Some(taken.frame), delivered: 0 })
+        Ok(Self { captures, profile, source, ready: Some(taken.frame), delivered: 0, remark, tell })
     }
 
     /// The next capture, of the first one's bands.
@@ -122,6 +142,9 @@ impl Iterator for Rig {
     type Item = Result<Frame>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let (Some(said), Some(tell)) = (self.remark.take(), self.tell) {
+            tell(&said);
+        }
         let mut frame = self.read()?;
         match &mut frame {
             Ok(frame) => frame.time_s = self.delivered as f64 * SLOT_S,
@@ -255,6 +278,9 @@ fn tell(
 /// wavelengths and units stands.
 fn bands(subject: &str, lenses: &[Lens], profile: Option<&Profile>) -> Result<Arc<[Band]>> {
     let found: Vec<Band> = lenses.iter().map(|lens| lens.band.clone()).collect();
+    if let Some(error) = profile.and_then(|profile| lacking(subject, &found, profile)) {
+        return Err(error);
+    }
     let named = reconcile(subject, found, profile).map_err(|error| {
         error.hint("a file of this capture is missing, or it is another camera's: see --sensor")
     })?;
@@ -267,6 +293,37 @@ fn bands(subject: &str, lenses: &[Lens], profile: Option<&Profile>) -> Result<Ar
         ..band.clone()
     };
     Ok(named.iter().zip(lenses).map(settle).collect())
+}
+
+/// How far the centres of one band may lie apart in two cameras of a model, in
+/// micrometres.
+const SAME_BAND_UM: f32 = 0.03;
+
+/// An error that names the bands of `profile` of which a capture has no file, called
+/// `subject` and with the bands `found`; `None` where it has all of them, or others.
+pub(crate) fn lacking(subject: &str, found: &[Band], profile: &Profile) -> Option<Error> {
+    let listed = profile.listed_bands()?;
+    let near = |a: &Band, b: &Band| match (a.wavelength_um, b.wavelength_um) {
+        (Some(a), Some(b)) => (a - b).abs() <= SAME_BAND_UM,
+        _ => false,
+    };
+    let has = |band: &Band| found.iter().any(|own| own.name == band.name || near(own, band));
+    let missing: Vec<&str> =
+        listed.iter().filter(|band| !has(band)).map(|band| band.name.as_str()).collect();
+    if missing.is_empty() || missing.len() + found.len() != listed.len() {
+        return None;
+    }
+    let what = format!(
+        "has {}, but the sensor profile {} lists {}: the file of {} is missing",
+        count(found.len(), "band"),
+        profile.name,
+        listed.len(),
+        missing.join(" and that of ")
+    );
+    Some(
+        Error::usage(subject, what)
+            .hint("put it beside the others; --sensor generic-picture takes those that there are"),
+    )
 }
 
 /// Where the pixels of `target` would lie in `picture` if both lenses looked

@@ -16,8 +16,8 @@ use crate::sensor::{self, Detail, Object, Options, Scene, Session, Source, Speed
 ///
 /// # Errors
 ///
-/// If the source cannot be opened, is raw pixels, or more than one profile
-/// fits it.
+/// If the source cannot be opened, is raw pixels, more than one profile fits it, or
+/// it is a capture by a camera on the shelf that lacks the file of a lens.
 pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
     if options.raw.is_some() {
         return Err(Error::usage("--raw", "pixels do not say which instrument they are of")
@@ -49,6 +49,9 @@ pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
     };
     let sensor = sensor::open(source, None, &options)?;
     let found = sensor.source();
+    if let Some(error) = shelf.iter().find_map(|profile| incomplete(source, found, profile)) {
+        return Err(error);
+    }
     let mut fitting: Vec<_> =
         shelf.into_iter().filter(|p| fits(&p.matching, found) && agrees(p, found)).collect();
     // Who asks for more knows the instrument better.
@@ -97,6 +100,16 @@ fn fits(matching: &Match, source: &Source) -> bool {
     let hidden = [&matching.usb, &matching.file_name];
     let asks = marks(matching) > 0 && hidden.iter().all(|list| list.is_empty());
     asks && driver && model && bands
+}
+
+/// What `source`, called `name`, lacks, if it is by the camera of `profile` and has
+/// several of its bands, but not all. A single lens is a picture of its own.
+fn incomplete(name: &str, source: &Source, profile: &Profile) -> Option<Error> {
+    let Match { model, bands, .. } = &profile.matching;
+    let own = source.model.as_ref()?;
+    let is_short = bands.is_some_and(|bands| (2..bands).contains(&source.bands.len()));
+    let is_own = model.iter().any(|text| own.contains(text.as_str()));
+    (is_short && is_own).then(|| sensor::lacking(name, &source.bands, profile)).flatten()
 }
 
 /// How far the centres of one band may lie apart in two instruments of a kind,

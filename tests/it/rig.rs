@@ -8,6 +8,7 @@ use ndarray::{ArrayView2, Axis, s};
 use wysiwyh::sensor::{Options, Sensor, open};
 use wysiwyh::{Frame, Profile, Unit};
 
+use crate::cli::text;
 use crate::data;
 
 fn camera() -> Option<PathBuf> {
@@ -112,6 +113,16 @@ fn aligned_bands_resemble_the_reference_more() {
     }
 }
 
+/// Copies the capture into `folder` under the name `capture`, without the files of the
+/// lenses `without`.
+fn copied(camera: &Path, folder: &Path, capture: &str, without: &[usize]) {
+    fs::create_dir_all(folder).unwrap();
+    for band in (1..=5).filter(|band| !without.contains(band)) {
+        let copy = folder.join(format!("{capture}_{band}.tif"));
+        fs::copy(camera.join(format!("IMG_0001_{band}.tif")), copy).unwrap();
+    }
+}
+
 /// Copies the capture, with the green picture in place of the blue one, moved
 /// by whole rows and columns; its pixels lie uncompressed from byte 8 on.
 fn moved(camera: &Path, folder: &Path, rows: isize, columns: isize) {
@@ -155,23 +166,14 @@ fn shifts_put_into_a_real_picture_are_taken_out() {
 fn captures_follow_each_other_and_others_are_told_apart() {
     let Some(camera) = camera() else { return };
     let folder = tempfile::tempdir().unwrap();
-    for (capture, bands) in [("IMG_0002", 5), ("IMG_0010", 5)] {
-        for band in 1..=bands {
-            let copy = folder.path().join(format!("{capture}_{band}.tif"));
-            fs::copy(camera.join(format!("IMG_0001_{band}.tif")), copy).unwrap();
-        }
+    for capture in ["IMG_0002", "IMG_0010"] {
+        copied(&camera, folder.path(), capture, &[]);
     }
     let (sensor, frames) = all(folder.path());
     assert_eq!((sensor.source().frames, frames.len()), (Some(2), 2));
     assert!(frames[0].time_s < frames[1].time_s);
     let (sensor, _) = all(&folder.path().join("IMG_0010_3.tif"));
     assert_eq!(sensor.source().frames, Some(1));
-    fs::remove_file(folder.path().join("IMG_0010_3.tif")).unwrap();
-    let mut sensor = open(&folder.path().to_string_lossy(), None, &Options::default()).unwrap();
-    assert!(sensor.next().unwrap().is_ok());
-    let short = sensor.next().unwrap().unwrap_err().to_string();
-    assert!(short.contains("IMG_0010: has 4 bands, but the first capture 5"), "{short}");
-    assert!(sensor.next().is_none());
     // A file that another program has stripped of its calibration.
     let path = folder.path().join("IMG_0002_1.tif");
     let mut bytes = fs::read(&path).unwrap();
@@ -183,6 +185,52 @@ fn captures_follow_each_other_and_others_are_told_apart() {
     assert!(refused.contains("states no MicaSense:RadiometricCalibration"), "{refused}");
     fs::write(&path, &bytes[..bytes.len() - 5000]).unwrap();
     error(&path);
+}
+
+#[test]
+fn captures_that_lack_a_file_are_left_out_and_named() {
+    let Some(camera) = camera() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let flight = folder.path().join("flight");
+    copied(&camera, &flight, "IMG_0001", &[3, 5]);
+    copied(&camera, &flight, "IMG_0002", &[]);
+    copied(&camera, &flight, "IMG_0003", &[2]);
+    copied(&camera, &flight, "IMG_0004", &[]);
+    assert_eq!(all(&flight).1.len(), 2);
+    let inspected = crate::cli::program().arg("inspect").arg(&flight).output().unwrap();
+    let told = text(&inspected.stderr);
+    let left_out = "flight: 2 of 4 captures are left out, without all files: IMG_0001 has no Red \
+                    (IMG_0001_3.tif) and no Red edge (IMG_0001_5.tif); IMG_0003 has no Green \
+                    (IMG_0003_2.tif).";
+    assert!(inspected.status.success() && told.contains(left_out), "{told}");
+    assert_eq!(told.matches("left out").count(), 1, "{told}");
+    assert!(text(&inspected.stdout).contains("sensor: micasense-rededge"));
+}
+
+#[test]
+fn a_lone_capture_that_lacks_a_file_says_of_which_lens() {
+    let Some(camera) = camera() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let capture = folder.path().join("capture");
+    copied(&camera, &capture, "IMG_0001", &[2]);
+    let lack = "has 4 bands, but the sensor profile micasense-rededge lists 5: the file of Green \
+                is missing";
+    let call = |arguments: &[&str]| {
+        let mut command = crate::cli::program();
+        command.args(arguments).arg(&capture).args(["-o", "out"]).current_dir(folder.path());
+        command.output().unwrap()
+    };
+    for more in [&["convert"][..], &["convert", "--sensor", "micasense-rededge"]] {
+        let output = call(more);
+        let told = text(&output.stderr);
+        assert!(!output.status.success() && told.contains(lack), "{more:?}: {told}");
+        assert!(told.contains("hint: put it beside the others"), "{told}");
+    }
+    assert!(!folder.path().join("out").exists());
+    let inspected = crate::cli::program().arg("inspect").arg(&capture).output().unwrap();
+    assert!(inspected.status.success() && text(&inspected.stdout).contains(lack));
+    let heard = call(&["convert", "--sensor", "generic-picture"]);
+    assert!(heard.status.success(), "{}", text(&heard.stderr));
 }
 
 #[test]
@@ -228,11 +276,9 @@ fn captures_are_trained_on_and_heard() {
     let captures = folder.path().join("flight");
     fs::create_dir(&captures).unwrap();
     for capture in 1..=3 {
-        for band in 1..=5 {
-            let copy = captures.join(format!("IMG_000{capture}_{band}.tif"));
-            fs::copy(camera.join(format!("IMG_0001_{band}.tif")), copy).unwrap();
-        }
+        copied(&camera, &captures, &format!("IMG_000{capture}"), &[]);
     }
+    copied(&camera, &captures, "IMG_0004", &[1]);
     let model = folder.path().join("rededge.safetensors");
     let mut train = crate::cli::program();
     train.arg("train").arg(&captures).args(["--sensor", "micasense-rededge", "-o"]).arg(&model);
