@@ -321,8 +321,26 @@ fn sentence(summary: &Summary) -> String {
     let skipped: usize = summary.converted.iter().map(|done| done.skipped).sum();
     let sound_s = summary.sound_s();
     let factor = sound_s / summary.elapsed.as_secs_f64();
+    let gaps: Vec<String> =
+        [true, false].iter().filter_map(|&tiled| gaps(summary, tiled)).collect();
     format!(
         "{counts}: {files} files, {sound_s:.1} s of sound, made {factor:.0} times as fast as it \
-         plays; {skipped} tiles without any reading left out."
+         plays; {skipped} tiles without any reading left out.{}",
+        gaps.concat()
     )
+}
+
+/// What became of pixels without a reading in tiles, or else in pictures, that have
+/// others; none where there are no such.
+fn gaps(summary: &Summary, tiled: bool) -> Option<String> {
+    let scenes = || summary.converted.iter().filter(|done| done.tiled == tiled);
+    let gaps: usize = scenes().map(|done| done.gaps).sum();
+    let all: usize = scenes().map(|done| done.slots).sum();
+    let noun = if tiled { "tiles" } else { "pictures" };
+    (gaps > 0).then(|| {
+        format!(
+            " {gaps} of {all} {noun} have gaps: they are filled with the mean of the band there, and \
+             come back as readings."
+        )
+    })
 }

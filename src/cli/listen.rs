@@ -23,7 +23,8 @@ Reads:    a WAV or FLAC file; what it was made with is in the file. Its model is
 Writes:   into DIR: frames.npy, [frame, band, row, column] f32; frame-00000.png
           and so on for the first 200; summary.txt; mosaic.tif where the scene
           lies on a map
-Units:    values in the unit of the bands, NaN = no reading
+Units:    values in the unit of the bands, NaN = not sent; gaps within a tile or a
+          picture were filled before they were sent, and come back as readings
 Example:  wysiwyh listen sounds/scene.wav -o pictures
           wysiwyh listen copy.mp3 --sensor hituav-lwir --preset data -o pictures
           wysiwyh listen --live --sensor lepton3 --preset listen --rrd heard.rrd

@@ -68,6 +68,17 @@ impl Chip {
         }
     }
 
+    /// Whether pixels of `frame`, whose row it is, have no reading, but for those of a
+    /// tile that lie beyond the edge of its `scene`.
+    pub fn has_gaps(&self, scene: Option<&Scene>, frame: &Frame) -> bool {
+        let ([rows, columns], (row, column)) = ([frame.rows(), frame.columns()], frame.position);
+        let inside = scene.map_or(rows * columns, |scene| {
+            let rows = rows.min(scene.rows.saturating_sub(row));
+            rows * columns.min(scene.columns.saturating_sub(column))
+        });
+        self.valid < inside as f32 / (rows * columns).max(1) as f32
+    }
+
     /// How well its code holds the picture, in dB of PSNR, where that is known.
     pub fn psnr_db(&self) -> Option<f64> {
         self.psnr_db.map(f64::from)

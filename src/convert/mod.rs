@@ -136,6 +136,11 @@ pub struct Converted {
     pub slots: usize,
     /// Chips without any reading, which are not in the sound.
     pub skipped: usize,
+    /// Number of sound frames whose tile or picture has pixels without a reading. They
+    /// are filled: see [`normalise`](crate::model::normalise).
+    pub gaps: usize,
+    /// Whether these are tiles of one picture.
+    pub tiled: bool,
     /// Why it ends early, where a camera or a pipe failed on the way or was
     /// stopped: what they showed before comes no second time, so it is kept.
     pub cut: Option<Error>,
@@ -377,6 +382,7 @@ fn convert(
     if !slots.readings {
         return Err(Error::input(scene, "no reading in it: every value is nodata"));
     }
+    let gaps = outputs.gaps;
     let outcome = outputs.finish(&mut sonifier, slots.skipped).map_err(named)?;
     let (slots, skipped) = (outcome.slots, outcome.skipped);
     let mut names = vec![format!("{}{ENDING}", unit.name)];
@@ -389,7 +395,8 @@ fn convert(
     let mut files = staging.replace(&before, &names)?;
     // The sound comes first to those who are told.
     files.rotate_left(1);
-    Ok(Converted { scene: scene.to_owned(), files, slots, skipped, cut })
+    let tiled = source.scene.is_some();
+    Ok(Converted { scene: scene.to_owned(), files, slots, skipped, gaps, tiled, cut })
 }
 
 /// What is to be said before a scene is heard.

@@ -37,6 +37,9 @@ pub(super) struct Outputs<'a> {
     names: Vec<String>,
     /// Slots written so far.
     pub slots: usize,
+    /// How many of them show a tile or a picture some pixels of which have no reading
+    /// in some band.
+    pub gaps: usize,
     /// The sum of their powers.
     power: f64,
     /// The sum of their scores in dB, and how many have one.
@@ -96,6 +99,7 @@ impl<'a> Outputs<'a> {
             recorder,
             names,
             slots: 0,
+            gaps: 0,
             power: 0.0,
             psnr_db: (0.0, 0),
         })
@@ -128,6 +132,7 @@ impl<'a> Outputs<'a> {
             if let Some(psnr_db) = chip.psnr_db() {
                 self.psnr_db = (self.psnr_db.0 + psnr_db, self.psnr_db.1 + 1);
             }
+            self.gaps += usize::from(chip.has_gaps(self.source.scene.as_ref(), frame));
             self.table.push(chip)?;
             if let Some(array) = &mut self.array {
                 array.push(moment.input.view())?;

@@ -165,6 +165,44 @@ fn a_sound_of_a_scene_that_was_cut_or_trimmed_gives_its_pictures() {
 }
 
 #[test]
+fn gaps_within_tiles_are_counted_and_come_back_filled() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    // Two tiles and a part of a third one, below each other; one pixel of the first
+    // has no reading, and a quarter of the second.
+    let pixel = |at: usize| match (at / 64, at % 64) {
+        (5, 7) | (64..96, 0..32) => -1.0,
+        (row, column) => 10.0 + (row + column) as f32 / 20.0,
+    };
+    let driver = gdal::DriverManager::get_driver_by_name("GTiff").unwrap();
+    let made = |name: &str, pixel: &dyn Fn(usize) -> f32| {
+        let file = driver.create_with_band_type::<f32, _>(place(name), 64, 140, 1).unwrap();
+        let mut band = file.rasterband(1).unwrap();
+        band.set_no_data_value(Some(-1.0)).unwrap();
+        let mut buffer = gdal::raster::Buffer::new((64, 140), (0..64 * 140).map(pixel).collect());
+        band.write((0, 0), (64, 140), &mut buffer).unwrap();
+        file.close().unwrap();
+    };
+    made("holed.tif", &pixel);
+    made("whole.tif", &|_| 12.0);
+    let said = |name: &str| {
+        let call = ["--span", "0..40", "--sensor", "generic-scene", "-o"];
+        let mut command = program();
+        let output = command.arg("convert").arg(place(name)).args(call).arg(place("out")).output();
+        text(&output.unwrap().stdout)
+    };
+    let holed = said("holed.tif");
+    assert!(holed.contains("2 of 3 tiles have gaps: they are filled"), "{holed}");
+    let whole = said("whole.tif");
+    assert!(whole.contains("1 of 1 scenes") && !whole.contains("gaps"), "{whole}");
+    listen(&place("out/holed.wav"), &place("back"));
+    let back = array(&place("back/frames.npy"));
+    assert_eq!(back.dim(), (3, 1, 64, 64));
+    assert!(back.slice(s![..2, .., .., ..]).iter().all(|value| value.is_finite()));
+    assert!(back.slice(s![2, .., 12.., ..]).iter().all(|value| value.is_nan()));
+}
+
+#[test]
 fn a_folder_with_one_broken_picture_makes_no_sound() {
     let folder = tempfile::tempdir().unwrap();
     let (flight, out) = (folder.path().join("flight"), folder.path().join("out"));
