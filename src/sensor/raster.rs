@@ -265,8 +265,8 @@ impl Raster {
     ///
     /// Where GDAL knows all that is missing, it averages itself, from the
     /// overviews of the file where it has any that are means, and rounds to the type of
-    /// the stored numbers where that is no byte; else all pixels are read, and averaged
-    /// here. Of a product of several files, those with overviews, as JPEG 2000 has
+    /// the stored numbers where their steps are fine; else all pixels are read, and
+    /// averaged here. Of a product of several files, those with overviews, as JPEG 2000 has
     /// them, are read from the coarsest that fits, where no mask is finer: their pixels
     /// there are almost, and not quite, means.
     #[must_use]
@@ -280,8 +280,12 @@ impl Raster {
         self.source.columns = grid.columns.div_ceil(self.factor);
         let scale = self.factor as f64;
         self.georeference = grid.georeference.as_ref().map(|own| own.scaled(scale, scale));
+        let fine = |layer: &Layer| layer.is_finely_stepped(&grid.dataset).unwrap_or(false);
         let known = |layer: &Layer| {
-            layer.law == Law::Linear && !layer.own_mask && grid.knows(layer.index, &layer.missing)
+            layer.law == Law::Linear
+                && !layer.own_mask
+                && fine(layer)
+                && grid.knows(layer.index, &layer.missing)
         };
         self.averaged_by_gdal = self.factor > 1
             && self.parts.len() == 1

@@ -1,6 +1,7 @@
 //! Rasters that are heard coarser than they are, against means of their pixels
 //! and gdalwarp.
 
+use std::path::Path;
 use std::process::Command;
 
 use ndarray::{Array3, s};
@@ -38,7 +39,7 @@ fn coarser_pixels_are_means_of_what_has_a_reading() {
             let expected = means(&fine, factor);
             assert_eq!(coarse.data.dim(), expected.dim(), "{name}");
             for ((place, &got), &mean) in coarse.data.indexed_iter().zip(&expected) {
-                // Where GDAL averages, it rounds to whole numbers.
+                // Where GDAL averages, it rounds to whole numbers; these have many.
                 let half = 0.5 * fine.bands[place.0].scale.abs() + 1e-3 * mean.abs();
                 let near = (f64::from(got) - mean).abs() <= half;
                 let missing = got.is_nan() && mean.is_nan();
@@ -132,6 +133,35 @@ fn overviews_are_used_where_there_are_any() {
     let expected = means(&fine, 4);
     for (got, mean) in coarse.data.iter().zip(&expected) {
         assert!((f64::from(*got) - mean).abs() <= 0.5, "{got}, not {mean}");
+    }
+}
+
+/// Writes pixels of 0 to 10 to the file at `path`, as numbers of the type `T`, with
+/// means of them in an overview.
+fn few_numbers<T: gdal::raster::GdalType + Copy + From<u8>>(path: &Path) {
+    let driver = gdal::DriverManager::get_driver_by_name("GTiff").unwrap();
+    let mut file = driver.create_with_band_type::<T, _>(path, 64, 64, 1).unwrap();
+    let pixels = (0..64 * 64).map(|at| T::from(((at * 7919) % 10_007 % 11) as u8)).collect();
+    let mut buffer = gdal::raster::Buffer::new((64, 64), pixels);
+    file.rasterband(1).unwrap().write((0, 0), (64, 64), &mut buffer).unwrap();
+    file.build_overviews("AVERAGE", &[4], &[]).unwrap();
+    file.close().unwrap();
+}
+
+#[test]
+fn means_of_few_whole_numbers_are_exact() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tif");
+    for write in [few_numbers::<u16>, few_numbers::<i16>, few_numbers::<i32>, few_numbers::<u8>] {
+        write(&path);
+        let fine = whole(&path, None);
+        for factor in [2, 4] {
+            let coarse = Raster::open(&path, None).unwrap().coarser(factor);
+            let coarse = coarse.read(0, 0, 64 / factor, 64 / factor).unwrap();
+            for (got, mean) in coarse.data.iter().zip(&means(&fine, factor)) {
+                assert!((f64::from(*got) - mean).abs() <= 1e-5, "{factor}: {got}, not {mean}");
+            }
+        }
     }
 }
 

@@ -7,6 +7,9 @@ use crate::frame::{BRIGHTEST, Band, Unit};
 /// Side of the piece in the middle of a raster by which its numbers are judged.
 const PIECE: usize = 64;
 
+/// Whole numbers that are spread over so many steps may be rounded.
+const STEPS: f64 = 256.0;
+
 /// A band of the file that is a band of the frame, and how its stored numbers
 /// become readings.
 #[derive(Debug)]
@@ -40,6 +43,23 @@ impl Layer {
     /// Whether its readings are reflectances that are stored as larger numbers.
     pub fn is_divided(&self) -> bool {
         self.band.unit == Unit::Reflectance && self.band.scale < 1.0
+    }
+
+    /// Whether means of its stored numbers that are rounded to their type, as GDAL
+    /// rounds them, tell as much as exact ones: they are no whole numbers, or their
+    /// steps are small beside reflectances, or beside what lies in the middle of
+    /// `dataset`.
+    pub fn is_finely_stepped(&self, dataset: &Dataset) -> gdal::errors::Result<bool> {
+        let whole = dataset.rasterband(self.index)?.band_type().is_integer();
+        if !whole || (self.is_divided() && self.band.scale * STEPS <= 1.0) {
+            return Ok(true);
+        }
+        let numbers = self.middle(dataset)?;
+        let (low, high) =
+            numbers.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |ends, &number| {
+                (ends.0.min(number), ends.1.max(number))
+            });
+        Ok(f64::from(high) - f64::from(low) >= STEPS)
     }
 
     /// Whether its numbers are floats as small as reflectances, by those in the
