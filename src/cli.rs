@@ -455,9 +455,6 @@ fn volume_db(text: &str) -> std::result::Result<f32, String> {
     }
 }
 
-/// The name of standard input among sources.
-const STDIN: &str = "-";
-
 /// True once the user wants to stop; every loop looks at it.
 pub static STOP: AtomicBool = AtomicBool::new(false);
 

@@ -31,6 +31,18 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// A new file beside that at `path`, which may become it: nobody takes it for whole, its
+/// name ends in `ending`, and its permissions are those of any other new file, where
+/// temporary ones are their owner's alone.
+///
+/// # Errors
+///
+/// If the folder cannot be written.
+pub(crate) fn part_of(path: &Path, ending: &str) -> std::io::Result<NamedTempFile> {
+    let create = |name: &Path| File::options().read(true).write(true).create_new(true).open(name);
+    tempfile::Builder::new().prefix(PREFIX).suffix(ending).make_in(folder_of(path), create)
+}
+
 impl StagedFile {
     /// Begins the file that will be called `path`, with the permissions of
     /// any other new file.
@@ -43,11 +55,7 @@ impl StagedFile {
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             return Err(Error::output(path, "exists and is no file").hint("give another name"));
         }
-        let create =
-            |name: &Path| File::options().read(true).write(true).create_new(true).open(name);
-        let part = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .make_in(folder_of(path), create)
+        let part = part_of(path, "")
             .map_err(|e| Error::output(path, e).hint("give a place that can be written"))?;
         Ok(Self { part, path: path.to_owned() })
     }

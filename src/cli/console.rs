@@ -8,8 +8,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 
 use wysiwyh::live::{Command, Keys};
+use wysiwyh::sensor::STDIN;
 
-use super::STDIN;
 use super::report::Report;
 
 /// No command is longer; the rest of a line that is goes unread.

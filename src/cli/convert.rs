@@ -9,13 +9,13 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 use wysiwyh::convert::{self, Estimate, Event, Job, Settings, Summary, Unit};
 use wysiwyh::plan::{self, Manifest, Part};
-use wysiwyh::sensor::{Detail, Options, Route};
+use wysiwyh::sensor::{Detail, Options, Route, STDIN};
 use wysiwyh::sink::Format;
 use wysiwyh::spectrum::Preset;
 use wysiwyh::{Error, Fault, Result};
 
 use super::report::Report;
-use super::{ReadingArguments, STDIN, STOP, SpeedArguments, VoiceArguments, preset};
+use super::{ReadingArguments, STOP, SpeedArguments, VoiceArguments, preset};
 
 /// Turns scenes into sound files: pictures whole, one tenth of a second each;
 /// large scenes in tiles along a path, with a table of what is heard when.

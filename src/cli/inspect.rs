@@ -14,13 +14,13 @@ use wysiwyh::inspect::{self, Histogram, Inspection, Statistics};
 use wysiwyh::profile::Profile;
 use wysiwyh::recorder::is_session;
 use wysiwyh::sensor::camera::Losses;
-use wysiwyh::sensor::{self, Detail, Options};
+use wysiwyh::sensor::{self, Detail, Options, STDIN};
 use wysiwyh::synth::SLOT_S;
 use wysiwyh::voice::{self, Ready, Voice};
 use wysiwyh::{Error, Result};
 
 use super::report::{Report, aligned};
-use super::{ReadingArguments, STDIN, STOP, SpeedArguments};
+use super::{ReadingArguments, STOP, SpeedArguments};
 
 /// Scenes with more values than this are read in tiles of no more, so that
 /// memory stays small.

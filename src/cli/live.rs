@@ -8,16 +8,16 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use wysiwyh::Result;
 use wysiwyh::live::{self, Limit, Sent, Settings, Summary};
 use wysiwyh::recorder::is_session;
-use wysiwyh::sensor::Options;
 use wysiwyh::sensor::camera::Losses;
+use wysiwyh::sensor::{Options, STDIN};
 use wysiwyh::sink::device::Way;
 use wysiwyh::spectrum::Preset;
 
 use super::console::Console;
 use super::report::Report;
 use super::{
-    ReadingArguments, STDIN, STOP, SessionArguments, SpeakerArguments, SpeedArguments,
-    VoiceArguments, choose, preset,
+    ReadingArguments, STOP, SessionArguments, SpeakerArguments, SpeedArguments, VoiceArguments,
+    choose, preset,
 };
 
 /// Plays a source as it comes, ten sound frames a second, to the speaker; on

@@ -27,7 +27,7 @@ use super::queue::{Entry, Pictures, Slot};
 use super::{Pace, SPECTROGRAM_SLOTS, Session, VALUES_STEP, blueprint, halves_suffice, viewer};
 use crate::error::{Error, Fault, Result};
 use crate::picture::{colour, legend, png, preview};
-use crate::staging::folder_of;
+use crate::staging::part_of;
 
 /// Identifies a recording: the same for every target of a session.
 pub(super) type RecordingId = StoreId;
@@ -327,12 +327,8 @@ impl File {
         let part = match pace {
             Pace::Live => None,
             Pace::Batch => {
-                let mut builder = tempfile::Builder::new();
-                // The permissions of any other new file, not the owner's only.
-                #[cfg(unix)]
-                builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-                let part = builder.suffix(".rrd.part").tempfile_in(folder_of(path));
-                Some(part.map_err(|e| Error::output(path, e))?.into_temp_path())
+                let part = part_of(path, ".rrd.part").map_err(|e| Error::output(path, e))?;
+                Some(part.into_temp_path())
             }
         };
         Ok(Self { path: path.to_owned(), part })

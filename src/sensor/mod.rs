@@ -66,7 +66,7 @@ pub(crate) use peeked::Peeked;
 pub use pixels::Packing;
 #[cfg(feature = "gdal")]
 pub use probe::{answer, probe_with};
-pub use raw::{Raw, RawFormat};
+pub use raw::{Raw, RawFormat, STDIN};
 pub use rig::Rig;
 pub(crate) use rig::lacking;
 pub use route::{Route, Walk};

@@ -35,7 +35,7 @@ use crate::model::View;
 use crate::profile::Polarity;
 use crate::sensor::{Scene, Speed};
 use crate::spectrum::Mapping;
-use crate::staging::{StagedFile, folder_of};
+use crate::staging::{StagedFile, part_of};
 
 pub use flac::FlacSink;
 pub use foreign::decode;
@@ -402,15 +402,7 @@ impl Output {
     }
 
     fn atomic(path: &Path) -> Result<Self> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".").suffix(".part");
-        #[cfg(unix)]
-        {
-            // As any other new file: the umask decides, not the owner alone.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let file = builder.tempfile_in(folder_of(path)).map_err(|e| Error::output(path, e))?;
+        let file = part_of(path, ".part").map_err(|e| Error::output(path, e))?;
         Ok(Self::Atomic { file, path: path.into() })
     }
 
