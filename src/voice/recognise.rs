@@ -49,9 +49,7 @@ pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
     };
     let sensor = sensor::open(source, None, &options)?;
     let found = sensor.source();
-    if let Some(error) = shelf.iter().find_map(|profile| incomplete(source, found, profile)) {
-        return Err(error);
-    }
+    let lacking = shelf.iter().find_map(|profile| incomplete(source, found, profile));
     let mut fitting: Vec<_> =
         shelf.into_iter().filter(|p| fits(&p.matching, found) && agrees(p, found)).collect();
     // Who asks for more knows the instrument better.
@@ -59,7 +57,10 @@ pub fn recognise(source: &str, options: &Options) -> Result<Profile> {
     fitting.retain(|profile| Some(marks(&profile.matching)) == most);
     match (fitting.pop(), fitting.pop()) {
         (Some(profile), None) => Ok(profile),
-        (None, _) => Profile::find(unknown(found)),
+        (None, _) => match lacking {
+            Some(error) => Err(error),
+            None => Profile::find(unknown(found)),
+        },
         (Some(_), Some(_)) => {
             let bands = found.bands.len();
             let what = format!("more than one sensor on the shelf is known by its {bands} bands");
