@@ -58,6 +58,8 @@ const SHELF: &[(&str, &str, Option<&[u8]>)] = &[
     ("sentinel2-l1c", include_str!("../sensors/sentinel2-l1c.toml"), None),
     ("landsat8-9-l2", include_str!("../sensors/landsat8-9-l2.toml"), None),
     ("landsat4-7-l2", include_str!("../sensors/landsat4-7-l2.toml"), None),
+    ("landsat8-9-st", include_str!("../sensors/landsat8-9-st.toml"), None),
+    ("landsat4-7-st", include_str!("../sensors/landsat4-7-st.toml"), None),
     ("landsat7", include_str!("../sensors/landsat7.toml"), None),
     ("modis-09ga", include_str!("../sensors/modis-09ga.toml"), None),
     ("enmap", include_str!("../sensors/enmap.toml"), None),

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use gdal::DriverManager;
 use gdal::raster::Buffer;
 use gdal::spatial_ref::SpatialRef;
+use ndarray::Axis;
 use tiff::decoder::{Decoder, DecodingResult};
 use wysiwyh::sensor::raster::Raster;
 use wysiwyh::sensor::{Options, Sensor, open};
-use wysiwyh::{Frame, Profile, Unit};
+use wysiwyh::{Frame, Profile, Unit, voice};
 
 use crate::data;
 use crate::sentinel2::safe;
@@ -438,6 +439,25 @@ fn metadata_that_is_cut_or_garbled_is_an_error_or_a_picture() {
         fs::remove_file(metadata).unwrap();
     }
     assert!(opened > 50 && refused > 50, "{opened} opened, {refused} refused");
+}
+
+#[test]
+fn the_temperature_of_landsat_is_known_by_its_file_alone() {
+    let Some(data) = data() else { return };
+    let folder = data.join("formats/landsat");
+    let file = folder.join(format!("{LANDSAT}_ST_B10.TIF"));
+    let name = file.to_str().unwrap();
+    let profile = voice::recognise(name, &Options::default()).unwrap();
+    assert_eq!(profile.name, "landsat8-9-st");
+    let alone = open(name, Some(&profile), &Options::default()).unwrap().next().unwrap().unwrap();
+    assert_eq!((alone.bands[0].unit, alone.bands.len()), (Unit::Kelvin, 1));
+    let product = Raster::open(&folder, None).unwrap().with_clouds().read(0, 0, 512, 512).unwrap();
+    let mut seen = 0;
+    for (own, other) in alone.data.iter().zip(product.data.index_axis(Axis(0), 7)) {
+        seen += usize::from(own.is_finite());
+        assert!((own - other).abs() < 1e-3 || own.is_nan() || other.is_nan(), "{own} {other}");
+    }
+    assert!(seen > 100_000, "{seen}");
 }
 
 #[test]
