@@ -133,7 +133,7 @@ impl Heard {
     }
 }
 
-/// As [`Heard::in_full`], but with many bands in groups.
+/// A sentence on each line; many bands are told in groups.
 impl fmt::Display for Heard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bands = match self.bands.len() {
