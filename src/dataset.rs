@@ -1,6 +1,7 @@
 //! Training frames: splits, ranges, pictures.
 
 pub mod shelf;
+mod spaced;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,23 +16,17 @@ use crate::profile::{Kind, Profile};
 use crate::random::Random;
 use crate::sensor::{self, Options, Tell};
 
+use self::spaced::Spaced;
+
 /// The longer side of the grid, in pixels.
 pub(crate) const GRID: usize = 64;
 
 /// Of an endless or long source, so many frames are looked at.
 const LONGEST: usize = 600;
 
-/// Of those, so many are kept, evenly spaced.
-const KEPT: usize = 40;
-
 /// Until it is known how many there are, frames of a source take so many bytes
 /// at most: all 600 of 640 x 340 pixels in one band.
 const MEMORY: usize = 512 << 20;
-
-/// Frames whose longer side has more pixels are shrunk by a whole factor at
-/// once: the smallest windows of them are still several times as fine as the
-/// grid.
-const FINEST: usize = 1024;
 
 /// So many random windows of every whole picture are examples, too.
 const WINDOWS: usize = 3;
@@ -471,54 +466,6 @@ fn sample(source: &str, profile: &Profile, reading: &Options) -> Result<Vec<(usi
     Ok(spaced.frames())
 }
 
-/// Frames with a reading in them, evenly spaced: all of them as long as there is
-/// room, then every second one, every fourth and so on.
-struct Spaced {
-    /// So many bytes may the frames take where they are more than [`KEPT`].
-    room: usize,
-    /// Each with its number in the source.
-    kept: Vec<(usize, Frame)>,
-    /// Each so many-th frame is kept.
-    every: usize,
-    /// How many frames there were.
-    seen: usize,
-}
-
-impl Spaced {
-    fn within(room: usize) -> Self {
-        Self { room, kept: Vec::new(), every: 1, seen: 0 }
-    }
-
-    fn add(&mut self, number: usize, frame: Frame) {
-        if frame.valid_fraction() <= 0.5 {
-            return;
-        }
-        if self.seen.is_multiple_of(self.every) {
-            let factor = frame.rows().max(frame.columns()).div_ceil(FINEST);
-            self.kept.push((number, if factor > 1 { frame.coarser(factor) } else { frame }));
-        }
-        self.seen += 1;
-        while self.kept.len() > KEPT && self.bytes() > self.room {
-            let mut stays = false;
-            self.kept.retain(|_| {
-                stays = !stays;
-                stays
-            });
-            self.every *= 2;
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        self.kept.iter().map(|(_, frame)| frame.data.len() * size_of::<f32>()).sum()
-    }
-
-    /// Not more than [`KEPT`] of them.
-    fn frames(self) -> Vec<(usize, Frame)> {
-        let step = self.kept.len().div_ceil(KEPT).max(1);
-        self.kept.into_iter().step_by(step).collect()
-    }
-}
-
 /// Deals the groups out to the three parts.
 fn split<'a>(groups: impl Iterator<Item = &'a String>, seed: u64) -> Result<Vec<(String, Part)>> {
     let mut groups: Vec<String> = groups.cloned().collect();
@@ -548,50 +495,6 @@ fn split<'a>(groups: impl Iterator<Item = &'a String>, seed: u64) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::Unit;
-
-    /// A frame of one band, all of it `number`.
-    fn frame(number: usize, rows: usize, columns: usize) -> Frame {
-        let data = Array3::from_elem((1, rows, columns), number as f32);
-        Frame::new(data, [Band::new("LWIR", Unit::Celsius)].into(), 0.0)
-    }
-
-    #[test]
-    fn frames_of_a_long_source_are_evenly_spaced_and_few_at_a_time() {
-        let numbers = |room: usize, count: usize| {
-            let mut spaced = Spaced::within(room);
-            for number in 0..count {
-                spaced.add(2 * number, frame(number, 4, 4));
-                assert!(spaced.kept.len() <= KEPT || spaced.bytes() <= room);
-                spaced.add(2 * number + 1, frame(0, 0, 4));
-            }
-            let kept = spaced.frames();
-            let shown = kept.iter().map(|(_, frame)| frame.data[(0, 0, 0)] as usize);
-            let shown: Vec<usize> = shown.collect();
-            // Those without a reading have numbers, too.
-            assert!(kept.iter().zip(&shown).all(|((number, _), shown)| *number == 2 * shown));
-            shown
-        };
-        // With room for all of them, every so many-th of the whole.
-        for count in [1usize, 40, 41, 80, 81, 600] {
-            let due: Vec<usize> = (0..count).step_by(count.div_ceil(KEPT)).collect();
-            assert_eq!(numbers(usize::MAX, count), due, "{count}");
-            // Without any, the next power of two.
-            let due: Vec<usize> =
-                (0..count).step_by(count.div_ceil(KEPT).next_power_of_two()).collect();
-            assert_eq!(numbers(0, count), due, "{count}");
-        }
-    }
-
-    #[test]
-    fn frames_finer_than_any_window_needs_are_shrunk() {
-        let mut spaced = Spaced::within(0);
-        for (rows, columns) in [(512, 1024), (1080, 1920), (2160, 3840)] {
-            spaced.add(0, frame(7, rows, columns));
-        }
-        let sizes: Vec<_> = spaced.frames().iter().map(|(_, f)| (f.rows(), f.columns())).collect();
-        assert_eq!(sizes, [(512, 1024), (540, 960), (540, 960)]);
-    }
 
     #[test]
     fn groups_are_dealt_out_whole_and_the_same_every_time() {

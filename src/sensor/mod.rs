@@ -68,7 +68,7 @@ pub use pixels::Packing;
 pub use probe::{answer, probe_with};
 pub use raw::{Raw, RawFormat, STDIN};
 pub use rig::Rig;
-pub(crate) use rig::lacking;
+pub(crate) use rig::{SAME_BAND_UM, lacking};
 pub use route::{Route, Walk};
 pub use session::Session;
 pub use simulated::Simulated;

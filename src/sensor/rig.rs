@@ -295,9 +295,9 @@ fn bands(subject: &str, lenses: &[Lens], profile: Option<&Profile>) -> Result<Ar
     Ok(named.iter().zip(lenses).map(settle).collect())
 }
 
-/// How far the centres of one band may lie apart in two cameras of a model, in
-/// micrometres.
-const SAME_BAND_UM: f32 = 0.03;
+/// How far the centres of one band may lie apart in two instruments of a kind, in
+/// micrometres; those of Sentinel-2A and 2B differ by 0.017.
+pub(crate) const SAME_BAND_UM: f32 = 0.03;
 
 /// An error that names the bands of `profile` of which a capture has no file, called
 /// `subject` and with the bands `found`; `None` where it has all of them, or others.

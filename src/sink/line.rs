@@ -241,7 +241,10 @@ fn stream<T: SizedSample + FromSample<f32>>(
                 Some(count) => asked += count as u64,
                 // It never is longer than agreed; if it were, the device would be
                 // of no use.
-                None => shared.lost.store(true, Relaxed),
+                None => {
+                    both.fill([0.0; 2]);
+                    shared.lost.store(true, Relaxed);
+                }
             }
             for (frame, &sample) in part.chunks_exact_mut(channels).zip(both.iter()) {
                 spread(sample, frame);

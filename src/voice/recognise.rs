@@ -113,10 +113,6 @@ fn incomplete(name: &str, source: &Source, profile: &Profile) -> Option<Error> {
     (is_short && is_own).then(|| sensor::lacking(name, &source.bands, profile)).flatten()
 }
 
-/// How far the centres of one band may lie apart in two instruments of a kind,
-/// in micrometres; those of Sentinel-2A and 2B differ by 0.017.
-const SAME_BAND_UM: f32 = 0.03;
-
 /// Whether nothing that `source` says of its bands speaks against those that
 /// `profile` lists. Where it is known by their number alone, names and numbers
 /// count, too: many instruments, and many a year of months, have as many bands.
@@ -140,7 +136,7 @@ fn agrees(profile: &Profile, source: &Source) -> bool {
 fn shares_wavelengths(listed: &[Band], source: &Source) -> bool {
     let known = |um: f32| {
         let mut centres = listed.iter().filter_map(|band| band.wavelength_um);
-        centres.any(|centre| (centre - um).abs() <= SAME_BAND_UM)
+        centres.any(|centre| (centre - um).abs() <= sensor::SAME_BAND_UM)
     };
     let one_knows = listed.iter().any(|band| band.wavelength_um.is_some());
     !one_knows || source.bands.iter().filter_map(|band| band.wavelength_um).all(known)
