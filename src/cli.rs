@@ -21,13 +21,12 @@ mod sensors;
 mod train;
 mod view;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use wysiwyh::ears::{Ears, Sides};
 use wysiwyh::profile::Polarity;
@@ -267,10 +266,7 @@ impl ReadingArguments {
 
     /// How to open a source of which the user says nothing.
     fn silent() -> Options {
-        let tell: fn(&str) = |text| {
-            // Nobody reads it where standard error is closed.
-            let _ = writeln!(std::io::stderr().lock(), "{text}");
-        };
+        let tell = |text: &str| report::line(text);
         Options { stop: Some(&STOP), tell: Some(tell), ..Options::default() }
     }
 }
@@ -312,41 +308,48 @@ fn celsius(text: &str) -> std::result::Result<f64, String> {
     }
 }
 
+/// One of these words, and what each stands for.
+fn choice<T: Clone + Send + Sync + 'static>(
+    words: &'static [(&'static str, T)],
+) -> impl TypedValueParser<Value = T> {
+    let names = PossibleValuesParser::new(words.iter().map(|(word, _)| *word));
+    names.try_map(move |name| {
+        let named = words.iter().find(|(word, _)| *word == name);
+        named.map(|(_, meaning)| meaning.clone()).ok_or("is no choice")
+    })
+}
+
+/// A file to write whose name should end in `ending`: one that is there under another
+/// name is somebody's, and a pattern may have named it.
+fn replaceable(ending: &'static str) -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(move |path| {
+        let is_ours = path.extension().is_some_and(|own| own.eq_ignore_ascii_case(ending));
+        match is_ours || !path.is_file() {
+            true => Ok(path),
+            false => Err(format!("there is a file already that is no .{ending}: give a new name")),
+        }
+    })
+}
+
 /// Quarter turns.
 fn quarters() -> impl TypedValueParser<Value = u8> {
-    PossibleValuesParser::new(["90", "180", "270"]).map(|degrees| match degrees.as_str() {
-        "90" => 1,
-        "180" => 2,
-        _ => 3,
-    })
+    choice(&[("90", 1), ("180", 2), ("270", 3)])
 }
 
 fn flip() -> impl TypedValueParser<Value = Flip> {
-    PossibleValuesParser::new(["horizontal", "vertical"]).map(|way| match way.as_str() {
-        "vertical" => Flip::Vertical,
-        _ => Flip::Horizontal,
-    })
+    choice(&[("horizontal", Flip::Horizontal), ("vertical", Flip::Vertical)])
 }
 
 fn polarity() -> impl TypedValueParser<Value = Polarity> {
-    PossibleValuesParser::new(["hot-loud", "cold-loud"]).map(|name| match name.as_str() {
-        "cold-loud" => Polarity::ColdLoud,
-        _ => Polarity::HotLoud,
-    })
+    choice(&[("hot-loud", Polarity::HotLoud), ("cold-loud", Polarity::ColdLoud)])
 }
 
 fn axis() -> impl TypedValueParser<Value = Axis> {
-    PossibleValuesParser::new(["erb", "linear"]).map(|name| match name.as_str() {
-        "linear" => Axis::Linear,
-        _ => Axis::Erb,
-    })
+    choice(&[("erb", Axis::Erb), ("linear", Axis::Linear)])
 }
 
 fn preset() -> impl TypedValueParser<Value = Preset> {
-    PossibleValuesParser::new(["listen", "data"]).map(|name| match name.as_str() {
-        "data" => Preset::Data,
-        _ => Preset::Listen,
-    })
+    choice(&[("listen", Preset::Listen), ("data", Preset::Data)])
 }
 
 /// Where sound is heard, and how loudly; shared by the verbs that play.
@@ -377,7 +380,7 @@ impl SpeakerArguments {
 #[derive(Args, Debug)]
 pub struct SessionArguments {
     /// Record a session for the Rerun viewer to this file, which grows
-    #[arg(long, visible_alias = "save", value_name = "RRD")]
+    #[arg(long, visible_alias = "save", value_name = "RRD", value_parser = replaceable("rrd"))]
     rrd: Option<PathBuf>,
     /// Show the session in a Rerun viewer that runs already, by default on this
     /// machine; if it is closed, everything else goes on

@@ -3,7 +3,7 @@
 pub mod shelf;
 mod spaced;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array3, s};
@@ -59,7 +59,7 @@ pub struct Dataset {
     /// Random windows of the same pictures, likewise.
     windows: Vec<(String, Frame)>,
     from_above: bool,
-    parts: Vec<(String, Part)>,
+    parts: BTreeMap<String, Part>,
     prior: Option<Prior>,
 }
 
@@ -140,7 +140,7 @@ impl Dataset {
 
     /// The groups of `part`, sorted.
     pub fn groups(&self, part: Part) -> Vec<String> {
-        let groups = self.parts.iter().filter(|(_, p)| *p == part);
+        let groups = self.parts.iter().filter(|(_, own)| **own == part);
         groups.map(|(group, _)| group.clone()).collect()
     }
 
@@ -181,7 +181,7 @@ impl Dataset {
     ) -> impl Iterator<Item = (&'a str, &'a Frame)> {
         frames
             .iter()
-            .filter(move |(group, _)| self.parts.iter().any(|(g, p)| g == group && *p == part))
+            .filter(move |(group, _)| self.parts.get(group) == Some(&part))
             .map(|(group, frame)| (group.as_str(), frame))
     }
 }
@@ -290,10 +290,10 @@ pub struct Unseen {
 pub fn unseen(paths: &[String], model: &Model, reading: &Options) -> Result<Unseen> {
     let [rows, columns] = model.grid();
     let (mut frames, mut groups, mut origins) = (Vec::new(), Vec::new(), Vec::new());
-    let mut skipped = BTreeSet::new();
+    let (mut skipped, trained) = (BTreeSet::new(), trained(model));
     for source in expand(paths, reading.tell)? {
         let group = group(&source, model.profile());
-        if model.record().trained_groups.contains(&group) {
+        if trained.contains(group.as_str()) {
             skipped.insert(group);
             continue;
         }
@@ -321,9 +321,9 @@ pub fn unseen(paths: &[String], model: &Model, reading: &Options) -> Result<Unse
 /// If a source cannot be read or is not of the model's kind.
 pub fn seen(paths: &[String], model: &Model, reading: &Options) -> Result<Vec<Array3<f32>>> {
     let ([rows, columns], profile) = (model.grid(), model.profile());
-    let mut pictures = Vec::new();
+    let (mut pictures, trained) = (Vec::new(), trained(model));
     for source in expand(paths, None)? {
-        if !model.record().trained_groups.contains(&group(&source, profile)) {
+        if !trained.contains(group(&source, profile).as_str()) {
             continue;
         }
         for (_, frame) in sample(&source, profile, reading)? {
@@ -333,6 +333,11 @@ pub fn seen(paths: &[String], model: &Model, reading: &Options) -> Result<Vec<Ar
         }
     }
     Ok(pictures)
+}
+
+/// The groups that `model` was trained on.
+fn trained(model: &Model) -> BTreeSet<&str> {
+    model.record().trained_groups.iter().map(String::as_str).collect()
 }
 
 /// The group of a source: see [`Profile::group`]; what is no file is its own.
@@ -467,10 +472,12 @@ fn sample(source: &str, profile: &Profile, reading: &Options) -> Result<Vec<(usi
 }
 
 /// Deals the groups out to the three parts.
-fn split<'a>(groups: impl Iterator<Item = &'a String>, seed: u64) -> Result<Vec<(String, Part)>> {
-    let mut groups: Vec<String> = groups.cloned().collect();
-    groups.sort();
-    groups.dedup();
+fn split<'a>(
+    groups: impl Iterator<Item = &'a String>,
+    seed: u64,
+) -> Result<BTreeMap<String, Part>> {
+    let groups: BTreeSet<&String> = groups.collect();
+    let mut groups: Vec<String> = groups.into_iter().cloned().collect();
     let count = groups.len();
     if count < 3 {
         let what = format!("{count} groups of frames, at least 3 are needed to hold some out");
@@ -479,17 +486,12 @@ fn split<'a>(groups: impl Iterator<Item = &'a String>, seed: u64) -> Result<Vec<
     }
     Random::named(seed, "split").shuffle(&mut groups);
     let held = (count / 5).max(1);
-    let mut parts: Vec<(String, Part)> = groups
-        .into_iter()
-        .enumerate()
-        .map(|(index, group)| match index {
-            index if index < held => (group, Part::Report),
-            index if index < 2 * held => (group, Part::Choose),
-            _ => (group, Part::Train),
-        })
-        .collect();
-    parts.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(parts)
+    let parts = groups.into_iter().enumerate().map(|(index, group)| match index {
+        index if index < held => (group, Part::Report),
+        index if index < 2 * held => (group, Part::Choose),
+        _ => (group, Part::Train),
+    });
+    Ok(parts.collect())
 }
 
 #[cfg(test)]
@@ -500,7 +502,7 @@ mod tests {
     fn groups_are_dealt_out_whole_and_the_same_every_time() {
         let groups: Vec<String> = (0..20).map(|g| format!("flight{g:02}")).collect();
         let parts = split(groups.iter().chain(&groups), 3).unwrap();
-        let count = |part| parts.iter().filter(|(_, p)| *p == part).count();
+        let count = |part| parts.values().filter(|own| **own == part).count();
         assert_eq!((count(Part::Train), count(Part::Choose), count(Part::Report)), (12, 4, 4));
         assert_eq!(parts, split(groups.iter(), 3).unwrap());
         assert_ne!(parts, split(groups.iter(), 4).unwrap());

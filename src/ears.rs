@@ -23,7 +23,7 @@ use crate::profile;
 use crate::random::Random;
 use crate::sink::Speaker;
 use crate::spectrum::{MOST_GAIN_DB, Mapping, hearing};
-use crate::staging::StagedFile;
+use crate::staging::{self, StagedFile};
 use crate::stereo::centred;
 use crate::synth::SAMPLE_RATE;
 
@@ -135,7 +135,7 @@ impl Ears {
     pub fn check_place(path: &Path) -> Result<()> {
         match path.parent() {
             Some(folder) if folder != Path::new("") && !folder.exists() => Ok(()),
-            _ => StagedFile::create(path).map(drop),
+            _ => staging::check_place(path),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What was seen: one picture of any number of bands, in physical units.
 
+pub(crate) mod gaps;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;

@@ -29,9 +29,11 @@ pub mod stereo;
 pub mod synth;
 
 mod degree;
+mod digest;
 mod intake;
 pub mod npy;
 pub mod picture;
+mod program;
 pub mod recorder;
 pub mod session;
 pub mod sink;
@@ -55,3 +57,4 @@ pub mod random;
 pub use error::{Error, Fault, Result};
 pub use frame::{Band, Frame, GeoReference, Unit};
 pub use profile::Profile;
+pub use staging::check_place;

@@ -94,15 +94,11 @@ pub fn run(
     let Sound { samples, mut header, model, sureness } = open(audio, voice)?;
     let frames = check(audio, &samples, &header, &model)?;
     locate(audio, &mut header, frames)?;
-    let speaking = |model: Model| -> Result<Sonifier> {
-        let sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?;
-        Ok(sonifier.with_polarity(header.polarity))
-    };
     let painter = match wavelengths_um {
         [] => None,
-        _ => Some(speaking(model.at(wavelengths_um, &header.range)?)?),
+        _ => Some(speaking(audio, &header, model.at(wavelengths_um, &header.range)?)?),
     };
-    let mut sonifier = speaking(model)?.with_range(header.range.clone());
+    let mut sonifier = speaking(audio, &header, model)?.with_range(header.range.clone());
     if sureness.is_some() {
         sonifier.equalise(&samples, frames);
     }
@@ -146,7 +142,10 @@ fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
             let model = seen(audio, &header, model)?;
             (header, model)
         }
-        None => unsaid(audio, voice)?,
+        None => {
+            let (header, sonifier) = unsaid(audio, voice)?;
+            (header, sonifier.model().clone())
+        }
     };
     if header.original {
         let what = "a copy of the original's sound, which only decodes from its own file";
@@ -166,8 +165,8 @@ fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
     Ok(Sound { samples, header, model, sureness: Some(sureness) })
 }
 
-/// Header and model of a sound that says nothing, as `voice` has them.
-fn unsaid(audio: &Path, voice: &Voice) -> Result<(Header, Model)> {
+/// Header and maker of a sound that says nothing, as `voice` has them.
+fn unsaid(audio: &Path, voice: &Voice) -> Result<(Header, Sonifier)> {
     if voice.model.is_none() && voice.sensor.is_none() {
         let what = "the file does not say which model made it";
         return Err(Error::input(audio, what).hint(
@@ -176,13 +175,13 @@ fn unsaid(audio: &Path, voice: &Voice) -> Result<(Header, Model)> {
         ));
     }
     let sonifier = voice.alone()?;
-    let model = sonifier.model().clone();
+    let model = sonifier.model();
     let [rows, columns] = model.grid();
     // Nothing says which part of the grid held the picture: all of it may.
     let picture = Array3::zeros((model.bands().len(), rows, columns));
     let whole = Source::like(&Frame::new(picture, model.bands().into(), 0.0), "a recording");
     let header = sonifier.header(&whole, &audio.display().to_string());
-    Ok((header, model))
+    Ok((header, sonifier))
 }
 
 /// The model that made the sound of `header`: among those that ship, then
@@ -232,8 +231,14 @@ fn find_model(audio: &Path, header: &Header, given: Option<&Path>) -> Result<Mod
 pub(crate) fn sonifier(path: &Path, header: &Header, given: Option<&Path>) -> Result<Sonifier> {
     let model = seen(path, header, find_model(path, header, given)?)?;
     check_range(path, header, &model)?;
-    let sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?;
-    Ok(sonifier.with_range(header.range.clone()).with_polarity(header.polarity))
+    Ok(speaking(path, header, model)?.with_range(header.range.clone()))
+}
+
+/// `model` as the sound of `header`, which stands in the file at `path`, was made by it.
+fn speaking(path: &Path, header: &Header, model: Model) -> Result<Sonifier> {
+    let sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)
+        .map_err(|e| Error::input(path, e))?;
+    Ok(sonifier.with_polarity(header.polarity))
 }
 
 /// `model` as it saw what the sound of `header` tells.

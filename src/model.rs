@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::Autoencoder;
 use crate::autoencoder::transfer::{Mixing, Sight, neighbours};
+use crate::digest::Digest;
 use crate::error::{Error, Fault, Result};
 use crate::evaluate::{Comparison, Scores};
-use crate::frame::{self, Band, Frame, Unit};
+use crate::frame::{Band, Frame, Unit, gaps};
 use crate::intake;
 use crate::profile::Profile;
 use crate::staging::StagedFile;
@@ -128,7 +129,7 @@ impl Model {
     /// If it is that file, and damaged or of a later format.
     pub(crate) fn of_hash(path: &Path, hash: &str) -> Result<Option<Self>> {
         match intake::read(path, MAX_BYTES) {
-            Ok(bytes) if file::hash(&bytes) == hash => {
+            Ok(bytes) if Digest::of(&bytes).to_string() == hash => {
                 Self::from_bytes(&bytes, &path.display().to_string()).map(Some)
             }
             _ => Ok(None),
@@ -173,15 +174,6 @@ impl Model {
             None => Self::load(Path::new(name))
                 .map_err(|e| e.or_hint("give a model file, or a sensor with a model of its own")),
         }
-    }
-
-    /// Whether a model file can be written to `path`; leaves nothing there.
-    ///
-    /// # Errors
-    ///
-    /// If not.
-    pub fn check_place(path: &Path) -> Result<()> {
-        StagedFile::create(path).map(drop)
     }
 
     /// Writes the model file: under a temporary name first, then renamed.
@@ -412,20 +404,19 @@ impl Models {
         Ok(self.by_path.entry(path.to_owned()).or_insert(model).clone())
     }
 
-    /// `profile` with the model that speaks for it, if one does.
-    pub(crate) fn with_profile(&mut self, profile: Profile) -> Result<(Profile, Option<Model>)> {
-        let known = self.by_profile.get(&profile.name).cloned();
-        let model = match known {
-            Some(known) => known,
-            None => Model::of_sensor(&profile.name)?,
-        };
-        self.by_profile.entry(profile.name.clone()).or_insert_with(|| model.clone());
-        Ok((profile, model))
+    /// The model that speaks for the profile called `name`, if one does.
+    pub(crate) fn of_sensor(&mut self, name: &str) -> Result<Option<Model>> {
+        if let Some(known) = self.by_profile.get(name) {
+            return Ok(known.clone());
+        }
+        let model = Model::of_sensor(name)?;
+        Ok(self.by_profile.entry(name.to_owned()).or_insert(model).clone())
     }
 }
 
 /// A frame on the model's grid as the picture that the autoencoder takes:
-/// normalised by `range`, gaps filled with the mean of their band's readings,
+/// normalised by `range`, gaps filled from the readings beside them, which fade
+/// towards the mean of their band; bands without any are 0.5:
 /// `[band, row, column]`.
 pub fn normalise(frame: &Frame, range: &[[f64; 2]]) -> Array3<f32> {
     let mut picture = frame.data.clone();
@@ -437,9 +428,7 @@ pub fn normalise(frame: &Frame, range: &[[f64; 2]]) -> Array3<f32> {
             value
         });
         if gaps {
-            let (sum, count) = frame::sum_of(band.view(), f64::from);
-            let fill = if count > 0 { (sum / count as f64) as f32 } else { 0.5 };
-            band.mapv_inplace(|v| if v.is_finite() { v } else { fill });
+            gaps::fill(band, 0.5);
         }
     }
     picture

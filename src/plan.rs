@@ -46,7 +46,7 @@ impl Manifest {
     /// If there is no source, or one that can be read only once, or the settings
     /// do not go together: see [`Voice::check`](crate::voice::Voice::check).
     pub fn new(sources: &[String], settings: Settings) -> Result<Self> {
-        settings.voice.check(settings.stereo, settings.rrd)?;
+        settings.check()?;
         let mut units = BTreeMap::new();
         for source in sources {
             if !is_repeatable(source) {
@@ -193,12 +193,14 @@ pub fn sources(words: &[String]) -> Result<Vec<String>> {
             sources.push(word.clone());
             continue;
         }
-        let options = glob::MatchOptions { require_literal_leading_dot: true, ..<_>::default() };
-        let found = glob::glob_with(word, options)
+        let found = glob::glob(word)
             .map_err(|e| Error::usage(word, format!("is no pattern: {}", e.msg)))?;
         let before = sources.len();
         for path in found {
             let path = path.map_err(|e| Error::input(e.path(), e.error()))?;
+            if is_hidden(&path, word) {
+                continue;
+            }
             sources.push(path.to_string_lossy().into_owned());
         }
         if sources.len() == before {
@@ -207,4 +209,15 @@ pub fn sources(words: &[String]) -> Result<Vec<String>> {
         }
     }
     Ok(sources)
+}
+
+/// Whether a part of `path` begins with a dot that its `pattern` does not have there: `*`
+/// stands for no hidden files.
+fn is_hidden(path: &Path, pattern: &str) -> bool {
+    let asked: Vec<_> = Path::new(pattern).components().map(|part| part.as_os_str()).collect();
+    path.components().map(|part| part.as_os_str()).any(|part| {
+        let dotted = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
+        let own = asked.iter().any(|asked| *asked == part || (dotted(asked) && dotted(part)));
+        dotted(part) && !own
+    })
 }

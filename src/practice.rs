@@ -100,9 +100,18 @@ impl FromStr for Answer {
 struct Trial {
     /// Numbers of the pictures, from 0: two of the task `Same`, one of `Which`.
     played: Vec<usize>,
-    /// The answer, whether it was right, how often the trial was played, and
-    /// the seconds from the question to the answer.
-    answered: Option<(Answer, bool, usize, f64)>,
+    answered: Option<Answered>,
+}
+
+/// What was said to a trial.
+#[derive(Clone, Copy, Debug)]
+struct Answered {
+    answer: Answer,
+    right: bool,
+    /// How often the trial was played.
+    times: usize,
+    /// From the question to the answer.
+    seconds: f64,
 }
 
 impl Trial {
@@ -198,23 +207,14 @@ impl Practice {
     /// The score so far.
     pub fn score(&self) -> Score {
         let answered = self.trials.iter().filter_map(|trial| trial.answered);
-        let (right, count) = answered.fold((0, 0), |(right, count), (_, is_right, ..)| {
-            (right + usize::from(is_right), count + 1)
+        let (right, count) = answered.fold((0, 0), |(right, count), answered| {
+            (right + usize::from(answered.right), count + 1)
         });
         let guessing = match self.task {
             Task::Same => 0.5,
             Task::Which => 1.0 / self.choices.len() as f64,
         };
         Score { right, answered: count, interval: wilson(right, count), guessing }
-    }
-
-    /// Whether a log can be written to `path`; leaves nothing there.
-    ///
-    /// # Errors
-    ///
-    /// If not.
-    pub fn check_log(path: &Path) -> Result<()> {
-        StagedFile::create(path).map(drop)
     }
 
     /// Writes what was answered as CSV: a row for each trial.
@@ -230,7 +230,7 @@ impl Practice {
             .write_record(["trial", "task", "played", "answer", "right", "times_played", "seconds"])
             .map_err(failed)?;
         for (number, trial) in self.trials.iter().enumerate() {
-            let Some((answer, right, times, seconds)) = trial.answered else { continue };
+            let Some(Answered { answer, right, times, seconds }) = trial.answered else { continue };
             let played: Vec<String> = trial.played.iter().map(|p| (p + 1).to_string()).collect();
             let row = [
                 (number + 1).to_string(),
@@ -387,56 +387,67 @@ pub fn ask(
     if practice.task == Task::Which {
         list(practice, stage, stop, say)?;
     }
-    let total = practice.trials.len();
-    for number in 0..total {
-        let trial = practice.trials[number].clone();
-        let question = match practice.task {
-            Task::Same => "same or different? s or d".to_owned(),
-            Task::Which => format!("which was it? 1 to {}", practice.choices()),
-        };
-        let (mut times, mut asked) = (0, true);
-        let answered = loop {
-            if asked {
-                for &choice in &trial.played {
-                    stage.play(&practice.choices[choice].sent)?;
-                }
-                times += 1;
-                stage.await_silence(stop);
-                say(&format!("{} of {total}: {question}", number + 1));
-            }
-            let since = Instant::now();
-            let answer = match wait(stage, answers, stop)? {
-                Some(Answer::Quit) | None => return Ok(()),
-                Some(Answer::Again) => {
-                    asked = true;
-                    continue;
-                }
-                Some(Answer::List) => {
-                    list(practice, stage, stop, say)?;
-                    asked = true;
-                    continue;
-                }
-                Some(answer) => answer,
-            };
-            asked = false;
-            match (practice.task, answer) {
-                (Task::Same, Answer::Choice(_)) => say("Say s for same or d for different."),
-                (Task::Which, Answer::Same | Answer::Different) => {
-                    say(&format!("Say a number from 1 to {}.", practice.choices()));
-                }
-                (Task::Which, Answer::Choice(number)) if number > practice.choices() => {
-                    say(&format!("There are {} pictures.", practice.choices()));
-                }
-                _ => break (answer, answer == trial.right(), times, since.elapsed().as_secs_f64()),
-            }
-        };
+    for number in 0..practice.trials.len() {
+        let Some(answered) = ask_one(practice, number, stage, answers, stop, say)? else { break };
         practice.trials[number].answered = Some(answered);
         if feedback {
-            say(&verdict(practice, &trial, answered.1));
+            say(&verdict(practice, &practice.trials[number], answered.right));
             stage.pause(TOLD)?;
         }
     }
     Ok(())
+}
+
+/// Plays trial `number` and asks until there is an answer that answers; none where the
+/// listener quits.
+fn ask_one(
+    practice: &Practice,
+    number: usize,
+    stage: &mut Stage<'_>,
+    answers: &Receiver<Answer>,
+    stop: &AtomicBool,
+    say: &mut dyn FnMut(&str),
+) -> Result<Option<Answered>> {
+    let (trial, total, choices) =
+        (&practice.trials[number], practice.trials.len(), practice.choices());
+    let question = match practice.task {
+        Task::Same => "same or different? s or d".to_owned(),
+        Task::Which => format!("which was it? 1 to {choices}"),
+    };
+    let mut times = 0;
+    loop {
+        for &choice in &trial.played {
+            stage.play(&practice.choices[choice].sent)?;
+        }
+        times += 1;
+        stage.await_silence(stop);
+        say(&format!("{} of {total}: {question}", number + 1));
+        loop {
+            let since = Instant::now();
+            let answer = match wait(stage, answers, stop)? {
+                Some(Answer::Quit) | None => return Ok(None),
+                Some(Answer::Again) => break,
+                Some(Answer::List) => {
+                    list(practice, stage, stop, say)?;
+                    break;
+                }
+                Some(answer) => answer,
+            };
+            match (practice.task, answer) {
+                (Task::Same, Answer::Choice(_)) => say("Say s for same or d for different."),
+                (Task::Which, Answer::Same | Answer::Different) => {
+                    say(&format!("Say a number from 1 to {choices}."));
+                }
+                (Task::Which, Answer::Choice(number)) if number > choices => {
+                    say(&format!("There are {choices} pictures."));
+                }
+                _ => {
+                    let (right, seconds) = (answer == trial.right(), since.elapsed().as_secs_f64());
+                    return Ok(Some(Answered { answer, right, times, seconds }));
+                }
+            }
+        }
+    }
 }
 
 /// Whether an answer was right, and what was played.

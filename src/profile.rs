@@ -104,7 +104,8 @@ pub enum Tested {
     Never,
 }
 
-/// How a source is recognised; every field given must agree.
+/// How a source is recognised. For a file every field given must agree; among the
+/// profiles of cameras, what a camera says of itself ranks them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Match {
@@ -280,12 +281,20 @@ impl Profile {
     ///
     /// # Errors
     ///
-    /// If its range or frequencies are empty, or its mask or camera cannot be.
+    /// If its range or frequencies are empty, or its bands, mask or camera cannot be.
     pub(crate) fn check(&self, origin: &Path) -> Result<()> {
         if let Some([low, high]) = self.range
-            && (low >= high || low.is_nan() || high.is_nan())
+            && !(low < high && (high - low).is_finite())
         {
             return Err(Error::input(origin, format!("range starts at {low} and ends at {high}")));
+        }
+        let scaled = |band: &&Band| band.scale.is_finite() && band.scale != 0.0;
+        let odd = |band: &&Band| !(scaled(band) && band.offset.is_finite());
+        if let Some(Band { name, scale, offset, .. }) =
+            self.listed_bands().unwrap_or_default().iter().find(odd)
+        {
+            let what = format!("band {name} has the scale {scale} and the offset {offset}");
+            return Err(Error::input(origin, what));
         }
         let [low, high] = self.frequencies_hz;
         if !(low >= 20.0 && low < high && high <= 20_000.0) {

@@ -28,6 +28,15 @@ pub struct Receiver {
     scratch: Vec<Complex32>,
 }
 
+/// Power of the noise in each bin; 1.0 is that of a full-scale sine.
+#[derive(Clone, Debug)]
+pub struct Noise {
+    /// By one frame alone, which tells little of any bin.
+    pub own: Vec<f64>,
+    /// By the bins and the frames around, too.
+    pub around: Vec<f64>,
+}
+
 impl fmt::Debug for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiver").finish_non_exhaustive()
@@ -70,19 +79,17 @@ impl Receiver {
         self.window(samples, start)
     }
 
-    /// Power of the noise in each bin around frame `slot` (1.0 is a full-scale
-    /// sine), numbered as for [`Receiver::spectrum`]. `None` where the sound
-    /// ends before the frame does.
+    /// The noise around frame `slot`, numbered as for [`Receiver::spectrum`]. `None`
+    /// where the sound ends before the frame does.
     ///
     /// A frame is clear of its neighbours for 90 ms, and repeats after 80: 5 ms
     /// at its start and at its end are alike, and what they differ by is
     /// noise, whatever the frame holds. It has the power of 10 ms of noise,
     /// and is taken as steady over 400 Hz and over five frames.
-    pub fn noise(&mut self, samples: &[f32], slot: usize) -> Option<Vec<f64>> {
-        let mut rough = vec![0.0; Spectrum::BINS];
-        let mut frames = 0.0;
-        self.add_noise(samples, slot, &mut rough)?;
-        frames += 1.0;
+    pub fn noise(&mut self, samples: &[f32], slot: usize) -> Option<Noise> {
+        let mut own = vec![0.0; Spectrum::BINS];
+        self.add_noise(samples, slot, &mut own)?;
+        let (mut rough, mut frames) = (own.clone(), 1.0);
         for near in (1..=NEAR_SLOTS).flat_map(|n| [slot.checked_sub(n), slot.checked_add(n)]) {
             let near = near.filter(|&near| near < Self::slots(samples.len()));
             if near.and_then(|near| self.add_noise(samples, near, &mut rough)).is_some() {
@@ -94,15 +101,7 @@ impl Receiver {
             let near = &rough[low..(bin + NEAR_BINS + 1).min(rough.len())];
             near.iter().sum::<f64>() / near.len() as f64 / frames
         };
-        Some((0..rough.len()).map(smooth).collect())
-    }
-
-    /// Power of the noise in each bin of frame `slot` by that frame alone: see
-    /// [`Receiver::noise`].
-    pub fn own_noise(&mut self, samples: &[f32], slot: usize) -> Option<Vec<f64>> {
-        let mut rough = vec![0.0; Spectrum::BINS];
-        self.add_noise(samples, slot, &mut rough)?;
-        Some(rough)
+        Some(Noise { around: (0..rough.len()).map(smooth).collect(), own })
     }
 
     /// Adds a rough estimate of the noise in frame `slot` to `power`.
@@ -178,8 +177,10 @@ mod tests {
         // White noise of variance v has the power 4 v / N in each bin.
         let expected = 4.0 * 0.01f64.powi(2) / CYCLE as f64;
         let mut receiver = Receiver::new();
-        assert!(receiver.noise(&clean, 1).unwrap().iter().all(|&noise| noise < 1e-4 * expected));
-        let noise = receiver.noise(&noisy, 1).unwrap();
+        assert!(
+            receiver.noise(&clean, 1).unwrap().around.iter().all(|&noise| noise < 1e-4 * expected)
+        );
+        let noise = receiver.noise(&noisy, 1).unwrap().around;
         let mean = noise.iter().sum::<f64>() / noise.len() as f64;
         assert!((mean / expected - 1.0).abs() < 0.2, "{mean} against {expected}");
         assert!(receiver.noise(&noisy, 3).is_none());

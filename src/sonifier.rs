@@ -8,7 +8,7 @@ use crate::frame::{self, Area, Band, Frame};
 use crate::model::{Model, normalise};
 use crate::original::Original;
 use crate::profile::Polarity;
-use crate::receiver::Receiver;
+use crate::receiver::{Noise, Receiver};
 use crate::sensor::{self, Source};
 use crate::sink::Header;
 use crate::spectrum::noisy::{Levels, Observation};
@@ -357,9 +357,9 @@ impl Sonifier {
     /// lead-in; `None` past the last whole slot, or where it is silent.
     pub fn hear(&mut self, samples: &[f32], slot: usize) -> Option<Vec<f32>> {
         let mut spectrum = self.receiver.spectrum(samples, slot)?;
-        let mut noise = self.receiver.noise(samples, slot)?;
+        let Noise { own, around: mut noise } = self.receiver.noise(samples, slot)?;
         // Neighbours may be much louder, and so be their noise.
-        if self.layout.is_silent(&spectrum, &self.receiver.own_noise(samples, slot)?) {
+        if self.layout.is_silent(&spectrum, &own) {
             return None;
         }
         if let Some(response) = &self.response {
@@ -381,7 +381,7 @@ impl Sonifier {
         let mut heard = Vec::new();
         for slot in (0..slots).step_by(step) {
             let spectrum = self.receiver.spectrum(samples, slot);
-            let noise = self.receiver.noise(samples, slot);
+            let noise = self.receiver.noise(samples, slot).map(|noise| noise.around);
             heard.extend(spectrum.zip(noise).map(|(spectrum, noise)| Hearing { spectrum, noise }));
         }
         self.response = self.layout.response(heard);
@@ -449,8 +449,14 @@ impl Sonifier {
 
     /// The code of a frame on the model's grid.
     fn encode(&self, sent: &Frame) -> Result<Vec<f32>> {
-        let picture = normalise(sent, &self.range);
+        let mut picture = normalise(sent, &self.range);
         let autoencoder = self.model.autoencoder();
+        let bands = sent.data.outer_iter().enumerate();
+        let empty = bands.filter(|(_, band)| band.iter().all(|value| !value.is_finite()));
+        let empty: Vec<usize> = empty.map(|(band, _)| band).collect();
+        if (1..sent.bands.len()).contains(&empty.len()) {
+            autoencoder.linear().complete(&mut picture, &empty);
+        }
         let picture = autoencoder.tensor(std::slice::from_ref(&picture))?;
         let components = autoencoder::read(autoencoder.components(picture))?;
         Ok(self.code(&components))

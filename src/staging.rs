@@ -43,6 +43,16 @@ pub(crate) fn part_of(path: &Path, ending: &str) -> std::io::Result<NamedTempFil
     tempfile::Builder::new().prefix(PREFIX).suffix(ending).make_in(folder_of(path), create)
 }
 
+/// Whether a file can be written to `path`, where a file may be already; leaves nothing
+/// there. Who works for long asks before.
+///
+/// # Errors
+///
+/// If not.
+pub fn check_place(path: &Path) -> Result<()> {
+    StagedFile::create(path).map(drop)
+}
+
 impl StagedFile {
     /// Begins the file that will be called `path`, with the permissions of
     /// any other new file.

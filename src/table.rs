@@ -31,7 +31,7 @@ use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::map::Footprint;
-use crate::staging::StagedFile;
+use crate::staging::{self, StagedFile};
 
 pub use self::reader::{Batch, Rows, Table};
 
@@ -203,7 +203,7 @@ pub fn codes<'a>(codes: impl Iterator<Item = Option<&'a [f32]>>) -> (Field, Arra
 /// If not.
 pub fn check_place(path: &Path) -> Result<()> {
     is_csv(path)?;
-    StagedFile::create(path).map(drop)
+    staging::check_place(path)
 }
 
 /// Whether [`save`] writes CSV to `path`, by its name, or Parquet.

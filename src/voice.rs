@@ -144,7 +144,13 @@ impl Voice {
         source: &str,
         frames: Option<usize>,
     ) -> Result<Ready> {
+        let mut speaking = |profile: Profile| -> Result<_> {
+            let model = models.of_sensor(&profile.name)?;
+            Ok((profile, model))
+        };
         let (profile, model) = match (&self.sensor, &self.model) {
+            (Some(name), None) => speaking(Profile::find(name)?)?,
+            (None, None) => speaking(recognise(source, &self.options())?)?,
             (Some(name), Some(path)) => (Profile::find(name)?, Some(models.load(path)?)),
             (None, Some(path)) => {
                 let model = models.load(path)?;
@@ -155,8 +161,6 @@ impl Voice {
                 };
                 (profile, Some(model))
             }
-            (Some(name), None) => models.with_profile(Profile::find(name)?)?,
-            (None, None) => models.with_profile(recognise(source, &self.options())?)?,
         };
         let side = model.as_ref().map_or(GRID, |model| model.grid()[0]);
         let chip = (profile.source == Kind::Scene).then_some(side);

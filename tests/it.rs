@@ -118,6 +118,20 @@ mod speed;
 #[cfg(feature = "gdal")]
 #[path = "it/stac.rs"]
 mod stac;
+#[cfg(feature = "gdal")]
+#[path = "it/stranger.rs"]
+mod stranger;
+#[path = "it/table.rs"]
+mod table;
+#[path = "it/train.rs"]
+mod train;
+#[path = "it/trip.rs"]
+mod trip;
+#[cfg(all(target_os = "linux", feature = "uvc"))]
+#[path = "it/uvc.rs"]
+mod uvc;
+#[path = "it/watch.rs"]
+mod watch;
 
 /// So that a test can forbid allocation where sound is made.
 #[global_allocator]
@@ -163,18 +177,3 @@ fn a_test_that_is_skipped_says_so_although_it_passes() {
         assert_eq!(said, format!("skipped {skips}: WYSIWYH_DATA is unset\n"));
     }
 }
-
-#[cfg(feature = "gdal")]
-#[path = "it/stranger.rs"]
-mod stranger;
-#[path = "it/table.rs"]
-mod table;
-#[path = "it/train.rs"]
-mod train;
-#[path = "it/trip.rs"]
-mod trip;
-#[cfg(all(target_os = "linux", feature = "uvc"))]
-#[path = "it/uvc.rs"]
-mod uvc;
-#[path = "it/watch.rs"]
-mod watch;

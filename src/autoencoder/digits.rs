@@ -19,15 +19,14 @@
 //! F. Hekland, P. A. Floor and T. A. Ramstad, "Shannon-Kotel'nikov mappings in
 //! joint source-channel coding", IEEE Trans. Commun. 57, 2009).
 
+use std::f64::consts::GOLDEN_RATIO;
+
 use super::haar;
 
 /// The width of a step, where logits have a spread of about 1. The middle of
 /// the scale has steps of 0.42 dB in the preset `data`, and of 0.56 dB in
 /// `listen`, half of what the ear just tells apart.
 pub const STEP: f64 = 1.0 / 16.0;
-
-/// The golden ratio: its multiples, taken modulo 1, are spread evenly.
-const GOLDEN: f64 = 1.618_033_988_749_895;
 
 /// The logit of value `index` whose digits are those of the logits `coarse`
 /// and `fine`. A fine logit of 0 puts it into the middle of the step nearest to
@@ -45,9 +44,10 @@ pub fn part(index: usize, logit: f64) -> [f64; 2] {
     [STEP * (offset(index) + step), haar::unsquash(turned(step, place - step + 0.5))]
 }
 
-/// Where the middle of the steps of value `index` lies, in steps.
+/// Where the middle of the steps of value `index` lies, in steps: multiples of the
+/// golden ratio, taken modulo 1, are spread evenly.
 fn offset(index: usize) -> f64 {
-    (index as f64 * GOLDEN).fract() - 0.5
+    (index as f64 * GOLDEN_RATIO).fract() - 0.5
 }
 
 /// A place within `step` as a share of it, as seen from where the fine digit

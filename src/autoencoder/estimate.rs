@@ -10,7 +10,7 @@ use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 use ndarray::{Array1, Array2, s};
 
-use super::{Autoencoder, digits, haar, weighted_rows};
+use super::{Autoencoder, digits, haar};
 use crate::spectrum::noisy::Observation;
 
 /// No logit is known better than this, so that the matrix can be inverted.
@@ -45,7 +45,7 @@ impl Estimator {
     pub fn new(autoencoder: &Autoencoder, groups: usize) -> Self {
         let values = autoencoder.values();
         let factor = f64::from(haar::rescale(values, groups) / autoencoder.spread);
-        let rows = weighted_rows(values);
+        let rows = haar::weighted(values);
         let step = values / groups.max(1);
         let kept = rows.slice(s![..groups, ..;step]);
         let digits = autoencoder.carried(groups) > groups;

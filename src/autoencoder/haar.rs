@@ -14,7 +14,7 @@
 //! inverse are closed forms (Abramowitz & Stegun 26.7.4; the cubic by the
 //! triple-angle formula).
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis};
 
 /// Upper quartile of Student's t with four degrees of freedom.
 pub const T4_QUARTILE: f64 = 0.740_697;
@@ -101,6 +101,11 @@ pub fn weights(values: usize) -> Array1<f32> {
         let rows_of_level = if row == 0 { 1 } else { 1usize << row.ilog2() };
         (unit * share(level(row)) / rows_of_level as f32).sqrt()
     })
+}
+
+/// The rows times their factors, `[row, position]`: the logits of unit components.
+pub fn weighted(values: usize) -> Array2<f32> {
+    matrix(values) * weights(values).insert_axis(Axis(1))
 }
 
 /// What a code averaged to `groups` groups is multiplied by, in logits, so

@@ -339,7 +339,7 @@ pub fn spectral_components(pictures: &[Array3<f32>], bands: usize) -> (Array1<f3
 }
 
 /// Eigenvalues and eigenvectors of a symmetric matrix, largest first.
-pub(super) fn eigen(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>)> {
+pub(crate) fn eigen(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>)> {
     let decomposition = matrix.self_adjoint_eigen(Side::Lower).map_err(|e| {
         Error::new(Fault::Input, "training", format!("the covariance has no eigenvectors: {e:?}"))
             .hint("look for NaN or infinite values in the training data")

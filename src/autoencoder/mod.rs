@@ -379,11 +379,6 @@ pub(crate) fn density<const D: usize>(logits: Tensor<D>) -> Tensor<D> {
     (logits.square() / 4.0 + 1.0).powf_scalar(-2.5) * 0.375
 }
 
-/// Haar rows times their weights, `[row, position]`.
-fn weighted_rows(values: usize) -> Array2<f32> {
-    haar::matrix(values) * haar::weights(values).insert_axis(Axis(1))
-}
-
 /// An array of two dimensions as a tensor, in memory row by row.
 pub(crate) fn matrix(array: &Array2<f32>, device: &Device) -> Tensor<2> {
     let flat: Vec<f32> = array.iter().copied().collect();
@@ -427,7 +422,7 @@ impl Constants {
             synthesis: matrix(&linear.synthesis.t().to_owned(), device),
             deviation: column(&linear.deviation),
             scale: column(&explained),
-            spread_rows: matrix(&weighted_rows(linear.values), device),
+            spread_rows: matrix(&haar::weighted(linear.values), device),
         }
     }
 }

@@ -11,7 +11,7 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use super::{matrix, read};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::random::Random;
 
 /// Which ends of the autoencoder have a network.
@@ -143,7 +143,7 @@ impl Network {
                 for (kind, tensor) in weight.into_iter().chain(bias) {
                     let [rows, columns] = tensor.dims();
                     let array = Array2::from_shape_vec((rows, columns), read(tensor)?)
-                        .map_err(|e| Error::usage("network", e))?;
+                        .map_err(|e| Error::new(Fault::Unsupported, "network", e))?;
                     collected.push((format!("{part}.{layer}.{kind}"), array));
                 }
             }

@@ -7,12 +7,13 @@
 //! path is solved from those moments as if it had been trained: band energy
 //! first, as that sensor's own bands make it, then principal components.
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, Array3, Axis};
 
 use super::linear::{Linear, Moments, SPECTRAL_COMPONENTS, by_variance, eigen, energy};
 use crate::error::Result;
 use crate::frame::{Band, Unit};
-use faer::Mat;
+use faer::linalg::solvers::Solve;
+use faer::{Mat, Side};
 
 /// Beyond the first and last centre wavelength of a model, its outermost
 /// bands speak for others as far as this factor.
@@ -23,6 +24,10 @@ const REACH: f32 = 1.15;
 /// the mean.
 const MEAN: f32 = 0.5;
 const DEVIATION: f32 = 0.5 / 2.326;
+
+/// What of a band's variance no other band explains, at least: no band follows from
+/// others better than pictures are measured.
+const LEFT: f32 = 1e-3;
 
 /// The bands of a sensor and, per band, the physical values that mean 0 and 1.
 #[derive(Clone, Copy, Debug)]
@@ -114,12 +119,46 @@ pub fn neighbours(old: &[Band], band: &Band) -> Vec<(usize, f32)> {
 impl Linear {
     /// Deviation of the normalised values of each band, `[band]`.
     fn band_deviations(&self) -> Array1<f32> {
+        self.spectral.mapv(|s| s * s).dot(&self.spectral_variance()).mapv(f32::sqrt)
+    }
+
+    /// Variance of a pixel along each spectral component, `[component]`.
+    fn spectral_variance(&self) -> Array1<f32> {
         let pixels = self.grid[0] * self.grid[1];
         let mut spectral = Array1::<f32>::zeros(self.spectral.ncols());
         for (&index, &variance) in self.selected.iter().zip(&self.variance) {
             spectral[index as usize / pixels] += variance / pixels as f32;
         }
-        self.spectral.mapv(|s| s * s).dot(&spectral).mapv(f32::sqrt)
+        spectral
+    }
+
+    /// Puts into the `empty` bands of `picture`, `[band, row, column]`, normalised, what
+    /// its other bands say of them: pixel by pixel the linear regression on these, by
+    /// how the model's bands vary together; their mean where there are no others.
+    pub fn complete(&self, picture: &mut Array3<f32>, empty: &[usize]) {
+        let covariance = (&self.spectral * &self.spectral_variance()).dot(&self.spectral.t());
+        let known: Vec<usize> = (0..picture.dim().0).filter(|b| !empty.contains(b)).collect();
+        let among = Mat::from_fn(known.len(), known.len(), |a, b| {
+            let noise = if a == b { LEFT * covariance[(known[a], known[a])] + 1e-9 } else { 0.0 };
+            f64::from(covariance[(known[a], known[b])] + noise)
+        });
+        let towards = Mat::from_fn(known.len(), empty.len(), |a, b| {
+            f64::from(covariance[(known[a], empty[b])])
+        });
+        // A sum of squares and of what is left: it has a factor.
+        let Ok(factor) = among.llt(Side::Lower) else { return };
+        let weights = factor.solve(&towards);
+        let (_, rows, columns) = picture.dim();
+        for (column, &band) in empty.iter().enumerate() {
+            let mut sum = Array2::from_elem((rows, columns), self.band_mean[band]);
+            for (row, &from) in known.iter().enumerate() {
+                let weight = weights[(row, column)] as f32;
+                sum.zip_mut_with(&picture.index_axis(Axis(0), from), |sum, value| {
+                    *sum += weight * (value - self.band_mean[from]);
+                });
+            }
+            picture.index_axis_mut(Axis(0), band).assign(&sum);
+        }
     }
 
     /// This linear path for pictures on `grid` of a sensor whose bands follow
@@ -321,7 +360,6 @@ fn sources(old: &Linear, mix: &Array2<f32>, [rows, columns]: [usize; 2]) -> Vec<
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
-    use ndarray::Array3;
 
     use super::*;
     use crate::autoencoder::{Autoencoder, read};
@@ -462,6 +500,21 @@ mod tests {
         let again = read_from(&linear, own.unwrap(), &unseen);
         let direct = read_from(&linear, linear.clone(), &unseen);
         assert!(again.iter().zip(&direct).all(|(a, b)| (a - b).abs() < 1e-4));
+    }
+
+    #[test]
+    fn a_band_without_readings_follows_from_the_others() {
+        let linear = trained(&scenes(1, 300));
+        let rms = |error: Array2<f32>| error.mapv(|e| e * e).mean().unwrap().sqrt();
+        for sent in scenes(2, 20) {
+            let mut picture = sent.clone();
+            picture.index_axis_mut(Axis(0), 1).fill(f32::NAN);
+            linear.complete(&mut picture, &[1]);
+            let [sent, back] = [&sent, &picture].map(|p| p.index_axis(Axis(0), 1));
+            let error = rms(&back - &sent);
+            let contrast = rms(&sent - linear.band_mean[1]);
+            assert!(error < 0.03 + 0.1 * contrast, "{error} of {contrast}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::TypedValueParser;
 use serde_json::json;
 use wysiwyh::convert::{self, Estimate, Event, Job, Settings, Summary, Unit};
 use wysiwyh::plan::{self, Manifest, Part};
@@ -15,7 +15,7 @@ use wysiwyh::spectrum::Preset;
 use wysiwyh::{Error, Fault, Result};
 
 use super::report::Report;
-use super::{ReadingArguments, STOP, SpeedArguments, VoiceArguments, preset};
+use super::{ReadingArguments, STOP, SpeedArguments, VoiceArguments, choice, preset};
 
 /// Turns scenes into sound files: pictures whole, one tenth of a second each;
 /// large scenes in tiles along a path, with a table of what is heard when.
@@ -151,11 +151,7 @@ fn positive(text: &str) -> std::result::Result<f64, String> {
 }
 
 fn route() -> impl TypedValueParser<Value = Route> {
-    PossibleValuesParser::new(["winding", "hilbert", "sweep"]).map(|name| match name.as_str() {
-        "hilbert" => Route::Hilbert,
-        "sweep" => Route::Sweep,
-        _ => Route::Winding,
-    })
+    choice(&[("winding", Route::Winding), ("hilbert", Route::Hilbert), ("sweep", Route::Sweep)])
 }
 
 impl How {
@@ -203,10 +199,7 @@ impl Planned {
 }
 
 fn format() -> impl TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(["wav", "flac"]).map(|name| match name.as_str() {
-        "flac" => Format::Flac,
-        _ => Format::Wav,
-    })
+    choice(&[("wav", Format::Wav), ("flac", Format::Flac)])
 }
 
 impl Arguments {
@@ -339,8 +332,8 @@ fn gaps(summary: &Summary, tiled: bool) -> Option<String> {
     let noun = if tiled { "tiles" } else { "pictures" };
     (gaps > 0).then(|| {
         format!(
-            " {gaps} of {all} {noun} have gaps: they are filled with the mean of the band there, and \
-             come back as readings."
+            " {gaps} of {all} {noun} have gaps: they are filled from what lies beside them, and come back \
+             as readings."
         )
     })
 }

@@ -13,10 +13,10 @@ use wysiwyh::evaluate::trip::{self, trips};
 use wysiwyh::model::Model;
 use wysiwyh::profile::Profile;
 use wysiwyh::voice::{Ready, Voice};
-use wysiwyh::{Result, dataset, evaluate, table};
+use wysiwyh::{Result, check_place, dataset, evaluate, session, table};
 
-use super::ReadingArguments;
 use super::report::Report;
+use super::{ReadingArguments, replaceable};
 
 /// Measures what a model's sound still holds: pictures are sent through
 /// 16-bit sound and back, on groups that the model was not trained on.
@@ -48,7 +48,7 @@ pub struct Arguments {
     /// KLT x DCT, channels, codes, pictures and sounds. It needs no network.
     /// Give the groups that the model was trained on, too: the others are
     /// fitted to them
-    #[arg(long, value_name = "FILE.html")]
+    #[arg(long, value_name = "FILE.html", value_parser = replaceable("html"))]
     report: Option<PathBuf>,
     /// Write a table to this .csv or .parquet file: source, group, scores and
     /// code of each picture
@@ -73,7 +73,7 @@ struct Findings {
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
         self.table.as_deref().map(table::check_place).transpose()?;
-        self.report.as_deref().map(Page::check_place).transpose()?;
+        self.report.as_deref().map(check_place).transpose()?;
         // Names of sensors have neither a folder nor an ending.
         let path = Path::new(&self.model);
         let is_file = path.is_file() || path.extension().is_some() || path.components().count() > 1;
@@ -112,7 +112,7 @@ impl Arguments {
             return Ok(());
         }
         let trips = trips(model, unseen, values)?;
-        let command = std::env::args().collect::<Vec<_>>().join(" ");
+        let command = session::command_line();
         if let Some(path) = &self.table {
             let about = [
                 ("command", command.clone()),

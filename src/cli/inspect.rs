@@ -20,7 +20,7 @@ use wysiwyh::voice::{self, Ready, Voice};
 use wysiwyh::{Error, Result};
 
 use super::report::{Report, aligned};
-use super::{ReadingArguments, STOP, SpeedArguments};
+use super::{ReadingArguments, STOP, SpeedArguments, replaceable};
 
 /// Scenes with more values than this are read in tiles of no more, so that
 /// memory stays small.
@@ -66,7 +66,7 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
     /// Write the frames as read to this NumPy file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = replaceable("npy"))]
     npy: Option<PathBuf>,
     /// Of a session: write time, scores, marks and code of every sound frame to
     /// this .csv or .parquet file

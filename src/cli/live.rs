@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::TypedValueParser;
 use wysiwyh::Result;
 use wysiwyh::live::{self, Limit, Sent, Settings, Summary};
 use wysiwyh::recorder::is_session;
@@ -17,7 +17,7 @@ use super::console::Console;
 use super::report::Report;
 use super::{
     ReadingArguments, STOP, SessionArguments, SpeakerArguments, SpeedArguments, VoiceArguments,
-    choose, preset,
+    choice, choose, preset,
 };
 
 /// Plays a source as it comes, ten sound frames a second, to the speaker; on
@@ -100,11 +100,7 @@ pub struct Arguments {
 }
 
 fn sent() -> impl TypedValueParser<Value = Sent> {
-    PossibleValuesParser::new(["each", "newest", "mean"]).map(|which| match which.as_str() {
-        "each" => Sent::Each,
-        "mean" => Sent::Mean,
-        _ => Sent::Newest,
-    })
+    choice(&[("each", Sent::Each), ("newest", Sent::Newest), ("mean", Sent::Mean)])
 }
 
 /// The slots in a number of seconds.

@@ -8,6 +8,7 @@ use wysiwyh::Result;
 use wysiwyh::plan::{self, Manifest};
 
 use super::convert::How;
+use super::replaceable;
 use super::report::Report;
 
 /// Writes down the scenes of an archive and how they are to be heard, so that
@@ -30,7 +31,7 @@ pub struct Arguments {
     #[arg(required = true, value_name = "SCENE")]
     scenes: Vec<String>,
     /// The manifest
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = replaceable("jsonl"))]
     output: PathBuf,
     #[command(flatten)]
     how: How,

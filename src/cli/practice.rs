@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::TypedValueParser;
 use wysiwyh::live::open_speaker;
 use wysiwyh::practice::{self, Answer, Practice, Score, Stage, Task};
 use wysiwyh::sensor;
@@ -13,11 +13,11 @@ use wysiwyh::sink::device::Way;
 use wysiwyh::sink::{self, Format, Header, Sink};
 use wysiwyh::spectrum::Preset;
 use wysiwyh::voice::Ready;
-use wysiwyh::{Error, Fault, Result};
+use wysiwyh::{Error, Fault, Result, check_place};
 
 use super::console::Console;
 use super::report::Report;
-use super::{ReadingArguments, STOP, SpeakerArguments, VoiceArguments, choose};
+use super::{ReadingArguments, STOP, SpeakerArguments, VoiceArguments, choice, choose};
 
 /// Trains your ear: plays pictures, and asks which they were, or whether two
 /// are the same.
@@ -62,10 +62,7 @@ pub struct Arguments {
 }
 
 fn task() -> impl TypedValueParser<Value = Task> {
-    PossibleValuesParser::new(["which", "same"]).map(|name| match name.as_str() {
-        "same" => Task::Same,
-        _ => Task::Which,
-    })
+    choice(&[("which", Task::Which), ("same", Task::Same)])
 }
 
 impl Arguments {
@@ -74,7 +71,7 @@ impl Arguments {
         if let Some(done) = choose(Way::Output, device, report)? {
             return Ok(done);
         }
-        self.log.as_deref().map(Practice::check_log).transpose()?;
+        self.log.as_deref().map(check_place).transpose()?;
         let seed = self.voice.seed;
         let volume_db = self.speaker.volume_db();
         let sides = self.voice.sides(volume_db)?;

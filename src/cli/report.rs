@@ -76,9 +76,7 @@ impl Report {
 
     /// One line for people, on standard error.
     pub fn note(&self, text: impl Display) {
-        // In one piece, as standard output may go to the same place. Nobody reads it
-        // where standard error is closed.
-        let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+        line(text);
     }
 
     /// `error:` and `hint:`, on standard error.
@@ -117,6 +115,13 @@ impl Report {
         let (what, now) = (what.to_owned(), Instant::now());
         Progress { what, total, done: 0, begun: None, started: now, spoken: now, bar }
     }
+}
+
+/// One line for people, on standard error.
+pub fn line(text: impl Display) {
+    // In one piece, as standard output may go to the same place. Nobody reads it where
+    // standard error is closed.
+    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 
 /// How far some work is.
@@ -162,12 +167,8 @@ impl Progress {
     /// A line above the bar.
     pub fn say(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| {
-                let _ = writeln!(io::stderr().lock(), "{text}");
-            }),
-            None => {
-                let _ = writeln!(io::stderr().lock(), "{text}");
-            }
+            Some(bar) => bar.suspend(|| line(text)),
+            None => line(text),
         }
     }
 

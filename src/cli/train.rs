@@ -7,17 +7,17 @@ use std::sync::atomic::Ordering;
 
 use burn::tensor::Device;
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::TypedValueParser;
 use wysiwyh::autoencoder::Part;
 use wysiwyh::dataset::Dataset;
 use wysiwyh::model::Model;
 use wysiwyh::recorder::{Pace, Recorder, Session, Target};
 use wysiwyh::session;
 use wysiwyh::train::{Budget, Channel, Event, Settings, analytic, device, train};
-use wysiwyh::{Error, Profile, Result};
+use wysiwyh::{Error, Profile, Result, check_place};
 
 use super::report::{Progress, Report};
-use super::{ReadingArguments, STOP};
+use super::{ReadingArguments, STOP, choice, replaceable};
 
 /// Computes a model for a sensor in seconds, and scores it on groups
 /// (flights, places, clips) that it has not seen. With --minutes or --steps
@@ -40,7 +40,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     sensor: String,
     /// The model file to write
-    #[arg(short, long, value_name = "MODEL")]
+    #[arg(short, long, value_name = "MODEL", value_parser = replaceable("safetensors"))]
     output: PathBuf,
     /// Length of the code, a power of two
     #[arg(long, value_name = "K", default_value_t = 256)]
@@ -86,7 +86,7 @@ pub struct Arguments {
     #[arg(long)]
     resume: bool,
     /// Record the curves for the Rerun viewer
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = replaceable("rrd"))]
     rrd: Option<PathBuf>,
     #[command(flatten)]
     reading: ReadingArguments,
@@ -100,17 +100,11 @@ enum Processor {
 }
 
 fn processor() -> impl TypedValueParser<Value = Processor> {
-    PossibleValuesParser::new(["cpu", "wgpu"]).map(|name| match name.as_str() {
-        "wgpu" => Processor::Wgpu,
-        _ => Processor::Cpu,
-    })
+    choice(&[("cpu", Processor::Cpu), ("wgpu", Processor::Wgpu)])
 }
 
 fn ends() -> impl TypedValueParser<Value = Part> {
-    PossibleValuesParser::new(["decoder", "both"]).map(|name| match name.as_str() {
-        "both" => Part::Both,
-        _ => Part::Decoder,
-    })
+    choice(&[("decoder", Part::Decoder), ("both", Part::Both)])
 }
 
 /// A positive number of minutes.
@@ -128,7 +122,7 @@ impl Arguments {
             (None, steps) => steps.map(Budget::Steps),
         };
         self.check(budget)?;
-        Model::check_place(&self.output)?;
+        check_place(&self.output)?;
         let device = match self.device {
             Processor::Cpu => Device::flex(),
             Processor::Wgpu => device::wgpu()?,

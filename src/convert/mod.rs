@@ -93,6 +93,22 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Refuses what cannot be made, or written down in a record.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Voice::check`], or if the model's path is no text in UTF-8.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.voice.check(self.stereo, self.rrd)?;
+        match self.voice.model.as_deref().filter(|model| model.to_str().is_none()) {
+            Some(model) => {
+                let what = format!("{} is no text in UTF-8, as records are", model.display());
+                Err(Error::usage("--model", what).hint("give the file a plainer name"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The endings of the names of a scene's files, the sound's first; its record
     /// lies beside them.
     fn endings(&self) -> Vec<&'static str> {
@@ -187,6 +203,8 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
     let already = job.units.len() - tasks.len();
     let (mut converted, mut failed) = (vec![], 0);
     let mut fail = |task: Task, error: Error, tell: &mut dyn FnMut(Event)| {
+        // What is stopped can fail in ways that say nothing of the scene.
+        let error = if stop.load(Ordering::Relaxed) { stopped(&task.unit.source) } else { error };
         record_failure(job, task, &error)?;
         if job.units.len() == 1 || error.fault == Fault::Interrupted {
             return Err(error);
@@ -234,9 +252,8 @@ pub fn run(job: &Job, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<
 ///
 /// As for [`run`], as far as it can be told without opening a scene.
 fn tasks(job: &Job) -> Result<Vec<Task<'_>>> {
-    let Settings { voice, stereo, rrd, .. } = &job.settings;
-    voice.check(*stereo, *rrd)?;
-    let speakers = record::speakers(voice)?;
+    job.settings.check()?;
+    let speakers = record::speakers(&job.settings.voice)?;
     let (mut tasks, mut sources) = (vec![], HashMap::new());
     for unit in &job.units {
         let files = sensor::files(&unit.source);

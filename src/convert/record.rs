@@ -7,16 +7,16 @@
 //! name, so where it is, everything is. All of it but [`Record::origin`] and
 //! [`Record::timing`] is the same whenever and wherever the scene is converted.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{Settings, Unit};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::intake;
 use crate::model::Model;
 use crate::profile::Profile;
 use crate::sink::Header;
@@ -40,7 +40,7 @@ pub struct Record {
     pub id: String,
     /// See [`Unit::origin`](super::Unit::origin).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<PathBuf>,
+    pub origin: Option<String>,
     /// What was asked for.
     pub request: Request,
     /// What came of it; `None` where it failed.
@@ -149,12 +149,7 @@ impl Record {
     ///
     /// If it is missing, damaged, or of another format.
     pub fn read(path: &Path) -> Result<Self> {
-        let found = fs::metadata(path).map_err(|e| Error::input(path, e))?;
-        if !found.is_file() || found.len() > MAX_BYTES {
-            return Err(Error::input(path, "is no record of a scene"));
-        }
-        let text = fs::read(path).map_err(|e| Error::input(path, e))?;
-        let record: Self = serde_json::from_slice(&text)
+        let record: Self = serde_json::from_slice(&intake::read(path, MAX_BYTES)?)
             .map_err(|e| Error::input(path, format!("is no record of a scene: {e}")))?;
         if record.format != FORMAT {
             let what = format!("has format {}, this version reads {FORMAT}", record.format);
@@ -189,27 +184,24 @@ impl Record {
 impl Input {
     /// The `files` of a source as they are now.
     pub fn of(files: &[PathBuf]) -> Self {
-        let (mut bytes, mut digest) = (0, Sha256::new());
+        let (mut bytes, mut digest) = (0, Digest::default());
         for file in files {
             // What goes away meanwhile is missed when it is opened.
             let Ok(found) = fs::metadata(file) else { continue };
             let changed = found.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
             let changed = changed.map_or(0, |since| since.as_nanos());
             bytes += found.len();
-            digest.update(format!("{}\n{} {changed}\n", file.display(), found.len()));
+            digest.add(format!("{}\n{} {changed}\n", file.display(), found.len()));
         }
-        Self { files: files.len(), bytes, digest: hexadecimal(digest) }
+        Self { files: files.len(), bytes, digest: digest.to_string() }
     }
 }
 
 impl Output {
     /// What lies at `path` and will be called `name`.
     pub(super) fn of(path: &Path, name: &str) -> Result<Self> {
-        let mut digest = Sha256::new();
-        let bytes = File::open(path)
-            .and_then(|mut file| io::copy(&mut file, &mut digest))
-            .map_err(|e| Error::output(path, e))?;
-        Ok(Self { name: name.to_owned(), bytes, sha256: hexadecimal(digest) })
+        let (digest, bytes) = Digest::of_file(path).map_err(|e| Error::output(path, e))?;
+        Ok(Self { name: name.to_owned(), bytes, sha256: digest.to_string() })
     }
 }
 
@@ -220,28 +212,23 @@ impl Output {
 /// If the model or the profile that the user chose, or a model of the user's
 /// own, cannot be read.
 pub(super) fn speakers(voice: &Voice) -> Result<String> {
-    let mut digest = Sha256::new();
+    let mut digest = Digest::default();
     let mut profiles = match &voice.sensor {
         Some(name) => vec![Profile::find(name)?],
         None => vec![],
     };
     match &voice.model {
-        Some(path) => digest.update(Model::load(path)?.hash()),
+        Some(path) => digest.add(Model::load(path)?.hash()),
         None => profiles.extend(Profile::shelf()?),
     }
     for profile in profiles {
-        digest.update(serde_json::to_string(&profile).unwrap_or_default());
+        digest.add(serde_json::to_string(&profile).unwrap_or_default());
         if voice.model.is_none() {
             match Profile::own_model(&profile.name).filter(|path| path.is_file()) {
-                Some(own) => digest.update(fs::read(&own).map_err(|e| Error::input(&own, e))?),
-                None => digest.update(Profile::shipped_model(&profile.name).unwrap_or_default()),
+                Some(own) => digest.add(fs::read(&own).map_err(|e| Error::input(&own, e))?),
+                None => digest.add(Profile::shipped_model(&profile.name).unwrap_or_default()),
             }
         }
     }
-    Ok(hexadecimal(digest))
-}
-
-/// What `digest` comes to.
-pub(super) fn hexadecimal(digest: Sha256) -> String {
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(digest.to_string())
 }

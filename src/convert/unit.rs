@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::Settings;
-use super::record::{ENDING, Record, hexadecimal};
+use super::record::{ENDING, Record};
+use crate::digest::Digest;
 use crate::sensor;
 
 /// So many digits of the hash stand in an identifier: among a million scenes
@@ -31,7 +31,7 @@ pub struct Unit {
     /// alone may be short for several sources. A planned scene has none: it is
     /// the same on every machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<PathBuf>,
+    pub origin: Option<String>,
 }
 
 impl Unit {
@@ -45,7 +45,7 @@ impl Unit {
             id: id(source, settings),
             name: stem(source),
             source: source.clone(),
-            origin: fs::canonicalize(source).ok(),
+            origin: fs::canonicalize(source).ok().map(|path| path.to_string_lossy().into_owned()),
         };
         let mut units: Vec<Self> = sources.iter().map(unit).collect();
         let mut names = Names::in_folder(folder, &units);
@@ -59,7 +59,7 @@ impl Unit {
     }
 
     /// Whether it is of `source`, which lay at `origin`.
-    pub(super) fn is_of(&self, source: &str, origin: Option<&Path>) -> bool {
+    pub(super) fn is_of(&self, source: &str, origin: Option<&str>) -> bool {
         match (&self.origin, origin) {
             (Some(own), Some(origin)) => own == origin,
             _ => self.source == source,
@@ -139,10 +139,9 @@ fn without_number(name: &str) -> &str {
 
 /// See [`Unit::id`].
 pub(crate) fn id(source: &str, settings: &Settings) -> String {
-    let mut digest = Sha256::new();
-    // Settings are plain values, which JSON always can say.
-    digest.update(serde_json::to_string(&(source, settings)).unwrap_or_default());
-    let hash = hexadecimal(digest);
+    // JSON can say all of them once they are checked.
+    let asked = serde_json::to_string(&(source, settings)).unwrap_or_default();
+    let hash = Digest::of(asked).to_string();
     // Not what the file system knows of it, which differs from place to place.
     let name = source.rsplit('#').next().unwrap_or(source);
     format!("{}-{}", plain(Path::new(name).file_stem()), &hash[..DIGITS])

@@ -4,18 +4,20 @@
 //! certificates. A file gets its name once its checksum is right; what was
 //! fetched of one that was cut off waits beside it, as `NAME.part`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::digest::Digest;
 use crate::error::{Error, Fault, Result};
+use crate::intake;
+use crate::program;
 
 /// Manifest and checksums of those that come with the program, as far as their
 /// files are listed.
@@ -123,10 +125,10 @@ impl Listed {
             return Err(Error::usage(name, "is no data set on the shelf and no folder with one")
                 .hint(format!("the shelf has {}", names.join(", "))));
         }
-        let text = read(&path)?;
+        let text = intake::text(&path, MAX_BYTES)?;
         let manifest: Manifest = parse(&text, &path)?;
         let sums = match &manifest.checksums {
-            Some(list) => read(&Path::new(name).join(list))?,
+            Some(list) => intake::text(&Path::new(name).join(list), MAX_BYTES)?,
             None => String::new(),
         };
         Self::parse(&text, &sums, &path)
@@ -179,23 +181,34 @@ impl Listed {
                 "get them as {home} tells, or name an address that has them with --from"
             ))
         })?;
-        let mut there = self.files.iter().map(|(file, _)| length(&folder.join(file))).sum();
+        let mut there: u64 = self.files.iter().map(|(file, _)| length(&folder.join(file))).sum();
         tell(there);
         for (number, (file, sum)) in self.files.iter().enumerate() {
-            if stop.load(Ordering::Relaxed) {
+            let stopped = || {
                 let what = format!("stopped after {number} of {} files", self.files.len());
-                return Err(Error::new(Fault::Interrupted, name, what)
-                    .hint("the same command goes on from there"));
+                Error::new(Fault::Interrupted, name, what)
+                    .hint("the same command goes on from there")
+            };
+            if stop.load(Ordering::Relaxed) {
+                return Err(stopped());
             }
             let path = folder.join(file);
-            let others = u64::saturating_sub(there, length(&path));
+            let others = there.saturating_sub(length(&path));
             match sum_of(&path)? {
                 Some(found) if found == *sum => {}
                 Some(_) => {
                     return Err(Error::input(&path, "is there and not the listed file")
                         .hint("move it away, or fetch into another folder"));
                 }
-                None => fetch(address, file, sum, &path, &mut |bytes| tell(others + bytes))?,
+                None => {
+                    // Whether to go on is asked at each look.
+                    let mut look = |bytes| {
+                        tell(others + bytes);
+                        !stop.load(Ordering::Relaxed)
+                    };
+                    let fetched = fetch(address, file, sum, &path, &mut look);
+                    fetched.map_err(|e| if look(length(&path)) { e } else { stopped() })?;
+                }
             }
             there = others + length(&path);
             tell(there);
@@ -206,14 +219,6 @@ impl Listed {
 
 fn parse(text: &str, origin: &Path) -> Result<Manifest> {
     toml::from_str(text).map_err(|e| Error::input(origin, e.message()))
-}
-
-fn read(path: &Path) -> Result<String> {
-    let found = fs::metadata(path).map_err(|e| Error::input(path, e))?;
-    if !found.is_file() || found.len() > MAX_BYTES {
-        return Err(Error::input(path, "is no manifest or list of checksums"));
-    }
-    fs::read_to_string(path).map_err(|e| Error::input(path, e))
 }
 
 /// Where the file of `path` waits until it is whole.
@@ -229,20 +234,20 @@ fn length(path: &Path) -> u64 {
     found.map_or(0, |found| found.len())
 }
 
-/// Fetches one file to `path`, going on from what is there of it; `tell` is told
-/// how many bytes that is meanwhile.
+/// Fetches one file to `path`, going on from what is there of it; `look` is told
+/// how many bytes that is meanwhile, and says whether to go on.
 fn fetch(
     address: &str,
     file: &Path,
     sum: &str,
     path: &Path,
-    tell: &mut dyn FnMut(u64),
+    look: &mut dyn FnMut(u64) -> bool,
 ) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|e| Error::output(folder, e))?;
     }
     let part = part(path);
-    let mut curl = |url: &str| curl(url, &part, &mut || tell(length(path)));
+    let mut curl = |url: &str| curl(url, &part, &mut || look(length(path)));
     let remove = || fs::remove_file(&part).map_err(|e| Error::output(&part, e));
     // Whole, if the program was stopped just before it got its name.
     if sum_of(&part)?.as_deref() != Some(sum) {
@@ -274,10 +279,10 @@ fn fetch(
     fs::rename(&part, path).map_err(|e| Error::output(path, e))
 }
 
-/// Runs curl, and calls `look` now and then; its exit status and what it says
-/// where it fails.
-fn curl(url: &str, part: &Path, look: &mut dyn FnMut()) -> Result<Option<(i32, String)>> {
-    let mut child = Command::new("curl")
+/// Runs curl, and asks `look` now and then whether to go on; its exit status and
+/// what it says where it fails.
+fn curl(url: &str, part: &Path, look: &mut dyn FnMut() -> bool) -> Result<Option<(i32, String)>> {
+    let mut child = program::command("curl")
         .args(["--fail", "--location", "--silent", "--show-error", "--proto", "=http,https"])
         .args(["--connect-timeout", "30", "--speed-limit", "1", "--speed-time", "60"])
         .args(["--continue-at", "-", "--output"])
@@ -288,10 +293,7 @@ fn curl(url: &str, part: &Path, look: &mut dyn FnMut()) -> Result<Option<(i32, S
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|e| {
-            Error::new(Fault::Unsupported, "curl", format!("does not run: {e}"))
-                .hint("install the program curl, which fetches the files")
-        })?;
+        .map_err(|e| program::missing("curl", "it fetches the files", &e))?;
     let (ended, end) = mpsc::channel();
     let errors = child.stderr.take();
     std::thread::spawn(move || {
@@ -302,7 +304,9 @@ fn curl(url: &str, part: &Path, look: &mut dyn FnMut()) -> Result<Option<(i32, S
     });
     let said = loop {
         match end.recv_timeout(LOOK) {
-            Err(RecvTimeoutError::Timeout) => look(),
+            Err(RecvTimeoutError::Timeout) if look() => {}
+            // It may have ended already, and then there is nothing to kill.
+            Err(RecvTimeoutError::Timeout) => drop(child.kill()),
             said => break said.unwrap_or_default(),
         }
     };
@@ -331,14 +335,11 @@ fn escaped(file: &Path) -> String {
 
 /// The SHA-256 of the file at `path`; none where there is no file.
 fn sum_of(path: &Path) -> Result<Option<String>> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::input(path, error)),
-    };
-    let mut hash = Sha256::new();
-    std::io::copy(&mut file, &mut hash).map_err(|e| Error::input(path, e))?;
-    Ok(Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+    match Digest::of_file(path) {
+        Ok((digest, _)) => Ok(Some(digest.to_string())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::input(path, error)),
+    }
 }
 
 #[cfg(test)]

@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn filters_are_one_erb_apart_and_add_power() {
         let mut spectrum = Spectrum::silence();
-        // 1000 Hz lies in filter 15, as 21.3 log10(1 + 1000 / 228.8) = 15.6.
+        // 1000 Hz lies in filter 15, as 21.4 log10(1 + 0.00437 * 1000) = 15.6.
         spectrum.amplitudes[80] = 0.1;
         spectrum.amplitudes[81] = 0.1;
         let levels = levels_db(&spectrum);

@@ -1,10 +1,9 @@
 //! What happens to sound on its way.
 
-use std::f64::consts::{FRAC_1_SQRT_2, PI};
-use std::process::Command;
-
 use crate::error::{Error, Fault, Result};
+use crate::program;
 use crate::random::Random;
+use crate::sink::meter::Biquad;
 use crate::synth::{SAMPLE_RATE, SLOT};
 
 /// A way that sound can take from the file to the receiver.
@@ -152,19 +151,10 @@ const SPEAKER_HZ: f64 = 300.0;
 
 /// `samples` without what a small loudspeaker cannot play: a Butterworth high
 /// pass of the second order at [`SPEAKER_HZ`], 12 dB an octave, as a closed box
-/// has it (bilinear transform, by R. Bristow-Johnson's cookbook).
+/// has it.
 fn small_speaker(samples: &[f32]) -> Vec<f32> {
-    let (sin, cos) = (2.0 * PI * SPEAKER_HZ / SAMPLE_RATE as f64).sin_cos();
-    let alpha = sin * FRAC_1_SQRT_2;
-    let [mut x, mut y] = [[0.0; 2]; 2];
-    let pass = |&sample: &f32| {
-        let new = f64::from(sample);
-        let sum = (1.0 + cos) / 2.0 * (new - 2.0 * x[0] + x[1]);
-        let out = (sum + 2.0 * cos * y[0] - (1.0 - alpha) * y[1]) / (1.0 + alpha);
-        (x, y) = ([new, x[0]], [out, y[0]]);
-        out as f32
-    };
-    samples.iter().map(pass).collect()
+    let mut filter = Biquad::high_pass(SPEAKER_HZ);
+    samples.iter().map(|&sample| filter.next(sample.into()) as f32).collect()
 }
 
 /// The first `samples.len()` samples of `samples` through `response`.
@@ -196,7 +186,7 @@ fn coded(samples: &[f32], encoder: &[&str], extension: &str) -> Result<Option<Ve
         ["raw", extension].map(|extension| folder.path().join("sound").with_extension(extension));
     let bytes: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
     std::fs::write(&raw, bytes).map_err(|e| Error::output(&raw, e))?;
-    let status = Command::new("ffmpeg")
+    let status = program::command("ffmpeg")
         .args(["-nostdin", "-v", "quiet", "-f", "f32le", "-ac", "1", "-ar"])
         .arg(SAMPLE_RATE.to_string())
         .arg("-i")
@@ -217,6 +207,8 @@ fn coded(samples: &[f32], encoder: &[&str], extension: &str) -> Result<Option<Ve
 
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::PI;
+
     use super::*;
 
     #[test]

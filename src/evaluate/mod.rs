@@ -15,7 +15,7 @@ use std::fmt;
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::inspect::many::FEW;
 use crate::model::{Model, normalise};
@@ -406,7 +406,7 @@ impl Sent {
                 None if channel != Channel::Wav => self.sonifier.unknown(),
                 None => {
                     let what = format!("slot {slot} of {} is missing", self.sounds.len());
-                    return Err(Error::usage("sound", what));
+                    return Err(Error::new(Fault::Unsupported, "sound", what));
                 }
             };
             let picture = self.sonifier.reconstruct(&code)?;

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use faer::{Mat, Side};
+use faer::Mat;
 use ndarray::{Array1, Array2, Array3, s};
 
 use super::figures::psnr_db;
-use crate::autoencoder::linear::{cosines, spectral_components};
-use crate::error::{Error, Fault, Result};
+use crate::autoencoder::linear::{cosines, eigen, spectral_components};
+use crate::error::Result;
 use crate::frame::Frame;
 use crate::model::normalise;
 
@@ -133,11 +133,8 @@ fn centred(pictures: &[Array3<f32>]) -> (Array1<f32>, Array2<f32>) {
 fn leading(matrix: &Array2<f32>, count: usize) -> Result<Array2<f32>> {
     let size = matrix.nrows();
     let matrix = Mat::from_fn(size, size, |row, column| f64::from(matrix[(row, column)]));
-    let decomposition = matrix.self_adjoint_eigen(Side::Lower).map_err(|e| {
-        Error::new(Fault::Input, "training", format!("no principal components: {e:?}"))
-    })?;
-    let vectors = decomposition.U();
-    Ok(Array2::from_shape_fn((size, count), |(row, k)| vectors[(row, size - 1 - k)] as f32))
+    let (_, vectors) = eigen(&matrix)?;
+    Ok(Array2::from_shape_fn((size, count), |at| vectors[at] as f32))
 }
 
 /// Rows scaled to length 1; they are orthogonal already. A row of zeros stays.

@@ -22,6 +22,7 @@ use realfft::RealFftPlanner;
 use realfft::num_complex::Complex64;
 
 use super::figures::{correlation, mean};
+use crate::spectrum::hearing::line;
 use crate::synth::SAMPLE_RATE;
 
 /// Sound pressure in pascals of a full-scale sample, where -23 LUFS are as loud
@@ -402,12 +403,7 @@ fn bark(hz: f64) -> f64 {
 
 /// The value of `curve` at `x`; beyond its ends, that of the nearer end.
 fn at(curve: &Curve, x: f64) -> f64 {
-    let next = curve.partition_point(|&(place, _)| place <= x);
-    match (next.checked_sub(1).and_then(|i| curve.get(i)), curve.get(next)) {
-        (Some(&(x0, y0)), Some(&(x1, y1))) => y0 + (y1 - y0) * (x - x0) / (x1 - x0),
-        (Some(&(_, y)), None) | (None, Some(&(_, y))) => y,
-        (None, None) => 0.0,
-    }
+    line(curve, x, |point| point.0, |point| point.1)
 }
 
 #[cfg(test)]

@@ -83,10 +83,7 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
             "show the pictures in a viewer: --view, or keep them: --rrd heard.rrd, -o pictures",
         ));
     }
-    let (header, model) = unsaid(Path::new("live sound"), &settings.voice)?;
-    let sonifier = Sonifier::new(model, header.mapping.clone(), header.seed)?
-        .with_range(header.range.clone())
-        .with_polarity(header.polarity);
+    let (header, sonifier) = unsaid(Path::new("live sound"), &settings.voice)?;
     let mut microphone = Microphone::open(settings.device.as_deref())?;
     say(&format!("It listens to {}.", microphone.name()));
     // The session last: an earlier one stays as it is where something is missing.

@@ -18,6 +18,7 @@ use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::model::Model;
 use crate::profile::Profile;
+use crate::staging;
 use crate::synth::SLOT_S;
 use crate::train::{self, Settings};
 
@@ -72,7 +73,7 @@ impl Learner {
         if let Some(folder) = place.parent() {
             fs::create_dir_all(folder).map_err(|e| Error::output(folder, e))?;
         }
-        Model::check_place(&place)?;
+        staging::check_place(&place)?;
         Ok(Self {
             gathered: Gathered::new(profile, 0),
             profile: profile.clone(),

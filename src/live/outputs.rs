@@ -1,7 +1,9 @@
 //! Where the sound of a source goes: the speaker, a file and the recorder.
 
 use std::path::Path;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
+
+use chrono::{SecondsFormat, Utc};
 
 use super::alarm::Alarm;
 use super::glance::Glance;
@@ -101,7 +103,7 @@ impl Outputs {
         say: &mut dyn FnMut(&str),
     ) -> Result<Self> {
         let alarm = settings.alarm.map(|limit| Alarm::new(limit, source)).transpose()?;
-        let start_time = Some(rfc3339(SystemTime::now()));
+        let start_time = Some(Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true));
         let header = sonifier.header(source, &settings.source);
         let command = Some(session::command_line());
         let header = Header { start_time, stereo, command, ..header };
@@ -483,30 +485,4 @@ pub fn open_speaker(
         }
         Err(error) => Err(error),
     }
-}
-
-/// `time` in UTC, to the millisecond.
-///
-/// The civil calendar from days since 1970: Howard Hinnant, "chrono-compatible
-/// low-level date algorithms".
-fn rfc3339(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, second) = ((since.as_secs() / 86_400) as i64, since.as_secs() % 86_400);
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60,
-        since.subsec_millis()
-    )
 }

@@ -2,7 +2,6 @@
 
 mod geopackage;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use gdal::cpl::CslStringList;
@@ -19,7 +18,7 @@ use crate::error::{Error, Fault, Result};
 use crate::frame::Band;
 use crate::sensor::Scene;
 use crate::sensor::raster::library;
-use crate::staging::folder_of;
+use crate::staging::part_of;
 
 /// The way from a map to longitude and latitude on WGS 84.
 #[derive(Debug)]
@@ -80,14 +79,9 @@ impl Mosaic {
     /// chips, or the file cannot be created.
     pub fn create(path: &Path, scene: &Scene, bands: &[Band], chips: usize) -> Result<Self> {
         check_extent(path, scene, bands.len(), chips)?;
-        // GDAL fills the file by its name; creating it ourselves gives it the
-        // permissions of any new file.
-        let unfinished = tempfile::Builder::new()
-            .prefix(".mosaic-")
-            .suffix(".tif")
-            .make_in(folder_of(path), |name| File::create_new(name))
-            .map_err(|e| Error::output(path, e))?
-            .into_temp_path();
+        // GDAL fills the file by its name.
+        let unfinished = part_of(path, ".tif").map_err(|e| Error::output(path, e))?;
+        let unfinished = unfinished.into_temp_path();
         let subject = path.display().to_string();
         let dataset = library::call(Fault::Output, &subject, || {
             let options = options(scene.chip)?;

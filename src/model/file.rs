@@ -8,11 +8,11 @@ use half::f16;
 use ndarray::{Array1, Array2};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{Model, Record};
 use crate::autoencoder::linear::Linear;
 use crate::autoencoder::{Autoencoder, Network, Part};
+use crate::digest::Digest;
 use crate::error::{Error, Fault, Result};
 use crate::frame::Band;
 use crate::profile::Profile;
@@ -108,7 +108,7 @@ impl Model {
             }
             autoencoder.network = Some(network);
         }
-        let hash = hash(bytes);
+        let hash = Digest::of(bytes).to_string();
         Ok(Self {
             name: about.profile.name.clone(),
             autoencoder,
@@ -175,11 +175,6 @@ impl Model {
         safetensors::serialize(views, Some(metadata))
             .map_err(|e| Error::new(Fault::Unsupported, "model", e))
     }
-}
-
-/// SHA-256 of a file's `bytes`, 64 hexadecimal digits.
-pub(super) fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The tensor `name` as an array; one-dimensional tensors become one row.

@@ -118,7 +118,8 @@ impl Cptv {
         let data = Array3::from_shape_fn((1, rows, columns), |(_, row, column)| {
             self.counts[row * columns + column] as f32
         });
-        let frame = settle(&self.path.to_string_lossy(), data, self.profile.as_ref());
+        let path = self.path.to_string_lossy();
+        let frame = settle(&path, data, f32::from(u16::MAX), self.profile.as_ref());
         Some(frame.map(|mut frame| {
             let period_s = self.source.period_s.unwrap_or(0.0);
             frame.time_s = match (fields.number(b't'), self.first_ms) {

@@ -90,7 +90,7 @@ impl Flir {
             end,
             delivered: 0,
         };
-        flir.source.period_s = flir.period_s()?;
+        flir.source.period_s = flir.period_s();
         flir.ready = Some(flir.frame(first)?);
         Ok(flir)
     }
@@ -103,12 +103,11 @@ impl Flir {
     }
 
     /// Mean seconds between the frames of a sequence, where the clock ran.
-    fn period_s(&self) -> Result<Option<f64>> {
-        let Some(last) = self.rest.back() else { return Ok(None) };
+    fn period_s(&self) -> Option<f64> {
         // Where the last frame is damaged, those before it are read all the same.
-        let Ok(last) = self.recording(last.clone()) else { return Ok(None) };
+        let last = self.recording(self.rest.back()?.clone()).ok()?;
         let elapsed_s = last.time_s - self.first_s;
-        Ok((elapsed_s > 0.0).then(|| elapsed_s / self.rest.len() as f64))
+        (elapsed_s > 0.0).then(|| elapsed_s / self.rest.len() as f64)
     }
 
     /// Reads the records at `place`.

@@ -11,7 +11,7 @@ use ndarray::{Array3, Axis};
 
 use super::jpeg::{self, Thermal};
 use super::{
-    Content, Cptv, Flir, LIMIT, Object, Options, Sensor, Source, check_size, colours, count,
+    Content, Cptv, Flir, LIMIT, Object, Options, Sensor, Source, check_size, colours, count, heat,
     reconcile, stack, tiff,
 };
 use crate::error::{Error, Fault, Result};
@@ -281,16 +281,18 @@ fn picture(path: &Path, profile: Option<&Profile>) -> Result<Frame> {
     let (image, maximum) = decode(path)?;
     let (data, full_scale) = planes(path, &image, maximum)?;
     let data = if wants_one(profile) { single(data, full_scale) } else { data };
-    settle(&path.to_string_lossy(), data, profile)
+    settle(&path.to_string_lossy(), data, full_scale, profile)
 }
 
-/// A frame of the counts in `data`, one grey band or three colours, with
-/// bands, scale and offset of `profile`.
+/// A frame of the counts in `data` from 0 to `full_scale`, one grey band or three
+/// colours, with bands, scale and offset of `profile`.
 pub(super) fn settle(
     subject: &str,
     mut data: Array3<f32>,
+    full_scale: f32,
     profile: Option<&Profile>,
 ) -> Result<Frame> {
+    heat::check(subject, data.view(), full_scale, profile)?;
     let found = match data.len_of(Axis(0)) {
         1 => vec![Band::new("grey", Unit::Counts)],
         _ => colours(),

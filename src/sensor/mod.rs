@@ -15,8 +15,10 @@ mod files;
 mod flir;
 mod folder;
 mod gige;
+mod heat;
 mod jpeg;
 mod markup;
+mod naming;
 mod paced;
 mod peeked;
 mod pixels;
@@ -60,6 +62,7 @@ pub use detail::{Detail, LONGEST_S};
 pub(crate) use files::files;
 pub use flir::Flir;
 pub use folder::Folder;
+pub(crate) use naming::{misplaced, places, split_number};
 pub use paced::Speed;
 pub(crate) use paced::{Hold, check_clock};
 pub(crate) use peeked::Peeked;
@@ -496,6 +499,10 @@ fn raster(
     Err(Error::new(Fault::Unsupported, source, what).hint("build it with the feature `gdal`"))
 }
 
+/// Numbers as large as this measure nothing. Files mark gaps by the largest number of
+/// 32 bits, 3.4e38, or by 9.97e36, as NetCDF does, and not all of them say so.
+const BEYOND: f64 = 1e30;
+
 /// Red, green and blue of an ordinary camera; the wavelengths are nominal.
 fn colours() -> Vec<Band> {
     [("red", 0.66), ("green", 0.56), ("blue", 0.48)]
@@ -510,7 +517,8 @@ fn colours() -> Vec<Band> {
 /// The bands of a file whose own metadata says `found`, as `profile` has them.
 ///
 /// Where the profile lists bands, their names, wavelengths, widths and units
-/// are the profile's. Scale and offset are the file's where it states any
+/// are the profile's: by their names where all of them stand for another listed one,
+/// else by their place. Scale and offset are the file's where it states any
 /// (other than 1 and 0), else the profile's. Without a profile, or where it
 /// takes its bands from the metadata, the file's word stands.
 ///
@@ -535,8 +543,10 @@ pub(crate) fn reconcile(
         return Err(Error::usage(subject, what)
             .hint("choose the profile of the instrument with --sensor, or leave it out"));
     }
-    let merged = listed.iter().zip(found).map(|(listed, found)| {
-        let mut band = listed.clone();
+    let names: Vec<&str> = found.iter().map(|band| band.name.as_str()).collect();
+    let places = places(&names, listed).unwrap_or_else(|| (0..listed.len()).collect());
+    let merged = places.into_iter().zip(found).map(|(place, found)| {
+        let mut band = listed[place].clone();
         if (found.scale, found.offset) != (1.0, 0.0) {
             (band.scale, band.offset) = (found.scale, found.offset);
         }

@@ -19,8 +19,10 @@ use super::folder::{TIFFS, ends_in};
 use super::raster::{Raster, library};
 use crate::error::{Error, Fault, Result};
 
-/// How long a helper may take to open a raster and read its first window.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// How many seconds a helper may compute to open a raster and read its first window,
+/// and how long it may take in all: on a busy machine it computes seldom.
+const COMPUTING_S: u32 = 10;
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What it may take of memory, in KiB: 1 GiB, and 400 MiB for the program and
 /// its libraries themselves.
@@ -106,6 +108,9 @@ fn judge(mut child: Child) -> Option<String> {
     match wait(&mut child) {
         None => damaged(&format!("takes longer than {} s to open", DEADLINE.as_secs())),
         Some(status) if status.success() => None,
+        Some(status) if is_out_of_time(status) => {
+            damaged(&format!("takes more than {COMPUTING_S} s of computing to open"))
+        }
         Some(status) => match heard(&mut child) {
             said if status.code() == Some(1) && said.contains('\n') => Some(said),
             _ => damaged("crashes the library that reads it"),
@@ -113,13 +118,24 @@ fn judge(mut child: Child) -> Option<String> {
     }
 }
 
+/// Whether a helper was ended for computing too long.
+fn is_out_of_time(status: ExitStatus) -> bool {
+    /// SIGXCPU, on Linux and macOS.
+    const OUT_OF_TIME: i32 = 24;
+    #[cfg(unix)]
+    return std::os::unix::process::ExitStatusExt::signal(&status) == Some(OUT_OF_TIME);
+    #[cfg(not(unix))]
+    return status.code() == Some(OUT_OF_TIME);
+}
+
 /// Whether `source` is a TIFF file, by name or by its first bytes: on those,
 /// GDAL neither crashed nor hung in all that was tried, and there are archives
 /// of thousands of small ones, which a process each would take twice as long.
-/// Nor are remote files tried, which are as slow as their server, or items of
-/// a catalogue, which may name such.
+/// Nor are remote files tried, which are as slow as their server, or catalogues and
+/// their items, which may name such.
 fn is_plain(source: &str, content: Option<Content>) -> bool {
     if super::is_item(source)
+        || Raster::is_catalogue(source)
         || library::REMOTE_PREFIXES.iter().any(|prefix| source.starts_with(prefix))
     {
         return true;
@@ -128,12 +144,13 @@ fn is_plain(source: &str, content: Option<Content>) -> bool {
     content.map_or_else(named, |content| content == Content::Tiff)
 }
 
-/// Starts `program` under the limit of memory, where there is a shell to set
-/// it.
+/// Starts `program` under the limits of memory and computing, where there is a shell to
+/// set them.
 fn spawn(program: &Path, arguments: [&OsStr; 2]) -> std::io::Result<Child> {
     let mut command = if cfg!(unix) {
         let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("ulimit -v {MEMORY_KIB}; exec \"$0\" \"$@\"")]).arg(program);
+        let limits = format!("ulimit -v {MEMORY_KIB}; ulimit -S -t {COMPUTING_S}");
+        shell.args(["-c", &format!("{limits}; exec \"$0\" \"$@\"")]).arg(program);
         shell
     } else {
         Command::new(program)

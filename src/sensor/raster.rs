@@ -27,6 +27,7 @@ use ndarray::{Array3, s};
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Frame, GeoReference};
 use crate::profile::{Mask, Profile};
+use crate::sensor::naming::same_name;
 use crate::sensor::route::Route;
 use crate::sensor::tiles::Tiles;
 use crate::sensor::{Scene, Sensor, Source, check_size, count};
@@ -142,6 +143,11 @@ impl Raster {
         product::stac::is_item(path)
     }
 
+    /// Whether the file at `path` is a STAC item or a collection of them.
+    pub(crate) fn is_catalogue(path: &str) -> bool {
+        product::stac::is_one(path)
+    }
+
     /// The names of the items in the STAC collection at `path`, if it is one.
     ///
     /// # Errors
@@ -180,7 +186,7 @@ impl Raster {
         let mut quality = None;
         if let Some(mask) = profile.and_then(|profile| profile.mask.clone())
             && let Some((_, path)) =
-                product.quality.iter().find(|(name, _)| bands::same_name(name, &mask.band))
+                product.quality.iter().find(|(name, _)| same_name(name, &mask.band))
         {
             parts.push(Part::open(path)?);
             quality = Some(Quality { part: parts.len() - 1, index: 1, mask, kept: false });
@@ -192,7 +198,8 @@ impl Raster {
             repeated |= part.lay_under(&grid[0])?;
         }
         let bands = count(layers.len(), "band");
-        let mut said = vec![format!("{}: {}, {bands}", product.path, product.model)];
+        let model = product.model.as_deref().unwrap_or("one file for each band");
+        let mut said = vec![format!("{}: {model}, {bands}", product.path)];
         if left_out > 0 {
             said[0].push_str(&format!(" and {left_out} left out"));
         }
@@ -205,7 +212,7 @@ impl Raster {
             said.push(format!("clouds by {}", quality.mask.band));
         }
         let mut raster = Self::of_parts(product.path.clone(), parts, layers, said.join("; "))?;
-        raster.source.model = Some(product.model.clone());
+        raster.source.model = product.model.clone();
         (raster.shared_mask, raster.quality) = (mask, quality);
         Ok(raster)
     }

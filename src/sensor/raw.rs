@@ -103,6 +103,11 @@ impl Raw {
         let layout = options.raw.ok_or_else(|| Error::usage("--raw", "is missing"))?;
         let RawFormat { packing, rows, columns, rate_hz } = layout;
         let name = if source == STDIN { "standard input" } else { source };
+        // A manifest can say what the command line cannot.
+        if rows == 0 || columns == 0 || rate_hz.is_some_and(|hz| !RATES_HZ.contains(&hz)) {
+            let what = format!("{columns} x {rows} pixels at the rate {rate_hz:?} are no pictures");
+            return Err(Error::usage("--raw", what));
+        }
         if packing.bytes(rows, columns).max(rows.saturating_mul(columns).saturating_mul(4)) > LIMIT
         {
             let what = format!("{columns} x {rows} pixels are more than are read at once");
@@ -185,10 +190,15 @@ impl Raw {
         packing.unpack(bytes, rows * columns, &mut counts);
         let data = Array3::from_shape_vec((1, rows, columns), counts)
             .map_err(|e| Error::input(&self.name, e))?;
-        let mut frame = settle(&self.name, data, self.profile.as_ref())?;
+        let mut frame = settle(&self.name, data, full_scale(packing), self.profile.as_ref())?;
         frame.time_s = self.delivered as f64 * self.source.period_s.unwrap_or(SLOT_S);
         Ok(frame)
     }
+}
+
+/// The highest count of `packing`.
+fn full_scale(packing: Packing) -> f32 {
+    2f32.powi(packing.bits() as i32) - 1.0
 }
 
 impl Iterator for Raw {

@@ -14,7 +14,7 @@ pub struct Source {
     /// One phrase for people: what it is and what it was opened from.
     pub description: String,
     /// The short name of the format, where only some instruments write it:
-    /// GDAL's name of its driver, `FLIR`, `CPTV` or `raw`.
+    /// GDAL's name of its driver, `FLIR`, `CPTV`, `GenICam`, `raw`, `session` or `video`.
     pub driver: Option<String>,
     /// What the source says of the instrument, where it does: the model of a
     /// camera, or the mission and level of a product.

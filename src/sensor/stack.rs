@@ -13,7 +13,8 @@ use tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 use tiff::{ColorType, TiffError, TiffResult};
 
-use super::{LIMIT, Sensor, Source, check_size, colours, count, reconcile};
+use super::markup::{elements, plain};
+use super::{BEYOND, LIMIT, Sensor, Source, check_size, colours, count, reconcile};
 use crate::error::{Error, Fault, Result, caught};
 use crate::frame::{Band, Frame, Unit};
 use crate::profile::Profile;
@@ -35,11 +36,10 @@ pub struct Stack {
     decoder: Decoder<BufReader<File>>,
     path: String,
     source: Source,
-    /// What all pages have in common.
-    page: Page,
     nodata: Option<f64>,
-    /// Where the pages stand among the directories of the file.
-    directories: Vec<usize>,
+    /// The pages, alike in size, and where they stand among the directories of the
+    /// file.
+    pages: Pages,
     delivered: usize,
     /// What follows the last readable page of a damaged file.
     damage: Option<Error>,
@@ -67,8 +67,8 @@ impl Stack {
             Ok((text(metadata), text(nodata)))
         })?;
         let bands = reconcile(&path, page.bands(&stated.0), profile)?;
-        let (directories, damage) = page.alike(&mut decoder, &path)?;
-        let what = match directories.len() {
+        let (pages, damage) = page.alike(&mut decoder, &path)?;
+        let what = match pages.len() {
             1 => count(bands.len(), "band"),
             pages => format!("{pages} pages of {}", count(bands.len(), "band")),
         };
@@ -76,22 +76,22 @@ impl Stack {
             bands,
             rows: page.rows,
             columns: page.columns,
-            frames: damage.is_none().then_some(directories.len()),
+            frames: damage.is_none().then_some(pages.len()),
             ..Source::of(format!("{path}: TIFF, {what}, {} x {} pixels", page.columns, page.rows))
         };
         let nodata = stated.1.trim_matches([' ', '\0']).parse().ok();
-        Ok(Self { decoder, path, source, page, nodata, directories, delivered: 0, damage })
+        Ok(Self { decoder, path, source, nodata, pages, delivered: 0, damage })
     }
 
-    /// Decodes the page in `directory` of the file.
-    fn read(&mut self, directory: usize) -> Result<Frame> {
+    /// Decodes `page`, which stands in `directory` of the file.
+    fn read(&mut self, directory: usize, page: Page) -> Result<Frame> {
         let buffer = guard(&self.path, directory, || {
             self.decoder.seek_to_image(directory)?;
             let mut buffer = DecodingResult::U8(Vec::new());
             self.decoder.read_image_to_buffer(&mut buffer)?;
             Ok(buffer)
         })?;
-        let Page { rows, columns, samples, .. } = self.page;
+        let Page { rows, columns, samples, .. } = page;
         let (stored, length) = numbers(&buffer);
         if length != rows * columns * samples {
             let what = format!(
@@ -103,11 +103,11 @@ impl Stack {
         }
         let bands = &self.source.bands;
         let data = Array3::from_shape_fn((bands.len(), rows, columns), |(band, row, column)| {
-            let hidden = |alpha| stored(self.page.position(alpha, row, column)) == 0.0;
-            if self.page.alpha.is_some_and(hidden) {
+            let hidden = |alpha| stored(page.position(alpha, row, column)) == 0.0;
+            if page.alpha.is_some_and(hidden) {
                 return f32::NAN;
             }
-            let number = stored(self.page.position(self.page.sample(band), row, column));
+            let number = stored(page.position(page.sample(band), row, column));
             self.reading(number, &bands[band])
         });
         Ok(Frame::new(data, bands.clone(), self.delivered as f64 * SLOT_S))
@@ -119,7 +119,8 @@ impl Stack {
         let missing =
             self.nodata.is_some_and(|mark| number == mark || number as f32 == mark as f32);
         let value = (number * band.scale + band.offset) as f32;
-        if missing || !value.is_finite() { f32::NAN } else { value }
+        let there = number.abs() < BEYOND && value.is_finite() && !missing;
+        if there { value } else { f32::NAN }
     }
 }
 
@@ -127,12 +128,12 @@ impl Iterator for Stack {
     type Item = Result<Frame>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Some(&directory) = self.directories.get(self.delivered) else {
+        let Some(&(directory, page)) = self.pages.get(self.delivered) else {
             return self.damage.take().map(Err);
         };
-        let frame = self.read(directory);
+        let frame = self.read(directory, page);
         if frame.is_err() {
-            self.directories.clear();
+            self.pages.clear();
             self.damage = None;
         }
         self.delivered += 1;
@@ -205,6 +206,9 @@ impl Outline {
         self.others + 1 < self.pages.len() && !self.placed
     }
 }
+
+/// Pages, and where they stand among the directories of their file, from 0.
+type Pages = Vec<(usize, Page)>;
 
 /// How the numbers of a page lie in its file.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -280,14 +284,14 @@ impl Page {
         Ok(page)
     }
 
-    /// The directories of all pages like this, the first one of the file,
-    /// and what is wrong with the first page that is unreadable.
+    /// All pages of the size of this, the first one of the file, with their
+    /// directories, and what is wrong with the first page that is unreadable.
     fn alike(
-        &self,
+        self,
         decoder: &mut Decoder<BufReader<File>>,
         path: &str,
-    ) -> Result<(Vec<usize>, Option<Error>)> {
-        let mut directories = vec![0];
+    ) -> Result<(Pages, Option<Error>)> {
+        let mut pages = vec![(0, self)];
         for directory in 1.. {
             if !decoder.more_images() {
                 break;
@@ -307,17 +311,17 @@ impl Page {
                 Err(error) => Err(error),
             };
             match page {
-                Ok(page) if page.size() == self.size() => directories.push(directory),
+                Ok(page) if page.size() == self.size() => pages.push((directory, page)),
                 Ok(page) => {
                     let (size, first) = (page.size(), self.size());
                     let what = format!("page {} is {size}, but page 1 is {first}", directory + 1);
                     return Err(Error::input(path, what)
                         .hint("all pages of a sequence need the same size and bands"));
                 }
-                Err(error) => return Ok((directories, Some(error))),
+                Err(error) => return Ok((pages, Some(error))),
             }
         }
-        Ok((directories, None))
+        Ok((pages, None))
     }
 
     fn size(&self) -> String {
@@ -347,7 +351,11 @@ impl Page {
         } else {
             (1..=number).map(|band| Band::new(band.to_string(), Unit::Counts)).collect()
         };
-        for (sample, role, value) in items(metadata) {
+        for item in elements(metadata, "Item") {
+            let sample: Option<usize> =
+                item.attribute("sample").and_then(|sample| sample.parse().ok());
+            let (Some(sample), Some(role)) = (sample, item.attribute("role")) else { continue };
+            let value = item.content;
             let at = |band: &usize| self.sample(*band) == sample;
             let Some(band) = (0..bands.len()).find(at).map(|band| &mut bands[band]) else {
                 continue;
@@ -441,26 +449,6 @@ fn numbers(buffer: &DecodingResult) -> (Box<dyn Fn(usize) -> f64 + '_>, usize) {
     }
 }
 
-/// Sample, role and value of every item of GDAL's metadata that belongs to a
-/// band: `<Item name="SCALE" sample="0" role="scale">0.01</Item>`.
-fn items(metadata: &str) -> impl Iterator<Item = (usize, &str, &str)> {
-    metadata.split("<Item ").skip(1).filter_map(|item| {
-        let (attributes, rest) = item.split_once('>')?;
-        let (value, _) = rest.split_once("</Item>")?;
-        let attribute = |name: &str| {
-            let (_, tail) = attributes.split_once(&format!("{name}=\""))?;
-            Some(tail.split_once('"')?.0)
-        };
-        Some((attribute("sample")?.parse().ok()?, attribute("role")?, value))
-    })
-}
-
-/// Text of an XML file without its escapes.
-fn plain(text: &str) -> String {
-    let escapes = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
-    escapes.iter().fold(text.to_string(), |text, (escape, plain)| text.replace(escape, plain))
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -523,6 +511,58 @@ mod tests {
         assert_eq!(stack.source().bands.len(), 1);
         let frame = stack.next().unwrap().unwrap();
         assert_eq!(frame.data, Array3::from_shape_fn((1, 3, 4), |(_, y, x)| (4 * y + x) as f32));
+    }
+
+    /// A page of 2 x 1 pixels in red, green and blue, which begins at byte `start` of a
+    /// file; the number of each is 10 times its column more than its band.
+    fn two_pixels(start: u32, planar: bool, last: bool) -> Vec<u8> {
+        const ENTRIES: u32 = 10;
+        let strips: u32 = if planar { 3 } else { 1 };
+        let after = start + 2 + 12 * ENTRIES + 4;
+        let (bits, offsets, counts) = (after, after + 6, after + 18);
+        let pixels = after + 30;
+        let list = |at: u32, single: u32| if planar { at } else { single };
+        let entries: [[u32; 4]; ENTRIES as usize] = [
+            [256, 3, 1, 2],
+            [257, 3, 1, 1],
+            [258, 3, 3, bits],
+            [259, 3, 1, 1],
+            [262, 3, 1, 2],
+            [273, 4, strips, list(offsets, pixels)],
+            [277, 3, 1, 3],
+            [278, 3, 1, 1],
+            [279, 4, strips, list(counts, 6)],
+            [284, 3, 1, 1 + u32::from(planar)],
+        ];
+        let mut page = (ENTRIES as u16).to_le_bytes().to_vec();
+        for [tag, kind, count, value] in entries {
+            page.extend((tag as u16).to_le_bytes());
+            page.extend((kind as u16).to_le_bytes());
+            page.extend([count, value].map(u32::to_le_bytes).as_flattened());
+        }
+        page.extend((if last { 0 } else { pixels + 6 }).to_le_bytes());
+        page.extend([8u16; 3].map(u16::to_le_bytes).as_flattened());
+        page.extend([pixels, pixels + 2, pixels + 4].map(u32::to_le_bytes).as_flattened());
+        page.extend([2u32; 3].map(u32::to_le_bytes).as_flattened());
+        page.extend(if planar { [0, 10, 1, 11, 2, 12] } else { [0, 1, 2, 10, 11, 12] });
+        page
+    }
+
+    #[test]
+    fn each_page_is_read_by_its_own_order_of_bands() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("orders.tif");
+        for orders in [[false, true], [true, false]] {
+            let mut file = b"II*\0\x08\0\0\0".to_vec();
+            for (page, planar) in orders.into_iter().enumerate() {
+                file.extend(two_pixels(file.len() as u32, planar, page == 1));
+            }
+            std::fs::write(&path, file).unwrap();
+            let frames: Vec<Frame> =
+                Stack::open(&path, None).unwrap().collect::<Result<_>>().unwrap();
+            let expected = Array3::from_shape_fn((3, 1, 2), |(band, _, x)| (band + 10 * x) as f32);
+            assert!(frames.len() == 2 && frames.iter().all(|frame| frame.data == expected));
+        }
     }
 
     #[test]

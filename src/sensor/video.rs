@@ -14,6 +14,7 @@ use super::{Sensor, Source, check_size};
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
 use crate::profile::Profile;
+use crate::program;
 
 /// The frames of a video file, at its own rate.
 ///
@@ -96,7 +97,7 @@ impl Video {
         } else {
             data
         };
-        Some(settle(&self.path, data, self.profile.as_ref()))
+        Some(settle(&self.path, data, self.layout.full_scale(), self.profile.as_ref()))
     }
 
     /// What is wrong with a video that ended: nothing, or a reason why it
@@ -169,7 +170,7 @@ impl Facts {
             .arg(address(path))
             .stdin(Stdio::null())
             .output()
-            .map_err(|e| missing("ffprobe", &e))?;
+            .map_err(|e| program::missing("ffprobe", THROUGH, &e))?;
         let facts = serde_json::from_slice(&output.stdout).ok().and_then(|v| Self::parse(&v));
         facts.ok_or_else(|| {
             let said = String::from_utf8_lossy(&output.stderr);
@@ -313,7 +314,7 @@ impl Decoder {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|e| missing("ffmpeg", &e))?;
+            .map_err(|e| program::missing("ffmpeg", THROUGH, &e))?;
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(Error::new(Fault::Device, "ffmpeg", "runs without pipes"));
         };
@@ -343,10 +344,13 @@ impl Drop for Decoder {
     }
 }
 
+/// What a video needs `ffmpeg` for.
+const THROUGH: &str = "videos are read through it";
+
 /// The program `name`, allowed to read files and nothing from the network:
 /// some kinds of video are lists of addresses.
 fn command(name: &str) -> Command {
-    let mut command = Command::new(name);
+    let mut command = program::command(name);
     command.args(["-hide_banner", "-protocol_whitelist", "file,pipe"]);
     command
 }
@@ -362,16 +366,6 @@ fn address(path: &Path) -> OsString {
 fn without_address(message: &str, path: &Path) -> String {
     let address = address(path);
     message.trim().replace(&format!("{}: ", address.to_string_lossy()), "")
-}
-
-fn missing(program: &str, error: &std::io::Error) -> Error {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::new(Fault::Unsupported, program, "not found, and videos are read through it")
-                .hint("install it: apt install ffmpeg")
-        }
-        _ => Error::new(Fault::Device, program, error),
-    }
 }
 
 /// A rate like `30000/1001`; `None` for `0/0` and its kin.

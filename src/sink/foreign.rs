@@ -2,9 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::error::{Error, Fault, Result};
+use crate::program;
 use crate::synth::SAMPLE_RATE;
 
 /// A sound may be this long, however few bytes hold it: three hours, 2 GiB of
@@ -21,7 +22,7 @@ pub(super) const LONGEST_S: usize = 3 * 60 * 60;
 pub fn decode<const N: usize>(path: &Path) -> Result<[Vec<f32>; N]> {
     let mut address = std::ffi::OsString::from("file:");
     address.push(path);
-    let mut child = Command::new("ffmpeg")
+    let mut child = program::command("ffmpeg")
         .args(["-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i"])
         .arg(address)
         .args(["-map", "0:a:0", "-f", "f32le", "-ac", &N.to_string()])
@@ -31,13 +32,7 @@ pub fn decode<const N: usize>(path: &Path) -> Result<[Vec<f32>; N]> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => {
-                Error::new(Fault::Unsupported, "ffmpeg", "not found, and this file needs it")
-                    .hint("install it: apt install ffmpeg")
-            }
-            _ => Error::new(Fault::Device, "ffmpeg", e),
-        })?;
+        .map_err(|e| program::missing("ffmpeg", "this file needs it", &e))?;
     let mut channels = std::array::from_fn(|_| Vec::new());
     let read = child.stdout.take().map(|sound| deal(sound, &mut channels));
     let length = channels.iter().map(Vec::len).min().unwrap_or_default();

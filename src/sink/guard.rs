@@ -5,7 +5,7 @@
 //! comes into view. Whatever the code says and whatever the volume, what
 //! leaves the [`Guard`] keeps these promises:
 //!
-//! - **Never too loud.** The K-weighted loudness (ITU-R BS.1770-4) of any
+//! - **Never too loud.** The K-weighted loudness (ITU-R BS.1770-5) of any
 //!   100 ms, that of both ears together, is at most [`CAP_LUFS`]. The momentary
 //!   loudness, over 400 ms, is a mean of four such windows and therefore at most
 //!   that too.
@@ -98,6 +98,7 @@ pub struct Guard {
     /// silent.
     fade_db: f64,
     muted: bool,
+    /// Keep out what is no sound, but would become one as the gain moves.
     blockers: [Biquad; 2],
     /// The loudness of what comes in, and of what leaves.
     inlets: [KWeighting; 2],

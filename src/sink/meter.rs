@@ -7,7 +7,7 @@ use crate::synth::SAMPLE_RATE;
 
 /// A filter of second order, transposed direct form II.
 #[derive(Clone, Debug)]
-pub(super) struct Biquad {
+pub(crate) struct Biquad {
     zeros: [f64; 3],
     poles: [f64; 3],
     state: [f64; 2],
@@ -18,8 +18,7 @@ impl Biquad {
         Self { zeros, poles, state: [0.0; 2] }
     }
 
-    /// Butterworth's high-pass at `hz`, by the bilinear transform: keeps out
-    /// what is no sound, but would become one as the gain moves.
+    /// Butterworth's high-pass at `hz`, by the bilinear transform.
     pub fn high_pass(hz: f64) -> Self {
         let k = (PI * hz / SAMPLE_RATE as f64).tan();
         let root = std::f64::consts::SQRT_2 * k;
@@ -75,7 +74,7 @@ const TAPS: usize = 12;
 /// Points at which the sound between two samples is looked at.
 const PHASES: usize = 4;
 
-/// The peak of the sound between its samples, as in ITU-R BS.1770-4, Annex 2:
+/// The peak of the sound between its samples, as in ITU-R BS.1770-5, Annex 2:
 /// a windowed sine cardinal at four times the rate.
 #[derive(Clone, Debug)]
 pub(super) struct TruePeak {

@@ -12,7 +12,7 @@ mod foreign;
 pub mod guard;
 #[cfg(feature = "sound")]
 mod line;
-mod meter;
+pub(crate) mod meter;
 #[cfg_attr(not(feature = "sound"), allow(dead_code, reason = "played by the speaker only"))]
 mod playout;
 #[cfg(feature = "sound")]
@@ -35,7 +35,7 @@ use crate::model::View;
 use crate::profile::Polarity;
 use crate::sensor::{Scene, Speed};
 use crate::spectrum::Mapping;
-use crate::staging::{StagedFile, part_of};
+use crate::staging::{self, part_of};
 
 pub use flac::FlacSink;
 pub use foreign::decode;
@@ -319,7 +319,7 @@ pub fn check_place(path: &Path) -> Result<()> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_file() => File::options().write(true).open(path).map(drop),
         Ok(_) => return Ok(()),
-        Err(_) => return StagedFile::create(path).map(drop),
+        Err(_) => return staging::check_place(path),
     }
     .map_err(|e| Error::output(path, e).hint("give a place that can be written"))
 }

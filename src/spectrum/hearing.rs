@@ -41,12 +41,16 @@ pub fn equal_loudness_db(hz: f64) -> f64 {
 
 /// What `of` says of the third-octaves around `hz`, interpolated.
 fn interpolated(hz: f64, of: impl Fn(&Tone) -> f64) -> f64 {
-    let above = ISO_226.partition_point(|tone| tone.hz <= hz);
-    match (above.checked_sub(1).map(|i| &ISO_226[i]), ISO_226.get(above)) {
-        (Some(low), Some(high)) => {
-            let place = (hz / low.hz).ln() / (high.hz / low.hz).ln();
-            of(low) * (1.0 - place) + of(high) * place
-        }
+    line(&ISO_226, hz.ln(), |tone| tone.hz.ln(), of)
+}
+
+/// The value at `x` of the line through `points`, which lie `at` ascending places and
+/// whose values are what `of` says; beyond its ends that of the nearer end, and 0 where
+/// there are no points.
+pub(crate) fn line<T>(points: &[T], x: f64, at: impl Fn(&T) -> f64, of: impl Fn(&T) -> f64) -> f64 {
+    let after = points.partition_point(|point| at(point) <= x);
+    match (after.checked_sub(1).and_then(|before| points.get(before)), points.get(after)) {
+        (Some(a), Some(b)) => of(a) + (of(b) - of(a)) * (x - at(a)) / (at(b) - at(a)),
         (Some(end), None) | (None, Some(end)) => of(end),
         (None, None) => 0.0,
     }
@@ -56,15 +60,7 @@ fn interpolated(hz: f64, of: impl Fn(&Tone) -> f64) -> f64 {
 /// gains: linear on the ERB-rate scale between its points, constant beyond; 0
 /// where there are none.
 pub fn gain_db(gains_db: &[[f64; 2]], hz: f64) -> f64 {
-    let above = gains_db.partition_point(|[point_hz, _]| *point_hz <= hz);
-    match (above.checked_sub(1).map(|i| gains_db[i]), gains_db.get(above)) {
-        (Some([low_hz, low_db]), Some([high_hz, high_db])) => {
-            let [low, here, high] = [low_hz, hz, *high_hz].map(erb_rate);
-            low_db + (high_db - low_db) * (here - low) / (high - low)
-        }
-        (Some([_, db]), None) | (None, Some(&[_, db])) => db,
-        (None, None) => 0.0,
-    }
+    line(gains_db, erb_rate(hz), |[hz, _]| erb_rate(*hz), |[_, db]| *db)
 }
 
 /// One third-octave of ISO 226:2023, Table 1.

@@ -19,14 +19,9 @@
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 
+use super::noisy::{DB_PER_PART, LEAST};
 use super::{BIN_HZ, Law, Layout, MEAN_LUFS, Spectrum, centre_hz, from_db, hearing, mean, to_db};
 use crate::autoencoder::haar;
-
-/// A level is taken to be at least this share of the noise in its bins.
-const LEAST: f64 = 0.1;
-
-/// dB per relative error of a power.
-const DB_PER_PART: f64 = 10.0 / std::f64::consts::LN_10;
 
 /// Standard deviation over frames of the loudness of unseen pictures, in LU:
 /// those of a drone's flights span 6.2 LU between the 5th and the 95th
@@ -214,10 +209,9 @@ impl Layout {
             let alone = if row == column { own } else { 0.0 };
             alone + wander * tied(&pilots, places[row], places[column])
         });
-        let (rows, mut weights) = (haar::matrix(size), haar::weights(size));
+        let mut rows = haar::weighted(size);
         // The mean of all values tells the loudness, not the shape.
-        weights[0] = 0.0;
-        let rows = rows * &weights.insert_axis(ndarray::Axis(1));
+        rows.row_mut(0).fill(0.0);
         let together = rows.t().dot(&rows);
         let covariance = Mat::from_fn(size, size, |row, column| {
             f64::from(together[(row, column)]) * sent + ripple[(row, column)]
@@ -345,12 +339,7 @@ impl Response {
 
 /// The value at `x` of the line through `points`, which ascend.
 fn between(points: &[(f64, f64)], x: f64) -> f64 {
-    let after = points.partition_point(|point| point.0 <= x);
-    match (after.checked_sub(1).and_then(|before| points.get(before)), points.get(after)) {
-        (Some(a), Some(b)) => a.1 + (b.1 - a.1) * (x - a.0) / (b.0 - a.0),
-        (Some(point), None) | (None, Some(point)) => point.1,
-        (None, None) => 0.0,
-    }
+    hearing::line(points, x, |point| point.0, |point| point.1)
 }
 
 #[cfg(test)]
@@ -501,7 +490,7 @@ mod tests {
         let layout = Layout::new(&Mapping::preset(Preset::Data, [60.0, 5000.0])).unwrap();
         let mut random = Random::new(9);
         // As pictures make them, whose values go along with their neighbours.
-        let rows = haar::matrix(256) * &haar::weights(256).insert_axis(ndarray::Axis(1));
+        let rows = haar::weighted(256);
         let mut code = || -> Vec<f32> {
             let components = ndarray::Array1::from_shape_simple_fn(256, || random.normal() as f32);
             rows.t().dot(&components).mapv(|logit| haar::squash(logit.into()) as f32).to_vec()

@@ -28,8 +28,9 @@ const DRAWS: usize = 32;
 /// beat less than with random phases. A still picture is half as rough, and
 /// fluctuates a little less. What is made for receivers has wider glides: a codec
 /// then hears fewer tones of a band at a time, and keeps more of them. They fall, as
-/// Opus takes such sound for speech, of which it keeps less, more seldom. One glide over the whole axis (Schroeder's phases) would pass every auditory
-/// filter as a click, 12.5 times a second; see ARCHITECTURE.md.
+/// Opus takes such sound for speech, of which it keeps less, more seldom. One glide
+/// over the whole axis (Schroeder's phases) would pass every auditory filter as a
+/// click, 12.5 times a second; see ARCHITECTURE.md.
 ///
 /// When each glide begins is random, and so is the crest factor: on the loudest
 /// sound that is made for ears it is about 9 dB for the best of [`DRAWS`], and 10 to 12.5

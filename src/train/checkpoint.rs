@@ -8,6 +8,7 @@ use ndarray::Array2;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use super::Settings;
 use crate::error::{Error, Fault, Result};
 use crate::intake;
 use crate::model::array;
@@ -35,8 +36,7 @@ pub(super) struct Progress {
 /// What training needs to go on.
 #[derive(Debug, PartialEq)]
 pub(super) struct Checkpoint {
-    /// The settings as text, which is equal where they are.
-    pub settings: String,
+    pub settings: Settings,
     /// Scores of the linear path, which tell other data.
     pub linear_db: Vec<f64>,
     pub progress: Progress,
@@ -49,7 +49,7 @@ pub(super) struct Checkpoint {
 
 #[derive(Serialize, Deserialize)]
 struct About {
-    settings: String,
+    settings: Settings,
     linear_db: Vec<f64>,
     progress: Progress,
 }
@@ -127,6 +127,7 @@ impl Checkpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Budget;
 
     #[test]
     fn progress_that_nobody_made_is_damage() {
@@ -135,7 +136,7 @@ mod tests {
         let stored = |step, best_step, elapsed_s| {
             let parameter = ("weight".to_owned(), Array2::from_elem((2, 3), 0.5));
             let checkpoint = Checkpoint {
-                settings: "these".into(),
+                settings: Settings { budget: Budget::Minutes(0.1), ..Settings::default() },
                 linear_db: vec![20.0],
                 progress: Progress { step, elapsed_s, random: 7, best_step },
                 current: vec![parameter.clone()],

@@ -231,13 +231,19 @@ impl<'a> Course<'a> {
             parameters.iter().map(|(name, array)| (name.as_str(), array)).collect();
         let parameter = |name: &str| {
             let array = by_name.get(name).map(|array| (*array).clone());
-            array.ok_or_else(|| Error::usage("network", format!("parameter {name} is missing")))
+            array.ok_or_else(|| {
+                Error::new(Fault::Unsupported, "network", format!("parameter {name} is missing"))
+            })
         };
         let network = Network::from_parameters(self.settings.part, &parameter, device)?;
         let linear = self.autoencoder.linear();
         match network.fits(linear.selected.len(), linear.components()) {
             true => Ok(network),
-            false => Err(Error::usage("network", "its layers do not fit the linear path")),
+            false => Err(Error::new(
+                Fault::Unsupported,
+                "network",
+                "its layers do not fit the linear path",
+            )),
         }
     }
 
@@ -257,7 +263,7 @@ impl<'a> Course<'a> {
             return Ok(());
         };
         let checkpoint = Checkpoint {
-            settings: format!("{:?}", self.settings),
+            settings: self.settings.clone(),
             linear_db: self.linear_db.clone(),
             progress: Progress { random: self.random.state(), ..self.progress.clone() },
             current: network.valid().parameters()?,
@@ -272,7 +278,7 @@ impl<'a> Course<'a> {
         let checkpoint = Checkpoint::load(path)?;
         let same_data = checkpoint.linear_db.len() == self.linear_db.len()
             && checkpoint.linear_db.iter().zip(&self.linear_db).all(|(a, b)| (a - b).abs() < 1e-3);
-        if checkpoint.settings != format!("{:?}", self.settings) || !same_data {
+        if checkpoint.settings != *self.settings || !same_data {
             let what = "a checkpoint of other data or other settings";
             return Err(Error::usage(path.display(), what)
                 .hint("give the same arguments, or leave out --resume"));
@@ -287,7 +293,9 @@ impl<'a> Course<'a> {
             let what = format!("moment {name} is {:?}, unlike its parameter", array.dim());
             return Err(Error::input(path, what).hint("train anew, without --resume"));
         }
-        self.autoencoder.network = Some(self.network(&checkpoint.current, &self.tracked)?);
+        let damaged = |e: Error| Error::input(path, e).hint("train anew, without --resume");
+        let network = self.network(&checkpoint.current, &self.tracked).map_err(damaged)?;
+        self.autoencoder.network = Some(network);
         let (steps, device) = (checkpoint.progress.step, self.autoencoder.device());
         self.optimiser.resume(&checkpoint.moments, steps, device);
         self.random = Random::new(checkpoint.progress.random);
@@ -295,7 +303,8 @@ impl<'a> Course<'a> {
         self.best = checkpoint.best;
         if !self.best.is_empty() {
             let mut plain = self.autoencoder.clone();
-            plain.network = Some(self.network(&self.best, plain.device())?);
+            let best = self.network(&self.best, plain.device()).map_err(damaged)?;
+            plain.network = Some(best);
             self.best_db = mean(&psnr_db(&plain, &self.choose)?);
         }
         Ok(())

@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn leading_components_are_what_explicit_averaging_leaves() {
         let values = 32;
-        let rows = haar::matrix(values) * haar::weights(values).insert_axis(ndarray::Axis(1));
+        let rows = haar::weighted(values);
         for level in 0..=5 {
             let groups = 1usize << level;
             let mut random = Random::new(level);

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use burn::tensor::Device;
-use ndarray::{Array2, Array3, Axis, s};
+use ndarray::{Array2, Array3, s};
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::linear::{Linear, Moments};
@@ -331,19 +331,11 @@ fn choose_fit(dataset: &Dataset, settings: &Settings, observer: &mut Observer<'_
 
 /// Mean over pictures of the PSNR in dB, peak 1, of the unsquashed components.
 fn held_out_psnr(autoencoder: &Autoencoder, pictures: &[Array3<f32>]) -> Result<f64> {
-    let input = autoencoder.tensor(pictures)?;
-    let output = autoencoder.pictures(autoencoder.components(input));
-    let flat = read(output)?;
-    let size = flat.len() / pictures.len().max(1);
-    let total: f64 = pictures
-        .iter()
-        .zip(flat.chunks(size.max(1)))
-        .map(|(picture, back)| {
-            let square: f64 = picture.iter().zip(back).map(|(a, b)| f64::from(a - b).powi(2)).sum();
-            -10.0 * (square / size as f64).log10()
-        })
-        .sum();
-    Ok(total / pictures.len().max(1) as f64)
+    let (sent, lost) = autoencoder.analyse(autoencoder.tensor(pictures)?);
+    let back = autoencoder.coefficients_of(autoencoder.components_of(sent.clone()));
+    let pixels = pictures.first().map_or(1, Array3::len);
+    let error_db = losses::fidelity_db(losses::squared_error(sent, back, lost, pixels));
+    Ok(-f64::from(read(error_db)?.first().copied().unwrap_or(0.0)))
 }
 
 /// The autoencoder of `linear`, whose components have zero mean and unit
@@ -355,11 +347,11 @@ fn uniform(mut linear: Linear, pictures: &[Array3<f32>]) -> Result<Autoencoder> 
         let autoencoder = Autoencoder::new(linear.clone(), 1.0, &device);
         let flat = read(autoencoder.components(autoencoder.tensor(pictures)?))?;
         Array2::from_shape_vec((pictures.len(), linear.components()), flat)
-            .map_err(|e| Error::usage("training", e))
+            .map_err(|e| Error::new(Fault::Unsupported, "training", e))
     };
     linear.standardise(&components(&linear)?);
     let values = linear.values;
-    let rows = haar::matrix(values) * haar::weights(values).insert_axis(Axis(1));
+    let rows = haar::weighted(values);
     let logits = components(&linear)?.slice(s![.., ..values]).dot(&rows);
     let mut sizes: Vec<f32> = logits.iter().map(|v| v.abs()).collect();
     sizes.sort_by(f32::total_cmp);

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Gradients};
 use ndarray::Array2;
 
 use crate::autoencoder::{Network, matrix, read};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 
 /// burn's AdamW, with its state by the parameters' names. burn's own record
 /// of it is read back to the default device, which is a graphics adapter even
@@ -51,7 +51,7 @@ impl Optimiser {
             for (kind, tensor) in [("mean", &momentum.moment_1), ("square", &momentum.moment_2)] {
                 let [rows, columns] = tensor.dims();
                 let array = Array2::from_shape_vec((rows, columns), read(tensor.clone())?);
-                let array = array.map_err(|e| Error::usage("optimiser", e))?;
+                let array = array.map_err(|e| Error::new(Fault::Unsupported, "optimiser", e))?;
                 moments.push((format!("{kind}.{name}"), array));
             }
         }

@@ -127,6 +127,7 @@ fn agrees(profile: &Profile, source: &Source) -> bool {
     };
     source.bands.iter().all(of_unit)
         && shares_wavelengths(listed, source)
+        && is_in_order(listed, source)
         && !names_others(listed, source)
         && is_bright_enough(listed, source)
 }
@@ -140,6 +141,13 @@ fn shares_wavelengths(listed: &[Band], source: &Source) -> bool {
     };
     let one_knows = listed.iter().any(|band| band.wavelength_um.is_some());
     !one_knows || source.bands.iter().filter_map(|band| band.wavelength_um).all(known)
+}
+
+/// Whether the names of the bands of `source` say which of those `listed` each of them
+/// is, or do not speak against their order.
+fn is_in_order(listed: &[Band], source: &Source) -> bool {
+    let names: Vec<&str> = source.bands.iter().map(|band| band.name.as_str()).collect();
+    sensor::places(&names, listed).is_some() || !sensor::misplaced(&names, listed)
 }
 
 /// Words that tell nothing of a band but which one it is, and not that of any
@@ -170,31 +178,26 @@ const NUMBERING: [&str; 18] = [
 fn names_others(listed: &[Band], source: &Source) -> bool {
     let ours = |word: &str| {
         listed.iter().any(|band| {
-            let (colour, _) = split_number(band.common_name.as_deref().unwrap_or_default());
-            let (letters, number) = split_number(&band.name);
-            split_number(word) == (letters, number)
+            let (colour, _) = sensor::split_number(band.common_name.as_deref().unwrap_or_default());
+            let (letters, number) = sensor::split_number(&band.name);
+            sensor::split_number(word) == (letters, number)
                 || (!colour.is_empty() && word.to_lowercase().starts_with(&colour))
         })
     };
     let others = |(at, band): (usize, &Band)| {
         let name = &band.name;
         let words = || name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        let lettered = || words().map(|word| split_number(word).0).filter(|word| !word.is_empty());
+        let lettered =
+            || words().map(|word| sensor::split_number(word).0).filter(|word| !word.is_empty());
         let counts = lettered().next().is_some()
             && lettered().all(|word| NUMBERING.contains(&word.as_str()));
         let tells = *name != (at + 1).to_string() && !counts;
-        let own = listed.iter().any(|known| split_number(&known.name) == split_number(name));
+        let own = listed
+            .iter()
+            .any(|known| sensor::split_number(&known.name) == sensor::split_number(name));
         tells && !own && band.common_name.is_none() && !words().any(ours)
     };
     !source.bands.is_empty() && source.bands.iter().enumerate().all(others)
-}
-
-/// The letters before the first digit of `word`, in lower case, and what follows,
-/// without leading zeros.
-fn split_number(word: &str) -> (String, String) {
-    let digits = word.find(|c: char| c.is_ascii_digit()).unwrap_or(word.len());
-    let (letters, number) = word.split_at(digits);
-    (letters.to_lowercase(), number.trim_start_matches('0').to_lowercase())
 }
 
 /// The least reflectance that something in a picture has.

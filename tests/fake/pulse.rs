@@ -13,7 +13,7 @@ use wysiwyh::synth::SAMPLE_RATE;
 use crate::skipped::skipped;
 
 /// How long a condition may take to come true; on a busy machine, long.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `condition` holds.
 pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {

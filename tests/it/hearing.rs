@@ -159,6 +159,29 @@ fn frequencies_and_ears_change_the_sound_and_not_the_picture() {
     refused(&tried(&["--hearing", "/nonexistent/ears.toml"]), 1, "/nonexistent/ears.toml");
 }
 
+/// A gain that a check measures has as many digits as a number can have, and a
+/// manifest is told from others by them.
+#[test]
+fn a_plan_that_is_fitted_to_ears_is_carried_out_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let ears = Ears {
+        band_hz: [100.0, 6000.0],
+        gains_db: vec![[100.0, 0.0], [2000.0, 2.6207232111410406]],
+        sides: Sides { quieter_db: [0.0, 0.0], one_ear: false },
+    };
+    ears.save(&path("ears.toml")).unwrap();
+    let [plan, sounds] = ["plan.jsonl", "sounds"].map(path);
+    let mut planned = program();
+    planned.args(["plan", "simulated:3", "--frames", "5", "--hearing"]).arg(path("ears.toml"));
+    planned.arg("-o").arg(&plan).assert().success();
+    for told in ["1 of 1 scenes converted", "0 of 1 scenes converted, 0 failed, 1 already there"] {
+        let mut carried = program();
+        carried.args(["convert", "--manifest"]).arg(&plan).arg("-o").arg(&sounds);
+        carried.assert().success().stdout(predicates::str::contains(told));
+    }
+}
+
 #[test]
 fn a_check_that_is_left_or_not_listened_to_stores_nothing() {
     let folder = tempfile::tempdir().unwrap();

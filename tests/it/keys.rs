@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use wysiwyh::sink::guard::{CAP_LUFS, RISE_DB};
 use wysiwyh::sink::{self, Recording};
@@ -12,7 +13,7 @@ use wysiwyh::synth::SLOT;
 
 use super::speaker::{Process, Pulse, metered, pictures, program, wait_for};
 use super::trip::listen;
-use crate::pulse::interrupt;
+use crate::pulse::{PATIENCE, interrupt};
 use crate::skipped::skipped;
 
 /// A program that is talked to.
@@ -54,6 +55,19 @@ impl Talk {
 
     pub fn write(&mut self, bytes: &[u8]) {
         self.input.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
+    /// Sends `bytes` again and again, `period` apart, until `done` holds of all that it
+    /// said; how often.
+    pub fn feed(&mut self, bytes: &[u8], period: Duration, done: impl Fn(&str) -> bool) -> usize {
+        let (start, mut sent) = (Instant::now(), 0);
+        while !done(&self.said()) {
+            assert!(start.elapsed() < PATIENCE, "fed in vain: {}", self.said());
+            self.write(bytes);
+            std::thread::sleep(period);
+            sent += 1;
+        }
+        sent
     }
 
     /// The end of what it is sent.

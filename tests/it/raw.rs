@@ -40,6 +40,23 @@ fn profile(folder: &Path) -> std::path::PathBuf {
 }
 
 #[test]
+fn brightness_on_a_screen_is_no_temperature() {
+    let folder = tempfile::tempdir().unwrap();
+    let (raw, png) = (folder.path().join("a.raw"), folder.path().join("a.png"));
+    fs::write(&raw, [200; 64 * 48]).unwrap();
+    image::GrayImage::from_pixel(64, 48, image::Luma([200])).save(&png).unwrap();
+    let sensor = profile(folder.path());
+    let inspect = |arguments: &[&str], path: &Path| {
+        let mut inspect = program();
+        inspect.arg("inspect").args(arguments).arg("--sensor").arg(&sensor).arg(path);
+        inspect.output().unwrap()
+    };
+    let what = "stores numbers up to 255, which are brightness on a screen";
+    refused(&inspect(&["--raw", "gray8", "64x48@9"], &raw), 2, what);
+    refused(&inspect(&[], &png), 2, what);
+}
+
+#[test]
 fn temperatures_come_through_a_pipe_and_a_short_end_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut bytes = pictures(3);

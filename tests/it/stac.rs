@@ -121,7 +121,7 @@ fn the_assets_of_an_item_are_one_scene_in_the_bands_of_the_profile() {
         open(&source, Some(&profile), &Options::default()).unwrap_err().to_string()
     };
     let missing = refusal(format!("{}#none", path.display()));
-    assert!(missing.ends_with("there is no item of this id"), "{missing}");
+    assert!(missing.ends_with("there is no item of the id none"), "{missing}");
     assert!(refusal(path.display().to_string()).contains("holds 2 items"));
 }
 
@@ -148,6 +148,45 @@ fn a_collection_is_a_sound_for_each_item_from_a_server_too() {
     for name in ["A.npy", "B.npy"] {
         assert!(fs::read(near.join(name)).unwrap() == fs::read(far.join(name)).unwrap());
     }
+}
+
+#[test]
+fn files_of_one_band_each_are_one_scene_and_their_names_say_which() {
+    let folder = tempfile::tempdir().unwrap();
+    let bands = folder.path().join("bands");
+    let number = |at: usize, row: usize, column: usize| (1000 + 100 * at + row + column) as u16;
+    for (at, name) in LISTED.iter().enumerate() {
+        let file = bands.join(format!("T34SXX_20240506_{name}_10m.tif"));
+        geotiff(&file, 64, 10.0, 1, |_, row, column| number(at, row, column));
+    }
+    let check = |frame: &Frame| {
+        assert_eq!(frame.bands.len(), 12);
+        for (band, plane) in frame.bands.iter().zip(frame.data.outer_iter()) {
+            let at = LISTED.iter().position(|name| *name == band.name).unwrap();
+            let expected = f32::from(number(at, 7, 50)) * 1e-4;
+            assert!((plane[(7, 50)] - expected).abs() < 1e-6, "{}: {}", band.name, plane[(7, 50)]);
+        }
+    };
+    check(&whole(bands.to_str().unwrap()));
+    let told = program().arg("inspect").arg(&bands).output().unwrap();
+    assert!(text(&told.stdout).contains("sentinel2-l2a"), "{}", text(&told.stdout));
+    // Sorted by name, as a shell does: the narrow infrared comes last.
+    let mut files: Vec<PathBuf> = names_in(&bands).iter().map(|name| bands.join(name)).collect();
+    files.sort();
+    let stack = folder.path().join("stack.vrt");
+    let mut build = std::process::Command::new("gdalbuildvrt");
+    build.args(["-q", "-separate"]).arg(&stack).args(files);
+    if !build.status().is_ok_and(|status| status.success()) {
+        skipped("gdalbuildvrt is not installed");
+        return;
+    }
+    let frame = whole(stack.to_str().unwrap());
+    assert_eq!(frame.bands[11].name, "B8A");
+    check(&frame);
+    // What is no band of the scene makes it a folder of pictures.
+    fs::copy(bands.join("T34SXX_20240506_B02_10m.tif"), bands.join("quality.tif")).unwrap();
+    let told = program().arg("inspect").arg(&bands).output().unwrap();
+    assert!(text(&told.stdout).contains("13 frames"), "{}", text(&told.stdout));
 }
 
 #[test]
@@ -226,7 +265,7 @@ fn a_collection_in_a_table_is_heard_like_the_one_in_json() {
     }
     let source = |id: &str| format!("{}#{id}", table.display());
     let refusal = open(&source("C"), None, &Options::default()).unwrap_err().to_string();
-    assert!(refusal.ends_with("there is no item of this id"), "{refusal}");
+    assert!(refusal.ends_with("there is no item of the id C"), "{refusal}");
     let description = open(&source("A"), None, &Options::default()).unwrap();
     let description = &description.source().description;
     assert!(description.contains("taken 2024-05-06T10:00:00Z"), "{description}");

@@ -85,10 +85,8 @@ fn an_alarm_tells_where_it_is_hot_when_it_is_over_and_when_it_is_blind() {
         talk.said().contains("Alarm: 61.2 degC, upper left, above 60.0 degC.")
     });
     wait_for("its blindness", || talk.said().contains("No picture for 2.0 s: the alarm is blind"));
-    while !talk.said().contains("The alarm is over after ") {
-        talk.write(&degrees(30.0));
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let over = |said: &str| said.contains("The alarm is over after ");
+    talk.feed(&degrees(30.0), Duration::from_millis(100), over);
     talk.close();
     let (code, said) = talk.end();
     assert_eq!(code, Some(0), "{said}");
@@ -134,10 +132,8 @@ fn an_alarm_is_blind_where_a_camera_never_sends_a_picture() {
         strongest(330.0) > 1e-3 && strongest(330.0) > 3.0 * strongest(440.0)
     };
     wait_for("its tones", heard);
-    while !talk.said().contains("The alarm sees again. Alarm: 70.0 degC") {
-        talk.write(&degrees(70.0));
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let sees = |said: &str| said.contains("The alarm sees again. Alarm: 70.0 degC");
+    talk.feed(&degrees(70.0), Duration::from_millis(100), sees);
     talk.close();
     let (code, said) = talk.end();
     assert_eq!(code, Some(0), "{said}");
@@ -157,17 +153,11 @@ fn what_piled_up_in_a_pipe_does_not_stay_late() {
     for (piled, alarms) in [(60, 1), (90, 2)] {
         talk.write(&degrees(20.0).repeat(piled));
         wait_for("the program", || talk.said().contains("You will hear"));
-        let mut late = 0;
-        while talk.said().matches("Alarm: 70.0 degC").count() < alarms {
-            talk.write(&degrees(70.0));
-            std::thread::sleep(period);
-            late += 1;
-        }
+        let hot = |said: &str| said.matches("Alarm: 70.0 degC").count() >= alarms;
+        let late = talk.feed(&degrees(70.0), period, hot);
         assert!(late < piled / 2, "{late} pictures late, of {piled} that had piled up");
-        while talk.said().matches("The alarm is over").count() < alarms {
-            talk.write(&degrees(20.0));
-            std::thread::sleep(period);
-        }
+        let over = |said: &str| said.matches("The alarm is over").count() >= alarms;
+        talk.feed(&degrees(20.0), period, over);
         if alarms == 1 {
             wait_for("the stall", || talk.said().contains("has sent no picture for 2.0 s"));
             std::thread::sleep(30 * period);

@@ -6,7 +6,7 @@ use aravis::{Camera, PixelFormat};
 
 use super::device;
 use crate::error::{Error, Result};
-use crate::frame::{Band, Unit};
+use crate::frame::{Band, CELSIUS_ZERO_K, Unit};
 use crate::profile::Profile;
 use crate::sensor::LIMIT;
 use crate::sensor::pixels::Packing;
@@ -191,7 +191,7 @@ fn band_of(meaning: Meaning, expected: Option<Unit>) -> std::result::Result<Band
     match (meaning, expected) {
         (Meaning::Counts(reason), Some(Unit::Celsius | Unit::Kelvin)) => return Err(reason),
         (Meaning::Kelvin(kelvin), None | Some(Unit::Celsius)) => {
-            (band.unit, band.scale, band.offset) = (Unit::Celsius, kelvin, -273.15);
+            (band.unit, band.scale, band.offset) = (Unit::Celsius, kelvin, -CELSIUS_ZERO_K);
         }
         (Meaning::Kelvin(kelvin), Some(Unit::Kelvin)) => {
             (band.unit, band.scale) = (Unit::Kelvin, kelvin);

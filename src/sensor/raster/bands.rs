@@ -16,10 +16,12 @@ use gdal::{Dataset, Metadata};
 
 use super::layer::{Law, Layer};
 use super::library;
-use super::product::{Piece, Product, sentinel2};
+use super::product::{Piece, Product, apart, sentinel2};
 use crate::error::{Fault, Result, caught};
 use crate::frame::{Band, Unit};
 use crate::profile::{Bands, Profile};
+use crate::sensor::markup::{elements, plain};
+use crate::sensor::naming::same_name;
 use crate::sensor::reconcile;
 pub(super) use spectrum::axes;
 pub(super) use spectrum::micrometres;
@@ -112,8 +114,13 @@ pub(super) fn layers(
         Some(layer) => library::call(Fault::Input, path, || layer.holds_reflectances(dataset))?,
         None => false,
     };
-    for layer in shown.iter_mut().filter(|layer| divided && silent.contains(&layer.index)) {
-        (layer.band.scale, layer.band.offset) = (1.0, 0.0);
+    for layer in shown.iter_mut().filter(|layer| silent.contains(&layer.index)) {
+        // Floats are temperatures already, too, whatever whole numbers stand for.
+        let is_heat = layer.band.unit.is_temperature()
+            && library::call(Fault::Input, path, || layer.is_float(dataset))?;
+        if divided || is_heat {
+            (layer.band.scale, layer.band.offset) = (1.0, 0.0);
+        }
     }
     let shared_mask = match (alpha, masks.first()) {
         (Some(alpha), _) => Some(Shared::Alpha(alpha)),
@@ -350,8 +357,9 @@ fn name_colours(claims: &mut [Claim]) {
     }
 }
 
-/// How far two instruments' centres of one band may lie apart, in micrometres.
-const SAME_BAND_UM: f32 = 0.015;
+/// How far from the centre that a profile lists a band that is named otherwise may lie,
+/// in micrometres: less than from one red edge of an instrument to the next.
+const LISTED_UM: f32 = 0.015;
 
 /// Gives `claims` the names by which a profile lists them, where they have
 /// others: those of the one band with the same common name, or, where several
@@ -371,7 +379,7 @@ fn name_as_listed(claims: &mut [Claim], listed: &[Band]) {
         let named = listed.iter().find(same).filter(|_| alone.count() == 1);
         let near = || {
             let nearest = listed.iter().min_by(|a, b| apart(a, own).total_cmp(&apart(b, own)));
-            nearest.filter(|band| apart(band, own) <= SAME_BAND_UM)
+            nearest.filter(|band| apart(band, own) <= LISTED_UM)
         };
         if let Some(band) = named.or_else(near) {
             claims[index].band.name = band.name.clone();
@@ -399,16 +407,6 @@ fn choose(claims: Vec<Claim>, profile: Option<&Profile>) -> (Vec<Claim>, Option<
     (taken, narrowed)
 }
 
-/// Whether two band names are one: `B4` is `B04`, and letter case is free.
-pub(super) fn same_name(a: &str, b: &str) -> bool {
-    let short = |name: &str| {
-        let digits = name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len());
-        let (letters, number) = name.split_at(digits);
-        format!("{letters}{}", number.trim_start_matches('0')).to_lowercase()
-    };
-    !a.is_empty() && short(a) == short(b)
-}
-
 /// What the file calls `band`: by a name of its own, by the element and the level
 /// of a field of GRIB, or by where it lies on axes besides rows and columns; empty
 /// where it says nothing.
@@ -423,12 +421,23 @@ fn name(band: &RasterBand, description: &str) -> String {
     if !description.is_empty() {
         return description.to_owned();
     }
+    if let Some(name) = source(band).as_deref().and_then(apart::band_of) {
+        return name;
+    }
     let place = |(axis, value): (String, String)| format!("{axis} {value}");
     let places: Vec<String> = axes(band).into_iter().map(place).collect();
     match &places[..] {
         [] => item("NETCDF_VARNAME").unwrap_or_default(),
         _ => places.join(", "),
     }
+}
+
+/// The only file that `band` of a virtual raster is taken from: those who stack files of
+/// one band each seldom name the bands.
+fn source(band: &RasterBand) -> Option<String> {
+    let sources = band.metadata_domain("vrt_sources")?.join("\n");
+    let mut files = elements(&sources, "SourceFilename").map(|file| plain(file.content.trim()));
+    files.next().filter(|_| files.next().is_none())
 }
 
 /// Stored numbers that mean reflectance by the rule of their product.
@@ -466,14 +475,14 @@ impl Reflectance {
     }
 }
 
-/// The unit that files call `text`, if it is one of ours.
+/// The unit that files call `text`, if it is one of ours: as UDUNITS spells it, too.
 pub(super) fn known_unit(text: &str) -> Option<Unit> {
-    let text: String = text.to_lowercase().chars().filter(|c| !c.is_whitespace()).collect();
-    match text.trim_start_matches('[').trim_end_matches(']') {
-        "k" | "kelvin" => Some(Unit::Kelvin),
-        "degc" | "c" | "\u{b0}c" | "celsius" | "degreescelsius" | "degrees_celsius" => {
-            Some(Unit::Celsius)
-        }
+    let plain = |c: &char| !c.is_whitespace() && !"_[]".contains(*c);
+    let text: String = text.to_lowercase().chars().filter(plain).collect();
+    let degrees = ["degrees", "degree", "deg", "\u{b0}"];
+    match degrees.iter().find_map(|word| text.strip_prefix(word)).unwrap_or(&text) {
+        "k" | "kelvin" | "kelvins" => Some(Unit::Kelvin),
+        "c" | "celsius" => Some(Unit::Celsius),
         "reflectance" => Some(Unit::Reflectance),
         "wm-2sr-1nm-1" | "w/m2/sr/nm" | "w/m^2/sr/nm" | "w/(m^2*sr*nm)" => Some(Unit::Radiance),
         "counts" | "dn" => Some(Unit::Counts),
@@ -486,8 +495,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_agree_without_leading_zeros() {
-        assert!(same_name("B4", "B04") && same_name("b8a", "B8A"));
-        assert!(!same_name("B1", "B10") && !same_name("", ""));
+    fn temperatures_are_known_however_they_are_spelt() {
+        for text in ["degC", "degree_C", "degrees_C", "Degree Celsius", "[\u{b0}C]", "celsius"] {
+            assert_eq!(known_unit(text), Some(Unit::Celsius), "{text}");
+        }
+        for text in ["K", "kelvins", "Degrees Kelvin", "[K]"] {
+            assert_eq!(known_unit(text), Some(Unit::Kelvin), "{text}");
+        }
+        assert_eq!((known_unit("degree"), known_unit("degrees_north")), (None, None));
     }
 }

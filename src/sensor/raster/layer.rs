@@ -3,6 +3,7 @@
 use gdal::Dataset;
 
 use crate::frame::{BRIGHTEST, Band, Unit};
+use crate::sensor::BEYOND;
 
 /// Side of the piece in the middle of a raster by which its numbers are judged.
 const PIECE: usize = 64;
@@ -45,13 +46,17 @@ impl Layer {
         self.band.unit == Unit::Reflectance && self.band.scale < 1.0
     }
 
+    /// Whether its stored numbers are no whole ones.
+    pub fn is_float(&self, dataset: &Dataset) -> gdal::errors::Result<bool> {
+        Ok(!dataset.rasterband(self.index)?.band_type().is_integer())
+    }
+
     /// Whether means of its stored numbers that are rounded to their type, as GDAL
     /// rounds them, tell as much as exact ones: they are no whole numbers, or their
     /// steps are small beside reflectances, or beside what lies in the middle of
     /// `dataset`.
     pub fn is_finely_stepped(&self, dataset: &Dataset) -> gdal::errors::Result<bool> {
-        let whole = dataset.rasterband(self.index)?.band_type().is_integer();
-        if !whole || (self.is_divided() && self.band.scale * STEPS <= 1.0) {
+        if self.is_float(dataset)? || (self.is_divided() && self.band.scale * STEPS <= 1.0) {
             return Ok(true);
         }
         let numbers = self.middle(dataset)?;
@@ -65,7 +70,7 @@ impl Layer {
     /// Whether its numbers are floats as small as reflectances, by those in the
     /// middle of `dataset`.
     pub fn holds_reflectances(&self, dataset: &Dataset) -> gdal::errors::Result<bool> {
-        if dataset.rasterband(self.index)?.band_type().is_integer() {
+        if !self.is_float(dataset)? {
             return Ok(false);
         }
         let numbers = self.middle(dataset)?;
@@ -95,7 +100,8 @@ impl Layer {
         let mut numbers = vec![0.0f32; size.0 * size.1];
         band.read_into_slice(corner, size, size, &mut numbers, None)?;
         numbers.retain(|number| {
-            number.is_finite() && *number != 0.0 && !self.missing.contains(&f64::from(*number))
+            let number = f64::from(*number);
+            number.abs() < BEYOND && number != 0.0 && !self.missing.contains(&number)
         });
         Ok(numbers)
     }
@@ -108,7 +114,8 @@ impl Layer {
             Law::Brightness { gain, bias, .. } if stored * gain + bias <= 0.0 => f64::NAN,
             Law::Brightness { gain, bias, k1, k2 } => k2 / (k1 / (stored * gain + bias) + 1.0).ln(),
         } as f32;
-        if self.missing.contains(&stored) || !value.is_finite() { f32::NAN } else { value }
+        let there = stored.abs() < BEYOND && value.is_finite() && !self.missing.contains(&stored);
+        if there { value } else { f32::NAN }
     }
 
     /// The readings that the numbers of `stored` stand for, in order.
@@ -129,7 +136,7 @@ impl Layer {
         let (scale, offset) = (self.band.scale, self.band.offset);
         for (reading, &stored) in readings.iter_mut().zip(stored) {
             let value = (stored * scale + offset) as f32;
-            let there = stored != missing && value.is_finite();
+            let there = stored != missing && stored.abs() < BEYOND && value.is_finite();
             *reading = if there { value } else { f32::NAN };
         }
     }

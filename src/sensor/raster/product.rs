@@ -1,6 +1,7 @@
 //! Products: pictures whose bands lie in several files, held together by a
 //! metadata file.
 
+pub(super) mod apart;
 mod cube;
 mod emit;
 mod enmap;
@@ -33,8 +34,8 @@ const LONGEST: u64 = 64 << 20;
 pub(super) struct Product {
     /// What was named: a folder, an archive, or the metadata file.
     pub path: String,
-    /// The mission and the level.
-    pub model: String,
+    /// The mission and the level; none where nothing says so.
+    pub model: Option<String>,
     /// Its bands, in order of wavelength.
     pub pieces: Vec<Piece>,
     /// A file whose pixels have no reading where any of these bits is set.
@@ -49,7 +50,13 @@ pub(super) struct Product {
 
 impl Product {
     /// A product of `pieces`, of which its metadata say no more than `said`.
-    fn new(path: &str, model: String, pieces: Vec<Piece>, said: Vec<String>) -> Self {
+    fn new(
+        path: &str,
+        model: impl Into<Option<String>>,
+        pieces: Vec<Piece>,
+        said: Vec<String>,
+    ) -> Self {
+        let model = model.into();
         let (mask, quality, georeference) = (None, vec![], None);
         Self { path: path.to_owned(), model, pieces, mask, quality, georeference, said }
     }
@@ -95,9 +102,12 @@ impl Product {
     ///
     /// As for [`Product::find`].
     pub fn of_several(path: &str) -> Result<Option<Self>> {
-        match stac::product(path)? {
-            Some(item) => Ok(Some(item)),
-            None => Self::of_kinds(path, &OF_SEVERAL),
+        if let Some(item) = stac::product(path)? {
+            return Ok(Some(item));
+        }
+        match Self::of_kinds(path, &OF_SEVERAL)? {
+            None if Path::new(path).is_dir() => apart::product(path),
+            found => Ok(found),
         }
     }
 

@@ -1,10 +1,12 @@
 //! Windows of a raster, filled with readings block by block.
 
 use std::ops::Range;
+use std::path::Path;
 
 use ndarray::{Array3, ArrayViewMut3, Axis, s};
 
 use super::bands::Shared;
+use super::layer::Layer;
 use super::part::Window;
 use super::{Quality, Raster, library};
 use crate::error::{Fault, Result};
@@ -34,11 +36,26 @@ impl Raster {
                 let (r, c) = (top - row, left - column);
                 let window = Window { row: top, column: left, rows: height, columns: width };
                 let part = data.slice_mut(s![.., r..r + height, c..c + width]);
-                library::call(Fault::Input, &self.path, || self.fill(window, part))
-                    .map_err(|error| library::advised(&self.path, error))?;
+                library::call(Fault::Input, &self.path, || self.fill(window, part)).map_err(
+                    |error| {
+                        let broken = self.broken(window);
+                        let error = error.moved(Path::new(&self.path), Path::new(broken));
+                        library::advised(broken, error)
+                    },
+                )?;
             }
         }
         Ok(())
+    }
+
+    /// The file that cannot be read at `window`, of several that make a product.
+    fn broken(&self, window: Window) -> &str {
+        let fails = |layer: &&Layer| {
+            let part = &self.parts[layer.part];
+            let read = || part.stored(layer.index, window).map(drop);
+            library::call(Fault::Input, &part.path, read).is_err()
+        };
+        self.layers.iter().find(fails).map_or(&self.path, |layer| &self.parts[layer.part].path)
     }
 
     /// Rows and columns of the pieces in which a window of `columns` is read:

@@ -136,7 +136,7 @@ fn journey(
     let carried = carry(&samples)?;
     let mut receiver = crate::receiver::Receiver::new();
     let heard = (0..FRAMES).map(|slot| receiver.spectrum(&carried, slot).unwrap()).collect();
-    let noise = (0..FRAMES).map(|slot| receiver.noise(&carried, slot).unwrap()).collect();
+    let noise = (0..FRAMES).map(|slot| receiver.noise(&carried, slot).unwrap().around).collect();
     Some(Journey { components, codes, layout, sent, heard, noise })
 }
 

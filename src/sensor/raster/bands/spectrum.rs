@@ -80,6 +80,8 @@ pub(super) fn spectrum(
     if let Some(centre) = number("wavelength") {
         let fwhm = number("fwhm").or_else(|| number("BANDWIDTH"));
         let unit = units(["wavelength_units", "WAVELENGTH_UNIT"]);
+        // GDAL gives each band of an ENVI file its number, and the file their unit.
+        let unit = if unit.is_empty() { lists.units.clone() } else { unit };
         return micrometres(centre, fwhm, &unit, &units(["fwhm_units", "BANDWIDTH_UNIT"]));
     }
     let suffix = |name: &str| ending(band, name);

@@ -90,10 +90,7 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
     let files = listing(place, false);
     let (mut pieces, mut absent) = (Vec::new(), Vec::new());
     for entry in entries {
-        let (key, file) = match scale.file(entry) {
-            Some(named) => named,
-            None => continue,
-        };
+        let Some((key, file)) = scale.file(entry) else { continue };
         // Only what lies in the folder counts, whatever the MTL file names.
         if files.iter().any(|name| name == file) {
             pieces.push(scale.piece(entry, &key, format!("{place}/{file}"))?);
@@ -105,10 +102,10 @@ pub(super) fn product(path: &str, metadata: &str) -> Result<Option<Product>> {
         let what = format!("none of the files that it names is in {place}");
         return Err(Error::input(path, what).hint("unpack the whole product"));
     }
-    let mask = mtl
-        .get(contents, "FILE_NAME_QUALITY_L1_PIXEL")
-        .filter(|file| files.iter().any(|name| name == file))
-        .map(|file| (format!("{place}/{file}"), FILL));
+    let mask = mtl.get(contents, "FILE_NAME_QUALITY_L1_PIXEL");
+    let is_there = mask.is_none_or(|file| files.iter().any(|name| name == file));
+    absent.extend(mask.filter(|_| !is_there));
+    let mask = mask.filter(|_| is_there).map(|file| (format!("{place}/{file}"), FILL));
     let quality = mask.iter().map(|(path, _)| ("QA_PIXEL".to_owned(), path.clone())).collect();
     let mut said = scale.said()?;
     if mask.is_some() {

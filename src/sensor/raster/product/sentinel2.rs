@@ -6,13 +6,13 @@
 //! nor the baseline tells the offset: archives were reprocessed, and some
 //! providers remove it.
 
-use super::super::bands::same_name;
 use super::super::layer::Law;
 use super::{Piece, Product, file_name, folder, lacks, listing, text};
 use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};
 use crate::sensor::count;
 use crate::sensor::markup::{content, elements};
+use crate::sensor::naming::same_name;
 
 /// The bands, by their `band_id`: name, STAC common name, and for products
 /// that do not state them the centre and width in micrometres of Sentinel-2A

@@ -45,6 +45,12 @@ pub(in crate::sensor) fn is_item(path: &str) -> bool {
     split(path).is_some_and(|(_, id)| id.is_some())
 }
 
+/// Whether the file at `path` is an item or a collection.
+pub(in crate::sensor) fn is_one(path: &str) -> bool {
+    let Some((file, None)) = split(path) else { return false };
+    matches!(table(file), Ok(Some(_))) || matches!(read(file), Ok(Some(_)))
+}
+
 /// The names of the items in the collection at `path`, if it is one.
 pub(in crate::sensor) fn items(path: &str) -> Result<Option<Vec<String>>> {
     let Some((file, None)) = split(path) else { return Ok(None) };
@@ -77,7 +83,9 @@ fn item(file: &str, id: Option<&str>) -> Result<Option<Value>> {
     let Some(mut items) = found else { return Ok(None) };
     items.retain(|item| id.is_none_or(|id| item["id"] == id));
     match (items.len(), id) {
-        (0, _) => Err(Error::input(file, "there is no item of this id")),
+        (0, None) => Err(Error::input(file, "holds no items")
+            .hint("it may be the answer to a search that found nothing")),
+        (0, Some(id)) => Err(Error::input(file, format!("there is no item of the id {id}"))),
         (1, _) | (_, Some(_)) => Ok(Some(items.swap_remove(0))),
         (count, None) => Err(Error::input(file, format!("holds {count} items"))
             .hint(format!("name one of them: {file}#ID"))),
