@@ -4,38 +4,31 @@
 //! What is played is one sound of the sonifier's with rests between the
 //! pictures, so that a file of it decodes like any other.
 
+mod stage;
+
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 use crate::error::{Error, Fault, Result};
 use crate::evaluate::figures::wilson;
 use crate::frame::Frame;
 use crate::live::glance::Glance;
 use crate::random::Random;
-use crate::sensor::Sensor;
-use crate::sink::{FileSink, Header, Sink, Speaker};
+use crate::sensor::{self, Sensor};
 use crate::sonifier::Sonifier;
 use crate::staging::StagedFile;
-use crate::synth::SLOT;
+
+use self::stage::Listener;
+
+pub use self::stage::Stage;
 
 /// So many pictures are told apart.
 pub const CHOICES: usize = 6;
 /// They are chosen from so many.
 const LOOKED_AT: usize = 200;
-/// Slots that a picture is held for; the first three are its fade-in.
-const HELD: usize = 12;
-/// Slots of rest after it: the last one is silent, the others fade.
-const REST: usize = 5;
-/// Slots of silence after a sentence that the next sound would drown.
-const TOLD: usize = 30;
-/// How long to wait for an answer at a time.
-const LISTEN: Duration = Duration::from_millis(20);
-/// While it waits, the speaker has so many seconds of silence before it: after
-/// a gap it would begin quietly anew.
-const AHEAD_S: f64 = 0.3;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,18 +156,23 @@ impl Practice {
     ///
     /// # Errors
     ///
-    /// If a picture cannot be read, or there are not two that differ.
+    /// If a picture cannot be read, there are not two that differ, or `stop` becomes
+    /// true.
     pub fn new(
         sensor: Box<dyn Sensor>,
         sonifier: &Sonifier,
         task: Task,
         count: usize,
         seed: u64,
+        stop: &AtomicBool,
     ) -> Result<Self> {
         let name = sensor.source().description.clone();
         // Whole pictures of a film would not all fit into memory.
         let (mut pictures, mut codes) = (Vec::new(), Vec::new());
         for frame in sensor.take(LOOKED_AT) {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::new(Fault::Interrupted, "practice", "stopped"));
+            }
             let frame = frame?;
             if frame.valid_fraction() > 0.5 {
                 let prepared = sonifier.prepare(&frame)?;
@@ -186,7 +184,8 @@ impl Practice {
         let mut random = Random::named(seed, "practice");
         let chosen = unlike(&codes, &mut random);
         if chosen.len() < 2 {
-            let what = format!("{} pictures that differ, at least 2 are needed", chosen.len());
+            let found = sensor::count(chosen.len(), "picture");
+            let what = format!("only {found} to tell apart, at least 2 are needed");
             return Err(Error::new(Fault::Input, name, what));
         }
         let choices: Vec<Choice> = chosen.into_iter().map(|at| pictures[at].clone()).collect();
@@ -300,78 +299,12 @@ fn trials(task: Task, choices: usize, count: usize, random: &mut Random) -> Vec<
     trials
 }
 
-/// Where the sounds of a training go.
-pub struct Stage<'a> {
-    /// Makes them.
-    pub sonifier: Sonifier,
-    /// Plays them, where there is one.
-    pub speaker: Option<&'a mut Speaker>,
-    /// Keeps them, where that is wanted.
-    pub file: Option<Box<dyn FileSink>>,
-    /// Slots so far.
-    pub slots: usize,
-}
-
-impl std::fmt::Debug for Stage<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stage").field("slots", &self.slots).finish_non_exhaustive()
-    }
-}
-
-impl Stage<'_> {
-    /// Ends the sound, and completes the file, which says `header` of itself.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be played or written.
-    pub fn finish(mut self, header: Header) -> Result<()> {
-        let slots = self.slots;
-        let samples = self.sonifier.finish();
-        self.write(&samples)?;
-        let Some(mut file) = self.file else { return Ok(()) };
-        file.replace_header(&Header { frames: Some(slots), ..header })?;
-        file.finish()
-    }
-
-    /// Plays a picture, whole or as it is sent.
-    fn play(&mut self, frame: &Frame) -> Result<()> {
-        for _ in 0..HELD {
-            let samples = self.sonifier.sonify(frame)?.samples;
-            self.write(&samples)?;
-        }
-        for _ in 0..REST {
-            let samples = self.sonifier.rest();
-            self.write(&samples)?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, samples: &[f32]) -> Result<()> {
-        self.slots += 1;
-        if let Some(speaker) = &mut self.speaker {
-            speaker.write(samples)?;
-        }
-        self.file.as_mut().map_or(Ok(()), |file| file.write(samples))
-    }
-
-    /// Silence while something is read aloud; the file needs none.
-    fn pause(&mut self, slots: usize) -> Result<()> {
-        let silence = vec![0.0; slots * SLOT];
-        self.speaker.as_mut().map_or(Ok(()), |speaker| speaker.write(&silence))
-    }
-
-    /// Until what was written has been heard.
-    fn await_silence(&mut self, stop: &AtomicBool) {
-        if let Some(speaker) = &mut self.speaker {
-            speaker.wait(Duration::from_secs_f64(AHEAD_S), stop);
-        }
-    }
-}
-
 /// Takes a listener through `practice`: plays each trial on `stage` and waits
 /// for one of `answers`. With `feedback`, each is told whether it was right.
 /// What is to be read goes to `say`, and never just before or during a sound,
-/// as it may be read aloud. Ends where the listener, `answers` or `stop` does.
+/// as it may be read aloud. What is answered at a speaker before the question is
+/// asked counts for nothing. Ends where the listener, `answers` or `stop` does, also
+/// within a sound.
 ///
 /// # Errors
 ///
@@ -384,15 +317,18 @@ pub fn ask(
     stop: &AtomicBool,
     say: &mut dyn FnMut(&str),
 ) -> Result<()> {
-    if practice.task == Task::Which {
-        list(practice, stage, stop, say)?;
+    let listener = Listener { answers, stop, hears: stage.speaker.is_some() };
+    if practice.task == Task::Which && !list(practice, stage, &listener, say)? {
+        return Ok(());
     }
     for number in 0..practice.trials.len() {
-        let Some(answered) = ask_one(practice, number, stage, answers, stop, say)? else { break };
+        let Some(answered) = ask_one(practice, number, stage, &listener, say)? else { break };
         practice.trials[number].answered = Some(answered);
         if feedback {
             say(&verdict(practice, &practice.trials[number], answered.right));
-            stage.pause(TOLD)?;
+            if !stage.pause(&listener)? {
+                break;
+            }
         }
     }
     Ok(())
@@ -404,8 +340,7 @@ fn ask_one(
     practice: &Practice,
     number: usize,
     stage: &mut Stage<'_>,
-    answers: &Receiver<Answer>,
-    stop: &AtomicBool,
+    listener: &Listener<'_>,
     say: &mut dyn FnMut(&str),
 ) -> Result<Option<Answered>> {
     let (trial, total, choices) =
@@ -417,20 +352,22 @@ fn ask_one(
     let mut times = 0;
     loop {
         for &choice in &trial.played {
-            stage.play(&practice.choices[choice].sent)?;
+            if !stage.play(&practice.choices[choice].sent, listener)? {
+                return Ok(None);
+            }
         }
         times += 1;
-        stage.await_silence(stop);
+        if !stage.await_silence(listener) {
+            return Ok(None);
+        }
         say(&format!("{} of {total}: {question}", number + 1));
         loop {
             let since = Instant::now();
-            let answer = match wait(stage, answers, stop)? {
+            let answer = match listener.answer(stage)? {
                 Some(Answer::Quit) | None => return Ok(None),
                 Some(Answer::Again) => break,
-                Some(Answer::List) => {
-                    list(practice, stage, stop, say)?;
-                    break;
-                }
+                Some(Answer::List) if !list(practice, stage, listener, say)? => return Ok(None),
+                Some(Answer::List) => break,
                 Some(answer) => answer,
             };
             match (practice.task, answer) {
@@ -465,43 +402,23 @@ fn verdict(practice: &Practice, trial: &Trial, right: bool) -> String {
     }
 }
 
-/// Plays every picture, and tells each after its sound.
+/// Plays every picture, and tells each after its sound; false where `listener` ends it.
 fn list(
     practice: &Practice,
     stage: &mut Stage<'_>,
-    stop: &AtomicBool,
+    listener: &Listener<'_>,
     say: &mut dyn FnMut(&str),
-) -> Result<()> {
+) -> Result<bool> {
     for (choice, Choice { sent, .. }) in practice.choices.iter().enumerate() {
-        if stop.load(Ordering::Relaxed) {
-            return Ok(());
+        if !(stage.play(sent, listener)? && stage.await_silence(listener)) {
+            return Ok(false);
         }
-        stage.play(sent)?;
-        stage.await_silence(stop);
         say(&format!("That was {}. {}", choice + 1, practice.words(choice)));
-        stage.pause(TOLD)?;
-    }
-    Ok(())
-}
-
-/// The next answer; `None` where no more will come. The speaker meanwhile plays
-/// silence.
-fn wait(
-    stage: &mut Stage<'_>,
-    answers: &Receiver<Answer>,
-    stop: &AtomicBool,
-) -> Result<Option<Answer>> {
-    while !stop.load(Ordering::Relaxed) {
-        match answers.recv_timeout(LISTEN) {
-            Ok(answer) => return Ok(Some(answer)),
-            Err(RecvTimeoutError::Disconnected) => return Ok(None),
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-        if stage.speaker.as_ref().is_some_and(|speaker| speaker.waiting_s() < AHEAD_S) {
-            stage.pause(1)?;
+        if !stage.pause(listener)? {
+            return Ok(false);
         }
     }
-    Ok(None)
+    Ok(true)
 }
 
 #[cfg(test)]

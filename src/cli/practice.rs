@@ -25,7 +25,8 @@ use super::{ReadingArguments, STOP, SpeakerArguments, VoiceArguments, choice, ch
 #[command(after_help = "\
 Reads:    a source of pictures, as live does; your answers: a number, or s for same
           and d for different, a to hear it again, l to hear all pictures, q to
-          stop; as keys at a terminal, as lines from anything else
+          stop; as keys at a terminal, as lines from anything else; at a speaker
+          only once the question is asked, save q
 Writes:   the score; with --log a row for each trial, with -o the sound
 Units:    shares in per cent, intervals with 95 % confidence (Wilson)
 Example:  wysiwyh practice simulated:1 --trials 24
@@ -82,7 +83,7 @@ impl Arguments {
         let (scene, command) = (None, Some(session::command_line()));
         let header = Header { scene, command, ..sonifier.header(sensor.source(), &self.source) };
         let count = usize::from(self.trials);
-        let mut practice = Practice::new(sensor, &sonifier, self.task, count, seed)?;
+        let mut practice = Practice::new(sensor, &sonifier, self.task, count, seed, &STOP)?;
         let say = &mut |line: &str| report.note(line);
         let file = match &self.output {
             Some(path) => {

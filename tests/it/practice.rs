@@ -12,6 +12,7 @@ use wysiwyh::sonifier::Sonifier;
 #[cfg(unix)]
 use crate::cli::limited;
 use crate::cli::{names_in, program, refused, text};
+use crate::keys::Talk;
 use crate::speaker::{self, Pulse, metered, wait_for};
 
 /// Slots of a picture and of the rest after it.
@@ -108,7 +109,7 @@ fn two_that_are_the_same_or_not_and_answers_that_make_no_sense() {
     image::GrayImage::from_pixel(64, 51, image::Luma([90])).save(&picture).unwrap();
     let mut one = program();
     let one = one.args(["practice", "--no-speaker", "-o", "c.wav", "--sensor", "hituav-lwir"]);
-    refused(&one.arg(&picture).output().unwrap(), 1, "1 pictures that differ");
+    refused(&one.arg(&picture).output().unwrap(), 1, "only 1 picture to tell apart");
     assert!(fs::read_dir(folder.path()).unwrap().count() == 2);
 }
 
@@ -139,6 +140,32 @@ fn what_was_answered_is_logged_where_the_sound_cannot_be_written_on() {
     assert_eq!(names_in(folder.path()), ["a.csv"]);
     let answered = log(&folder.path().join("a.csv"));
     assert!((1..24).contains(&answered.len()), "{}", answered.len());
+}
+
+#[test]
+fn what_is_said_while_the_pictures_are_listed_answers_nothing_and_q_ends_it_at_once() {
+    let Some(pulse) = Pulse::start() else { return };
+    let log_csv = pulse.folder.path().join("log.csv");
+    let started = || {
+        let mut practice = pulse.command(speaker::program());
+        practice.args(["practice", "simulated:1", "--trials", "1", "--seed", "3", "--log"]);
+        let mut talk = Talk::start(practice.arg(&log_csv));
+        wait_for("the first picture", || talk.said().contains("That was 1."));
+        talk.send("3\n");
+        talk
+    };
+    let mut talk = started();
+    wait_for("the question", || talk.said().contains("1 of 1: which was it?"));
+    assert!(!talk.said().contains(": it was"), "{}", talk.said());
+    talk.ask("6\n", ": it was");
+    assert_eq!(log(&log_csv)[0][1], "6");
+    let mut talk = started();
+    talk.ask("q\n", "before the first answer");
+    assert!(!talk.said().contains("That was 3."), "{}", talk.said());
+    let talk = started();
+    talk.interrupt();
+    wait_for("its end", || talk.said().contains("before the first answer"));
+    assert!(!talk.said().contains("That was 3."), "{}", talk.said());
 }
 
 #[test]
