@@ -133,19 +133,32 @@ pub struct Settings {
 impl Settings {
     /// Refuses what does not go together.
     fn check(&self) -> Result<()> {
-        if let Some(path) = &self.session.save
-            && path.is_file()
-            && let [Ok(one), Ok(other)] = [path, Path::new(&self.source)].map(Path::canonicalize)
-            && one == other
+        let outputs = [&self.sound, &self.session.save].map(Option::as_deref);
+        let source = Path::new(&self.source);
+        if let Some(path) = outputs.into_iter().flatten().find(|path| are_one(path, source)) {
+            return Err(Error::usage(path.display(), "is the source that is heard")
+                .hint("write to another file"));
+        }
+        if let [Some(sound), Some(session)] = outputs
+            && are_one(sound, session)
         {
-            return Err(Error::usage(path.display(), "is the session that is played")
-                .hint("record into another file"));
+            let what = format!("both are to be written to {}", session.display());
+            return Err(Error::usage("-o and --rrd", what).hint("give each a file of its own"));
         }
         self.voice.check(self.stereo, !self.session.is_none())
     }
 }
 
 /// What was heard.
+/// Whether both are, or would become, the same file; devices are none.
+fn are_one(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| match path.canonicalize() {
+        Ok(path) => path.is_file().then_some(path),
+        Err(_) => Some(staging::folder_of(path).canonicalize().ok()?.join(path.file_name()?)),
+    };
+    place(one).is_some_and(|one| place(other) == Some(one))
+}
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
     /// Sound frames that were sent, one per slot.

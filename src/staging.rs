@@ -53,6 +53,39 @@ pub fn check_place(path: &Path) -> Result<()> {
     StagedFile::create(path).map(drop)
 }
 
+/// The file at `path`, open to be written in place and empty. As long as it is open,
+/// nobody else gets it here: two who wrote it would leave what neither can be read from.
+/// Devices and pipes may have several writers, and so have files where the system knows
+/// no locks that leave readers alone.
+///
+/// # Errors
+///
+/// If it cannot be opened, or another program of ours writes it: that one's is left as
+/// it is.
+pub(crate) fn claim(path: &Path) -> Result<File> {
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+    let file = file.map_err(|e| Error::output(path, e))?;
+    if is_ours(&file, path)? {
+        file.set_len(0).map_err(|e| Error::output(path, e))?;
+    }
+    Ok(file)
+}
+
+/// Locks `file`, which is open at `path`; whether it is a regular file, which has what
+/// was written before.
+///
+/// # Errors
+///
+/// If another program of ours holds it.
+pub(crate) fn is_ours(file: &File, path: &Path) -> Result<bool> {
+    let regular = file.metadata().map_err(|e| Error::output(path, e))?.is_file();
+    if cfg!(unix) && regular && matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+        return Err(Error::output(path, "is being written by another program")
+            .hint("give another name, or end that program first"));
+    }
+    Ok(regular)
+}
+
 impl StagedFile {
     /// Begins the file that will be called `path`, with the permissions of
     /// any other new file.
@@ -322,6 +355,26 @@ mod tests {
         assert!(!new.exists());
         drop(StagedFolder::open(parent.path()).unwrap());
         assert!(parent.path().exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_written_is_nobody_elses_and_stays_as_it_is() {
+        use std::io::Write;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        fs::write(&path, "of an earlier run").unwrap();
+        let mut file = claim(&path).unwrap();
+        file.write_all(b"sound").unwrap();
+        let error = claim(&path).unwrap_err();
+        let expected = format!("{}: is being written by another program", path.display());
+        assert_eq!((error.to_string(), error.advice().is_some()), (expected, true));
+        assert_eq!(fs::read(&path).unwrap(), b"sound");
+        drop(file);
+        assert_eq!(claim(&path).unwrap().metadata().unwrap().len(), 0);
+        // Many may write to a device.
+        let nowhere = Path::new("/dev/null");
+        assert!(claim(nowhere).is_ok_and(|_first| claim(nowhere).is_ok()));
     }
 
     #[test]

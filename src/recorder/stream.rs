@@ -27,7 +27,7 @@ use super::queue::{Entry, Pictures, Slot};
 use super::{Pace, SPECTROGRAM_SLOTS, Session, VALUES_STEP, blueprint, halves_suffice, viewer};
 use crate::error::{Error, Fault, Result};
 use crate::picture::{colour, legend, png, preview};
-use crate::staging::part_of;
+use crate::staging::{claim, part_of};
 
 /// Identifies a recording: the same for every target of a session.
 pub(super) type RecordingId = StoreId;
@@ -81,6 +81,8 @@ struct File {
     path: PathBuf,
     /// Its name until it is complete, where it has another one.
     part: Option<TempPath>,
+    /// Open beside Rerun's own, which locks nothing, so that it is nobody else's.
+    _claim: Option<std::fs::File>,
 }
 
 impl Stream {
@@ -324,14 +326,14 @@ impl Stream {
 
 impl File {
     fn create(path: &Path, pace: Pace) -> Result<Self> {
-        let part = match pace {
-            Pace::Live => None,
+        let (part, claim) = match pace {
+            Pace::Live => (None, Some(claim(path)?)),
             Pace::Batch => {
                 let part = part_of(path, ".rrd.part").map_err(|e| Error::output(path, e))?;
-                Some(part.into_temp_path())
+                (Some(part.into_temp_path()), None)
             }
         };
-        Ok(Self { path: path.to_owned(), part })
+        Ok(Self { path: path.to_owned(), part, _claim: claim })
     }
 
     fn place(&self) -> &Path {

@@ -301,7 +301,7 @@ impl Format {
 ///
 /// # Errors
 ///
-/// If the file cannot be created.
+/// If the file cannot be created, or another program writes it.
 pub fn create(path: &Path, format: Format, header: &Header) -> Result<Box<dyn FileSink>> {
     Ok(match format {
         Format::Wav => Box::new(WavSink::create(path, header)?),
@@ -314,14 +314,17 @@ pub fn create(path: &Path, format: Format, header: &Header) -> Result<Box<dyn Fi
 ///
 /// # Errors
 ///
-/// If it could not.
+/// If it could not, or another program writes it.
 pub fn check_place(path: &Path) -> Result<()> {
+    let unwritable = |e| Error::output(path, e).hint("give a place that can be written");
     match std::fs::metadata(path) {
-        Ok(found) if found.is_file() => File::options().write(true).open(path).map(drop),
-        Ok(_) => return Ok(()),
-        Err(_) => return staging::check_place(path),
+        Ok(found) if found.is_file() => {
+            let file = File::options().write(true).open(path).map_err(unwritable)?;
+            staging::is_ours(&file, path).map(drop)
+        }
+        Ok(_) => Ok(()),
+        Err(_) => staging::check_place(path),
     }
-    .map_err(|e| Error::output(path, e).hint("give a place that can be written"))
 }
 
 /// A file that appears under its name when it is finished, and not before.
@@ -396,9 +399,7 @@ enum Output {
 
 impl Output {
     fn in_place(path: &Path) -> Result<Self> {
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(path);
-        let file = file.map_err(|e| Error::output(path, e))?;
-        Ok(Self::InPlace { file, path: path.into() })
+        Ok(Self::InPlace { file: staging::claim(path)?, path: path.into() })
     }
 
     fn atomic(path: &Path) -> Result<Self> {

@@ -75,10 +75,50 @@ fn a_session_sounds_as_it_did_and_is_one_again() {
     assert_eq!(samples[..part], sound(&wav).samples[..part]);
     let (mut command, _) = live(folder.path(), rrd.to_str().unwrap(), "first");
     let output = command.stdin(Stdio::null()).output().unwrap();
-    refused(&output, 2, "first.rrd: is the session that is played");
+    refused(&output, 2, "first.rrd: is the source that is heard");
     assert_eq!(codes(&recording(&rrd)).len(), 50);
     let told = text(&program().arg("inspect").arg(&rrd).output().unwrap().stdout);
     assert!(told.contains("It can be heard again: wysiwyh live "), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_being_written_or_heard_is_not_written_by_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut command, [wav, rrd]) = live(folder.path(), "simulated:1", "first");
+    let mut talk = Talk::start(&mut command);
+    talk.ask("mark\n", "Mark 1 at ");
+    let live = |source: &Path, outputs: &[&Path]| {
+        let mut command = program();
+        command.args(["live", "--no-speaker", "--frames", "3"]).arg(source);
+        for (option, path) in ["-o", "--rrd"].iter().zip(outputs) {
+            command.arg(option).arg(path);
+        }
+        command.output().unwrap()
+    };
+    let (other_wav, other_rrd) = (folder.path().join("b.wav"), folder.path().join("b.rrd"));
+    let camera = Path::new("simulated:2");
+    for outputs in [[&wav, &other_rrd], [&other_wav, &rrd]] {
+        let output = live(camera, &outputs.map(|path| path.as_path()));
+        refused(&output, 1, "is being written by another program");
+    }
+    talk.send("q\n");
+    let (code, said) = talk.end();
+    assert_eq!(code, Some(0), "{said}");
+    let frames = sound(&wav).header.unwrap().frames.expect("a whole file");
+    assert_eq!(codes(&recording(&rrd)).len(), frames);
+    // Nor are both outputs one file, nor one of them the source.
+    let output = live(camera, &[&other_wav, &folder.path().join(".").join("b.wav")]);
+    refused(&output, 2, "both are to be written to");
+    let picture = folder.path().join("picture.wav");
+    super::cli::picture(&folder.path().join("picture.png"));
+    fs::rename(folder.path().join("picture.png"), &picture).unwrap();
+    let before = fs::read(&picture).unwrap();
+    refused(&live(&picture, &[&picture]), 2, "picture.wav: is the source that is heard");
+    assert_eq!(fs::read(&picture).unwrap(), before);
+    // Afterwards it is anybody's.
+    assert!(live(camera, &[&wav, &rrd]).status.success());
+    assert_eq!(codes(&recording(&rrd)).len(), 3);
 }
 
 #[test]
