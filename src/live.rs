@@ -58,10 +58,11 @@ use crate::frame::Frame;
 use crate::profile::Polarity;
 use crate::recorder::Target;
 use crate::sensor::camera::Losses;
-use crate::sensor::{self, Source};
+use crate::sensor::{self, Source, count, rounded};
 use crate::sink::Header;
 use crate::sonifier::Sonifier;
 use crate::spectrum::Mapping;
+use crate::staging;
 use crate::synth::{SLOT, SLOT_S};
 use crate::voice::{Ready, Voice};
 
@@ -149,7 +150,6 @@ impl Settings {
     }
 }
 
-/// What was heard.
 /// Whether both are, or would become, the same file; devices are none.
 fn are_one(one: &Path, other: &Path) -> bool {
     let place = |path: &Path| match path.canonicalize() {
@@ -159,6 +159,7 @@ fn are_one(one: &Path, other: &Path) -> bool {
     place(one).is_some_and(|one| place(other) == Some(one))
 }
 
+/// What was heard.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
     /// Sound frames that were sent, one per slot.
@@ -300,7 +301,10 @@ fn expectation(source: &Source, sonifier: &Sonifier, outputs: &Outputs, sent: Se
         Polarity::ColdLoud => "low",
     };
     let range = match (sonifier.range(), unit) {
-        (&[[low, high]], Some(unit)) => format!(" between {low} and {high} {unit}"),
+        (&[span], Some(unit)) => {
+            let [low, high] = span.map(rounded);
+            format!(" between {low} and {high} {unit}")
+        }
         _ => String::new(),
     };
     // To a tenth, as rates are no whole numbers.
@@ -525,16 +529,19 @@ impl Player<'_> {
     /// How it goes, in a sentence or two.
     fn status(&self, away: bool) -> String {
         let Summary { slots, repeated, silent, .. } = self.outputs.summary;
+        let frames = |number: u64| count(number, "sound frame");
         let (dropped, losses) = {
             let state = self.newest.lock();
             (state.dropped, state.losses)
         };
         let (level, most) = (self.sonifier.level(), self.sonifier.layout().mapping().values);
         let mut text = format!(
-            "{:.1} s; {}; {level} of {most} groups; {slots} sound frames sent, {dropped} pictures \
-             left out, {repeated} sound frames repeated",
+            "{:.1} s; {}; {level} of {most} groups; {} sent, {} left out, {} repeated",
             self.outputs.time_s(),
             self.outputs.loudness(),
+            frames(slots),
+            count(dropped, "picture"),
+            frames(repeated),
         );
         if silent > 0 {
             text += &format!(", {silent} faded or silent");

@@ -7,6 +7,7 @@ use clap::Args;
 use wysiwyh::Result;
 use wysiwyh::catalogue::Catalogue;
 use wysiwyh::plan::Manifest;
+use wysiwyh::sensor;
 
 use super::convert::exit_code;
 use super::report::Report;
@@ -44,7 +45,8 @@ impl Arguments {
         catalogue.write(&self.output)?;
         let counts = catalogue.counts(manifest.as_ref());
         let path = self.output.display();
-        let mut said = format!("{path}: {} scenes done, {} failed", counts.done, counts.failed);
+        let done = sensor::count(counts.done, "scene");
+        let mut said = format!("{path}: {done} done, {} failed", counts.failed);
         if manifest.is_some() {
             said.push_str(&format!(", {} missing", counts.missing));
         }

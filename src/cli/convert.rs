@@ -9,7 +9,7 @@ use clap::builder::TypedValueParser;
 use serde_json::json;
 use wysiwyh::convert::{self, Estimate, Event, Job, Settings, Summary, Unit};
 use wysiwyh::plan::{self, Manifest, Part};
-use wysiwyh::sensor::{Detail, Options, Route, STDIN};
+use wysiwyh::sensor::{Detail, Options, Route, STDIN, count};
 use wysiwyh::sink::Format;
 use wysiwyh::spectrum::Preset;
 use wysiwyh::{Error, Fault, Result};
@@ -317,8 +317,10 @@ fn sentence(summary: &Summary) -> String {
     let gaps: Vec<String> =
         [true, false].iter().filter_map(|&tiled| gaps(summary, tiled)).collect();
     format!(
-        "{counts}: {files} files, {sound_s:.1} s of sound, made {factor:.0} times as fast as it \
-         plays; {skipped} tiles without any reading left out.{}",
+        "{counts}: {}, {sound_s:.1} s of sound, made {factor:.0} times as fast as it plays; {} \
+         without any reading left out.{}",
+        count(files, "file"),
+        count(skipped, "tile"),
         gaps.concat()
     )
 }

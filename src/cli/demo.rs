@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use wysiwyh::Result;
 use wysiwyh::demo::{self, Settings};
+use wysiwyh::sensor::count;
 use wysiwyh::sink::device::Way;
 use wysiwyh::voice::Listener;
 
@@ -47,9 +48,12 @@ impl Arguments {
         };
         let done = demo::run(&settings, &STOP, &mut |line| report.note(line))?;
         report.print(format_args!(
-            "{} sound frames. Pictures from the code: {:.2} dB PSNR; from the WAV: {:.2} dB. \
+            "{}. Pictures from the code: {:.2} dB PSNR; from the WAV: {:.2} dB. \
              Warmth and loudness correlate at r = {:.2}.",
-            done.slots, done.psnr_code_db, done.psnr_sound_db, done.loudness_r
+            count(done.slots, "sound frame"),
+            done.psnr_code_db,
+            done.psnr_sound_db,
+            done.loudness_r
         ))?;
         for file in &done.files {
             report.print(file.display())?;

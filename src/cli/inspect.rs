@@ -14,7 +14,7 @@ use wysiwyh::inspect::{self, Histogram, Inspection, Statistics};
 use wysiwyh::profile::Profile;
 use wysiwyh::recorder::is_session;
 use wysiwyh::sensor::camera::Losses;
-use wysiwyh::sensor::{self, Detail, Options, STDIN};
+use wysiwyh::sensor::{self, Detail, Options, STDIN, count};
 use wysiwyh::synth::SLOT_S;
 use wysiwyh::voice::{self, Ready, Voice};
 use wysiwyh::{Error, Result};
@@ -253,17 +253,10 @@ fn document<'a>(
     }
 }
 
-fn frames(count: usize) -> String {
-    match count {
-        1 => "1 frame".to_owned(),
-        count => format!("{count} frames"),
-    }
-}
-
 /// What was looked at, in a line each for source, size, instrument and sensor.
 fn opening(found: &Inspection, profile: Option<&Profile>) -> Vec<String> {
     let (rows, columns) = size(found);
-    let frames = frames(found.frames);
+    let frames = count(found.frames, "frame");
     let pace = match found.source.own_period_s() {
         Some(period_s) => format!(", {:.3} frames a second", 1.0 / period_s),
         None => String::new(),
@@ -433,7 +426,7 @@ fn describe(sound: &Hearing) -> String {
         None => String::new(),
     };
     let introduction = introduction.as_ref().map(|text| format!("\n{text}")).unwrap_or_default();
-    let frames = frames(*slots);
+    let frames = count(slots, "frame");
     format!(
         "sound: {frames}, {seconds:.1} s, {low} to {high} Hz{loudness}, model {model}.\
          {introduction}"

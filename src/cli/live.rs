@@ -9,7 +9,7 @@ use wysiwyh::Result;
 use wysiwyh::live::{self, Limit, Sent, Settings, Summary};
 use wysiwyh::recorder::is_session;
 use wysiwyh::sensor::camera::Losses;
-use wysiwyh::sensor::{Options, STDIN};
+use wysiwyh::sensor::{Options, STDIN, count};
 use wysiwyh::sink::device::Way;
 use wysiwyh::spectrum::Preset;
 
@@ -171,22 +171,27 @@ impl Arguments {
 fn sentence(summary: &Summary) -> String {
     let Summary { slots, dropped, repeated, silent, losses, speaker, pictures_dropped, .. } =
         summary;
+    let frames = |number: u64| count(number, "sound frame");
+    let were = if *dropped == 1 { "was" } else { "were" };
     let mut text = format!(
-        "{slots} sound frames sent: {dropped} pictures came too fast and were left out, \
-         {repeated} sound frames repeated the one before."
+        "{} sent: {} came too fast and {were} left out, {} repeated the one before.",
+        frames(*slots),
+        count(dropped, "picture"),
+        frames(*repeated)
     );
     if *silent > 0 {
-        text += &format!(" {silent} sound frames faded or were silent while the camera was away.");
+        let (frames, were) = (frames(*silent), if *silent == 1 { "was" } else { "were" });
+        text += &format!(" {frames} faded or {were} silent while the camera was away.");
     }
     if let Some(lost) = losses.as_ref().and_then(Losses::sentence) {
         text += &format!(" {lost}");
     }
     match speaker {
         Some(heard) => {
-            let gaps = if heard.underruns == 1 { "gap" } else { "gaps" };
             text += &format!(
-                " {} {gaps} in the sound; {:.1} s held back to protect the ear.",
-                heard.underruns, heard.guarded_s
+                " {} in the sound; {:.1} s held back to protect the ear.",
+                count(heard.underruns, "gap"),
+                heard.guarded_s
             );
             if let Some([chosen_s, event_s]) = heard.latency_s {
                 let [chosen, event] = [chosen_s, event_s].map(|times| times.map(|s| s * 1e3));
@@ -200,7 +205,8 @@ fn sentence(summary: &Summary) -> String {
         None => text += " Nothing was played.",
     }
     if *pictures_dropped > 0 {
-        text += &format!(" The recorder was behind and left out {pictures_dropped} pictures.");
+        let pictures = count(pictures_dropped, "picture");
+        text += &format!(" The recorder was behind and left out {pictures}.");
     }
     text
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use wysiwyh::Result;
 use wysiwyh::plan::{self, Manifest};
+use wysiwyh::sensor;
 
 use super::convert::How;
 use super::replaceable;
@@ -42,7 +43,8 @@ impl Arguments {
         let manifest = Manifest::new(&plan::sources(&self.scenes)?, self.how.settings()?)?;
         manifest.write(&self.output)?;
         let (count, path) = (manifest.units.len(), self.output.display());
-        report.print(format_args!("{path}: {count} scenes, index 0 to {}.", count - 1))?;
+        let (scenes, last) = (sensor::count(count, "scene"), count - 1);
+        report.print(format_args!("{path}: {scenes}, index 0 to {last}."))?;
         Ok(ExitCode::SUCCESS)
     }
 }

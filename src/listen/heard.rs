@@ -7,6 +7,7 @@ use super::{PREVIEWS, SUMMARY, short};
 use crate::frame::Band;
 use crate::inspect::Statistics;
 use crate::inspect::many::{self, FEW};
+use crate::sensor::{count, rounded};
 use crate::sink::Header;
 use crate::synth::SLOT_S;
 
@@ -47,7 +48,7 @@ impl Heard {
         let (header, frames) = (&self.header, self.frames);
         let (source, seconds) = (&header.source, frames as f64 * SLOT_S);
         let mut lines = vec![
-            format!("{source}: {frames} frames, {seconds:.1} s of sound."),
+            format!("{source}: {}, {seconds:.1} s of sound.", count(frames, "frame")),
             format!("The model is {} ({}).", header.model, short(&header.model_hash)),
         ];
         let mut say = |line: String| lines.push(line);
@@ -81,6 +82,7 @@ impl Heard {
             let (name, unit) = (&band.name, band.unit);
             format!(
                 "{name}: {min:.3} to {max:.3} {unit}, {mean:.3} on average; the span is {low} to \
+            let [low, high] = [*low, *high].map(rounded);
                  {high}."
             )
         };
@@ -92,12 +94,16 @@ impl Heard {
         let mut lines = many::sentences(&self.bands, &self.statistics);
         lines.extend(self.range.first().map(|&[low, high]| {
             match self.range.iter().all(|&range| range == [low, high]) {
-                true => format!("The span of each is {low} to {high}."),
+                true => {
+                    let [low, high] = [low, high].map(rounded);
+                    format!("The span of each is {low} to {high}.")
+                }
                 false => {
                     let ends = self.range.iter().fold([low, high], |[low, high], range| {
                         [low.min(range[0]), high.max(range[1])]
                     });
-                    format!("Each has a span of its own, within {} to {}.", ends[0], ends[1])
+                    let [low, high] = ends.map(rounded);
+                    format!("Each has a span of its own, within {low} to {high}.")
                 }
             }
         }));
@@ -119,7 +125,10 @@ impl Heard {
             lines.push(format!("The frames were found by their sound, sure to {percent:.0} %."));
         }
         if self.silent > 0 {
-            lines.push(format!("{} frames are silent, and hold no picture.", self.silent));
+            lines.push(match self.silent {
+                1 => "1 frame is silent, and holds no picture.".to_owned(),
+                silent => format!("{silent} frames are silent, and hold no picture."),
+            });
         }
         if self.header.frames.is_none() {
             lines.push("The sound was cut short: what there is was decoded.".to_owned());

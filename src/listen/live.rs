@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::npy::FrameArray;
 use crate::receiver::align::Follower;
 use crate::recorder::{Moment, Origin, Recorder, Target};
+use crate::sensor::count;
 use crate::session;
 use crate::sonifier::Sonifier;
 use crate::staging::StagedFolder;
@@ -63,7 +64,9 @@ pub struct Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { frames, silent, .. } = self;
-        write!(f, "{frames} frames were heard, and {silent} times a tenth of a second without one.")
+        let were = if *frames == 1 { "was" } else { "were" };
+        let (frames, silent) = (count(frames, "frame"), count(silent, "time"));
+        write!(f, "{frames} {were} heard, and {silent} a tenth of a second without one.")
     }
 }
 

@@ -13,6 +13,7 @@ use ndarray::ArrayView3;
 
 use crate::error::{Error, Result};
 use crate::frame::{Band, Unit};
+use crate::sensor::rounded;
 use crate::staging::StagedFile;
 
 pub use sheet::{SheetRow, contact_sheet};
@@ -81,10 +82,9 @@ pub fn preview(data: ArrayView3<f32>, range: &[[f64; 2]], bands: &[Band]) -> Rgb
 
 /// What the colours of [`preview`] mean, in one short line.
 pub fn legend(range: &[[f64; 2]], bands: &[Band]) -> String {
-    let round = |value: f64| (value * 1e4).round() / 1e4;
     let span = |band: usize| match (bands.get(band), range.get(band)) {
         (Some(band), Some([low, high])) => {
-            format!("{} to {} {}", round(*low), round(*high), band.unit)
+            format!("{} to {} {}", rounded(*low), rounded(*high), band.unit)
         }
         _ => "0 to 1".to_owned(),
     };

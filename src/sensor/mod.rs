@@ -565,8 +565,16 @@ pub(crate) fn duration(seconds: f64) -> String {
 }
 
 /// `1 band`, `2 bands`.
-pub(crate) fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+pub fn count(number: impl fmt::Display, noun: &str) -> String {
+    match number.to_string() {
+        one if one == "1" => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
+}
+
+/// `value` as it is told: to six digits, as more of them are heard, and mean nothing.
+pub(crate) fn rounded(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
 }
 
 #[cfg(test)]
@@ -575,6 +583,15 @@ mod tests {
     use crate::frame::Unit;
 
     #[test]
+    #[test]
+    fn numbers_are_told_to_six_digits_and_one_is_singular() {
+        let told = [19.280672073364258, 23.16746711730957, -0.000123456789, 1e7 / 3.0, 20.0, 0.0];
+        let expected = [19.2807, 23.1675, -0.000123457, 3_333_330.0, 20.0, 0.0];
+        assert_eq!(told.map(rounded), expected);
+        assert!(rounded(f64::NAN).is_nan() && rounded(f64::INFINITY).is_infinite());
+        assert_eq!([0, 1, 2].map(|n| count(n, "band")), ["0 bands", "1 band", "2 bands"]);
+    }
+
     fn the_profile_names_the_bands_and_the_file_scales_them() {
         let profile = Profile::find("sentinel2-l2a").unwrap();
         let mut found: Vec<Band> =

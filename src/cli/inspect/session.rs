@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use wysiwyh::Result;
 use wysiwyh::recorder::{Replay, Replayed};
+use wysiwyh::sensor::count;
 use wysiwyh::table;
 
 use super::Report;
@@ -144,10 +145,10 @@ fn dropped(replay: &Replay) -> Option<u64> {
 fn sentences(path: &Path, replay: &Replay) -> Vec<String> {
     let about = |name: &str| replay.about.get(name).map(String::as_str).filter(|v| !v.is_empty());
     let mut lines = vec![format!(
-        "{}: a session of {}, {} sound frames, {:.1} s.",
+        "{}: a session of {}, {}, {:.1} s.",
         path.display(),
         about("source").unwrap_or("an unknown source"),
-        replay.moments.len(),
+        count(replay.moments.len(), "sound frame"),
         seconds(replay)
     )];
     if let (Some(version), Some(command)) = (about("version"), about("command_line")) {
