@@ -4,6 +4,7 @@
 //! a path, or a file of the same name in the user's configuration folder
 //! (`$XDG_CONFIG_HOME/wysiwyh/sensors`), comes first.
 
+mod bands;
 mod camera;
 mod genicam;
 
@@ -16,6 +17,8 @@ use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Unit};
 use crate::intake;
 
+use bands::check_wavelengths;
+pub use bands::{Bands, FromMetadata};
 pub use camera::{Camera, FourCc, Sign, Telemetry};
 pub use genicam::GenICam;
 
@@ -178,24 +181,6 @@ impl Mask {
     }
 }
 
-/// The bands of an instrument: listed, or taken from each file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Bands {
-    /// These, in the order of the file.
-    Listed(Vec<Band>),
-    /// `bands = "from metadata"`: whatever the file says, as for cubes.
-    FromMetadata(FromMetadata),
-}
-
-/// The only word that may stand for a list of bands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FromMetadata {
-    /// See [`Bands::FromMetadata`].
-    #[serde(rename = "from metadata")]
-    FromMetadata,
-}
-
 /// An instrument.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -270,8 +255,11 @@ impl Profile {
     /// If the text is no profile, or its range or frequencies are empty.
     pub fn parse(text: &str, origin: &Path) -> Result<Self> {
         let profile: Profile = toml::from_str(text).map_err(|e| {
-            Error::input(origin, e.to_string().trim_end())
-                .hint("see CONTRIBUTING.md, \"A new sensor\"")
+            // Its own display draws a picture of the line, which nobody can hear.
+            let line = e.span().and_then(|span| text.get(..span.start));
+            let line = line.map(|before| format!("line {}: ", 1 + before.matches('\n').count()));
+            let what = format!("{}{}", line.unwrap_or_default(), e.message().replace('\n', ", "));
+            Error::input(origin, what).hint("see CONTRIBUTING.md, \"A new sensor\"")
         })?;
         profile.check(origin)?;
         Ok(profile)
@@ -281,13 +269,24 @@ impl Profile {
     ///
     /// # Errors
     ///
-    /// If its range or frequencies are empty, or its bands, mask or camera cannot be.
+    /// If its name is no name of a file, its range or frequencies are empty, or its
+    /// bands, mask or camera cannot be.
     pub(crate) fn check(&self, origin: &Path) -> Result<()> {
+        let usual = |letter: char| letter.is_alphanumeric() || "-_.".contains(letter);
+        if !self.name.chars().all(usual) || !self.name.contains(char::is_alphanumeric) {
+            let what = format!("its name is {:?}", self.name);
+            return Err(Error::input(origin, what)
+                .hint("a name has letters, digits, -, _ and . alone, as files are called so"));
+        }
         if let Some([low, high]) = self.range
             && !(low < high && (high - low).is_finite())
         {
             return Err(Error::input(origin, format!("range starts at {low} and ends at {high}")));
         }
+        self.listed_bands()
+            .unwrap_or_default()
+            .iter()
+            .try_for_each(|b| check_wavelengths(b, origin))?;
         let scaled = |band: &&Band| band.scale.is_finite() && band.scale != 0.0;
         let odd = |band: &&Band| !(scaled(band) && band.offset.is_finite());
         if let Some(Band { name, scale, offset, .. }) =
@@ -337,6 +336,19 @@ impl Profile {
 
     fn read(path: &Path) -> Result<Self> {
         Self::parse(&intake::text(path, MAX_BYTES)?, path)
+    }
+
+    /// The profiles in the user's own folder, each by the name that finds it, in the
+    /// order of their names; an error for each that cannot be read.
+    pub fn own() -> Vec<(String, Result<Self>)> {
+        let entries = user_shelf().and_then(|shelf| std::fs::read_dir(shelf).ok());
+        let mut paths: Vec<PathBuf> =
+            entries.into_iter().flatten().flatten().map(|e| e.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
+        paths.sort();
+        let name =
+            |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        paths.iter().map(|path| (name(path), Self::read(path))).collect()
     }
 
     /// Every profile on the embedded shelf.
@@ -505,6 +517,40 @@ mod tests {
         std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
         let error = Profile::find(&path.display().to_string()).unwrap_err().to_string();
         assert!(error.ends_with("endless.toml: is no file"), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_profile_is_named_with_its_line() {
+        let text = fs::read_to_string(repository("sensors/lepton3.toml")).unwrap();
+        let parse = |text: &str| Profile::parse(text, Path::new("a.toml"));
+        assert!(parse(&text).is_ok());
+        let refused = |from: &str, to: &str| {
+            assert!(text.contains(from), "{from}");
+            let error = parse(&text.replace(from, to)).unwrap_err().to_string();
+            assert!(!error.contains(['|', '^', '\n']), "{error}");
+            error.strip_prefix("a.toml: ").unwrap().to_owned()
+        };
+        let (unit, band) = ("unit = \"celsius\"", "[[bands]]\n");
+        let at = |start: &str| 1 + text[..text.find(start).unwrap()].matches('\n').count();
+        let error = refused(unit, "unit = \"furlong\"");
+        assert!(error.starts_with(&format!("line {}: ", at(unit))), "{error}");
+        assert!(error.contains("`furlong`") && error.contains("celsius"), "{error}");
+        let error = refused(band, &format!("{band}colour = 1\n"));
+        assert!(error.starts_with(&format!("line {}: ", at(band) + 1)), "{error}");
+        assert!(error.contains("`colour`") && error.contains("wavelength_um"), "{error}");
+        let error = refused("source = ", "source ");
+        assert!(error.starts_with(&format!("line {}: ", at("source = "))), "{error}");
+        for name in ["", "a/b", "..", "my thermal"] {
+            let error = refused("name = \"lepton3\"", &format!("name = {name:?}"));
+            assert_eq!(error, format!("its name is {name:?}"));
+        }
+        for odd in ["842.0e3", "-1.0", "0.0", "nan", "inf"] {
+            for known in ["wavelength_um = 11.0", "fwhm_um = 6.0"] {
+                let (key, _) = known.split_once(" =").unwrap();
+                let error = refused(known, &format!("{key} = {odd}"));
+                assert!(error.starts_with(&format!("band LWIR has the {key} ")), "{error}");
+            }
+        }
     }
 
     #[test]

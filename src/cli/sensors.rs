@@ -29,9 +29,9 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// One line for every instrument.
+    /// One line for every instrument, yours first.
     #[command(after_help = "\
-Reads:    the profiles in this program
+Reads:    the profiles in this program and in $XDG_CONFIG_HOME/wysiwyh/sensors
 Writes:   a table, or JSON with --json
 Units:    ranges in the unit named beside them
 Example:  wysiwyh sensors list")]
@@ -88,20 +88,41 @@ struct Entry {
     model: bool,
 }
 
-fn list(json: bool, report: &Report) -> Result<()> {
-    let entries: Vec<Entry> = Profile::shelf()?
-        .into_iter()
-        .map(|profile| Entry {
+impl Entry {
+    /// The sensor of `profile`, which is found by `name`.
+    fn new(name: String, profile: Profile) -> Self {
+        Self {
             bands: profile.listed_bands().map(<[_]>::len),
             unit: profile.unit().to_string(),
             model: Profile::shipped_model(&profile.name).is_some(),
-            name: profile.name,
+            name,
             title: profile.title,
             source: profile.source,
             range: profile.range,
             tested: profile.tested,
-        })
-        .collect();
+        }
+    }
+}
+
+/// The user's own instruments and then those of the shelf which none of them hides.
+/// Files that are broken are told.
+fn entries(report: &Report) -> Result<Vec<Entry>> {
+    let (own, mut hidden) = (Profile::own(), vec![]);
+    let mut entries = vec![];
+    for (name, profile) in own {
+        hidden.push(name.clone());
+        match profile {
+            Ok(profile) => entries.push(Entry::new(name, profile)),
+            Err(error) => report.note(format_args!("This profile of yours is broken: {error}")),
+        }
+    }
+    let shelf = Profile::shelf()?.into_iter().filter(|profile| !hidden.contains(&profile.name));
+    entries.extend(shelf.map(|profile| Entry::new(profile.name.clone(), profile)));
+    Ok(entries)
+}
+
+fn list(json: bool, report: &Report) -> Result<()> {
+    let entries = entries(report)?;
     if json {
         return report.json(&entries);
     }
