@@ -126,16 +126,25 @@ impl Ears {
         Ok(Self::of_user()?.map_or_else(Sides::default, |ears| ears.sides))
     }
 
-    /// Whether settings can be written to `path`, where its folder is there
-    /// already; leaves nothing there.
+    /// Whether settings can be written to `path`, whose folder may be missing as long
+    /// as the nearest one above it that is there can be written; leaves nothing there.
     ///
     /// # Errors
     ///
     /// If not.
     pub fn check_place(path: &Path) -> Result<()> {
-        match path.parent() {
-            Some(folder) if folder != Path::new("") && !folder.exists() => Ok(()),
-            _ => staging::check_place(path),
+        let folder = staging::folder_of(path);
+        let nearest = folder.ancestors().find(|above| above.exists()).unwrap_or(Path::new("."));
+        if nearest == folder {
+            return staging::check_place(path);
+        }
+        // What is made there at the end is a folder.
+        match staging::part_of(&nearest.join("wysiwyh"), "") {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let what = format!("cannot be made in {}: {error}", nearest.display());
+                Err(Error::output(path, what).hint("give a place that can be written"))
+            }
         }
     }
 

@@ -109,3 +109,16 @@ fn settings_come_back_from_their_file() {
     }
     assert!(Ears::load(folder.path()).is_err());
 }
+
+#[test]
+fn a_place_is_one_as_far_as_its_missing_folders_can_be_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| Ears::check_place(&folder.path().join(name));
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    assert!(place("a.toml").is_ok() && place("new/wysiwyh/a.toml").is_ok());
+    for wrong in ["file/a.toml", "file/wysiwyh/a.toml"] {
+        let error = place(wrong).unwrap_err();
+        assert!(error.to_string().contains(wrong) && error.advice().is_some(), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "only the file");
+}
