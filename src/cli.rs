@@ -185,6 +185,24 @@ impl VoiceArguments {
         picture || pitch || values.is_some()
     }
 
+    /// The options that were given, by their names, save the model; a seed of 0 is as
+    /// good as none.
+    fn given(&self) -> Vec<&'static str> {
+        let Self { sensor, values, span, polarity, low, high, axis, hearing, seed, .. } = self;
+        let options = [
+            ("--sensor", sensor.is_some()),
+            ("--span", span.is_some()),
+            ("--polarity", polarity.is_some()),
+            ("--values", values.is_some()),
+            ("--low", low.is_some()),
+            ("--high", high.is_some()),
+            ("--axis", axis.is_some()),
+            ("--hearing", hearing.is_some()),
+            ("--seed", *seed != 0),
+        ];
+        options.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
+    }
+
     /// The same where somebody listens: fitted to the user's ears.
     fn heard(self, preset: Preset, reading: Options, report: &Report) -> Result<Voice> {
         let asked = self.hearing.is_some() || preset != Preset::Listen;

@@ -91,7 +91,7 @@ pub fn run(
     if fs::metadata(audio).is_ok_and(|found| !found.is_file()) {
         return Err(Error::input(audio, "is no file"));
     }
-    let Sound { samples, mut header, model, sureness } = open(audio, voice)?;
+    let Sound { samples, mut header, model, sureness, said } = open(audio, voice)?;
     let frames = check(audio, &samples, &header, &model)?;
     locate(audio, &mut header, frames)?;
     let painter = match wavelengths_um {
@@ -107,7 +107,7 @@ pub fn run(
     let mut decoder = Decoder { audio, sonifier, painter, original, header, frames, sureness };
     let written = decoder.write(&samples, &staging, stop, tell);
     let (heard, names) = written.map_err(|e| staging.named(e))?;
-    Ok(Heard { files: staging.replace(&remains(folder), &names)?, ..heard })
+    Ok(Heard { said, files: staging.replace(&remains(folder), &names)?, ..heard })
 }
 
 /// A sound as our files have it, with what it needs to be decoded.
@@ -116,6 +116,8 @@ struct Sound {
     header: Header,
     model: Model,
     sureness: Option<f64>,
+    /// Whether it says itself how it was made.
+    said: bool,
 }
 
 /// Reads the sound at `audio`: exactly, if it is a file of ours, else, and where it is
@@ -130,12 +132,15 @@ fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
             let samples = sides.filter(|_| header.stereo).as_ref().map_or(samples, fold);
             let model = find_model(audio, &header, voice.model.as_deref())?;
             let model = seen(audio, &header, model)?;
-            return Ok(Sound { samples, header, model, sureness: None });
+            return Ok(Sound { samples, header, model, sureness: None, said: true });
         }
         Ok(recording) => recording.header,
         Err(error) if error.fault == Fault::Unsupported => None,
         Err(error) => return Err(error),
     };
+    // Before anybody is asked for a model: what holds no sound needs none.
+    let sides: [Vec<f32>; 2] = sink::decode(audio)?;
+    let is_said = said.is_some();
     let (mut header, model) = match said {
         Some(header) => {
             let model = find_model(audio, &header, voice.model.as_deref())?;
@@ -152,7 +157,6 @@ fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
         return Err(Error::new(Fault::Unsupported, audio.display(), what)
             .hint("give the file that convert --original wrote"));
     }
-    let sides: [Vec<f32>; 2] = sink::decode(audio)?;
     let found = align(sides.each_ref().map(Vec::as_slice));
     let Aligned { samples, frames, sureness } = found.ok_or_else(|| {
         Error::input(audio, "no frames can be heard in it")
@@ -162,7 +166,7 @@ fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
         // Which part of the scene was heard is not known.
         (header.scene, header.positions, header.left_out) = (None, vec![], vec![]);
     }
-    Ok(Sound { samples, header, model, sureness: Some(sureness) })
+    Ok(Sound { samples, header, model, sureness: Some(sureness), said: is_said })
 }
 
 /// Header and maker of a sound that says nothing, as `voice` has them.
@@ -184,17 +188,10 @@ fn unsaid(audio: &Path, voice: &Voice) -> Result<(Header, Sonifier)> {
     Ok((header, sonifier))
 }
 
-/// The model that made the sound of `header`: among those that ship, then
-/// `given`, then the files beside the sound, then the user's models.
+/// The model that made the sound of `header`: the one that is `given`, which has to be
+/// one, then among those that ship, then the files beside the sound, then the user's
+/// models.
 fn find_model(audio: &Path, header: &Header, given: Option<&Path>) -> Result<Model> {
-    for profile in Profile::shelf()? {
-        if Profile::shipped_model(&profile.name).is_some() {
-            let model = Model::shipped(&profile.name)?;
-            if model.hash() == header.model_hash {
-                return Ok(model);
-            }
-        }
-    }
     let mut other = None;
     if let Some(path) = given {
         let model = Model::load(path)?;
@@ -202,6 +199,14 @@ fn find_model(audio: &Path, header: &Header, given: Option<&Path>) -> Result<Mod
             return Ok(model);
         }
         other = Some(format!("; {} is {}", path.display(), short(model.hash())));
+    }
+    for profile in Profile::shelf()? {
+        if Profile::shipped_model(&profile.name).is_some() {
+            let model = Model::shipped(&profile.name)?;
+            if model.hash() == header.model_hash {
+                return Ok(model);
+            }
+        }
     }
     // A bare name lies in this folder.
     let beside = Path::new(".").join(audio).parent().map(Path::to_owned);
@@ -424,6 +429,7 @@ impl Decoder<'_> {
             header: self.header.clone(),
             bands,
             range,
+            said: false,
             estimated: self.painter.is_some(),
             frames: self.frames,
             silent,

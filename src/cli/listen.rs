@@ -1,10 +1,11 @@
 //! `listen`: sound back to pictures.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use wysiwyh::sensor::Options;
+use wysiwyh::model::Model;
+use wysiwyh::sensor::{Options, count};
 use wysiwyh::sink::device::Way;
 use wysiwyh::spectrum::Preset;
 use wysiwyh::{Error, Result, listen};
@@ -17,7 +18,7 @@ use super::{STOP, SessionArguments, VoiceArguments, choose};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads:    a WAV or FLAC file; what it was made with is in the file. Its model is
-          looked for among those that ship, then --model, then beside the sound,
+          looked for in --model, then among those that ship, then beside the sound,
           then in $XDG_DATA_HOME/wysiwyh/models. Other sound files, through
           ffmpeg: name the sensor or model, and the preset that made the sound
 Writes:   into DIR: frames.npy, [frame, band, row, column] f32; frame-00000.png
@@ -51,9 +52,9 @@ pub struct Arguments {
     #[arg(long, value_name = "S", requires = "live", value_parser = super::live::slots)]
     seconds: Option<u64>,
     /// What the sound was made for: `listen` by live and demo, `data` by
-    /// convert; used where the file does not say
-    #[arg(long, value_parser = super::preset(), default_value = "data")]
-    preset: Preset,
+    /// convert; used where the file does not say [default: data]
+    #[arg(long, value_parser = super::preset())]
+    preset: Option<Preset>,
     /// Pictures of bands at these wavelengths in um, such as 0.56,0.842: also
     /// of bands that were not sent, as far as the model knows how they go
     /// together with those that were
@@ -77,7 +78,10 @@ impl Arguments {
         if let Some(done) = choose(Way::Input, self.device.as_deref(), report)? {
             return Ok(done);
         }
-        let voice = self.voice.voice(self.preset, Options::default())?;
+        let mut given = self.voice.given();
+        given.extend(self.preset.map(|_| "--preset"));
+        let preset = self.preset.unwrap_or(Preset::Data);
+        let voice = self.voice.voice(preset, Options::default())?;
         let (Some(audio), Some(output)) = (&self.audio, &self.output) else {
             let say = &mut |line: &str| report.note(line);
             let settings = listen::Settings {
@@ -98,8 +102,23 @@ impl Arguments {
                 progress.get_or_insert_with(|| report.progress("decoding", Some(total))).set(done);
             })?;
         drop(progress);
+        if heard.said {
+            let model = voice.model.as_deref().map(Model::load).transpose()?;
+            let other = model.is_some_and(|model| model.hash() != heard.header.model_hash);
+            given.extend(other.then_some("--model"));
+            if !given.is_empty() {
+                report.note(unused(audio, &given));
+            }
+        }
         report.print(&heard)?;
-        report.print(format_args!("{}: {} files.", output.display(), heard.files.len()))?;
+        let files = count(heard.files.len(), "file");
+        report.print(format_args!("{}: {files}.", output.display()))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// One sentence on the options that were given for a sound that needs none of them.
+fn unused(audio: &Path, given: &[&str]) -> String {
+    let (are, given) = (if given.len() == 1 { "is" } else { "are" }, given.join(", "));
+    format!("{} says itself how it was made, so {given} {are} not used.", audio.display())
 }

@@ -16,6 +16,8 @@ use crate::synth::SLOT_S;
 pub struct Heard {
     /// Everything the sound file said about itself.
     pub header: Header,
+    /// Whether it did, or was heard as the caller said.
+    pub said: bool,
     /// The bands of the pictures.
     pub bands: Vec<Band>,
     /// Per band, the physical values that mean 0 and 1.
@@ -80,9 +82,9 @@ impl Heard {
         let told = |((band, statistics), [low, high]): ((&Band, &Statistics), &[f64; 2])| {
             let Statistics { min, mean, max, .. } = statistics;
             let (name, unit) = (&band.name, band.unit);
+            let [low, high] = [*low, *high].map(rounded);
             format!(
                 "{name}: {min:.3} to {max:.3} {unit}, {mean:.3} on average; the span is {low} to \
-            let [low, high] = [*low, *high].map(rounded);
                  {high}."
             )
         };

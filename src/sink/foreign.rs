@@ -32,7 +32,7 @@ pub fn decode<const N: usize>(path: &Path) -> Result<[Vec<f32>; N]> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|e| program::missing("ffmpeg", "this file needs it", &e))?;
+        .map_err(|e| program::missing("ffmpeg", "this file needs it", &e).within(path.display()))?;
     let mut channels = std::array::from_fn(|_| Vec::new());
     let read = child.stdout.take().map(|sound| deal(sound, &mut channels));
     let length = channels.iter().map(Vec::len).min().unwrap_or_default();
