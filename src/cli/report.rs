@@ -20,9 +20,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Plain if asked for, also by the environment.
+    /// Plain if asked for, also by the environment, where 0 and nothing ask for nothing.
     pub fn new(plain: bool) -> Self {
-        let environment = std::env::var_os("WYSIWYH_PLAIN").is_some_and(|v| !v.is_empty());
+        let environment = std::env::var_os("WYSIWYH_PLAIN");
+        let environment = environment.is_some_and(|value| !value.is_empty() && value != "0");
         Self { plain: plain || environment }
     }
 

@@ -321,6 +321,7 @@ fn open_path(
     profile: Option<&Profile>,
     options: &Options,
 ) -> Result<Box<dyn Sensor>> {
+    raw::refuse_address(source)?;
     let path = Path::new(source);
     if named_by_gdal(path) || is_item(source) {
         options.object.refuse(source)?;
@@ -583,7 +584,6 @@ mod tests {
     use crate::frame::Unit;
 
     #[test]
-    #[test]
     fn numbers_are_told_to_six_digits_and_one_is_singular() {
         let told = [19.280672073364258, 23.16746711730957, -0.000123456789, 1e7 / 3.0, 20.0, 0.0];
         let expected = [19.2807, 23.1675, -0.000123457, 3_333_330.0, 20.0, 0.0];
@@ -592,6 +592,7 @@ mod tests {
         assert_eq!([0, 1, 2].map(|n| count(n, "band")), ["0 bands", "1 band", "2 bands"]);
     }
 
+    #[test]
     fn the_profile_names_the_bands_and_the_file_scales_them() {
         let profile = Profile::find("sentinel2-l2a").unwrap();
         let mut found: Vec<Band> =

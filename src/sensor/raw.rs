@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::folder::settle;
 use super::pixels::Packing;
 use super::{LIMIT, Options, Sensor, Source, count, reconcile};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::frame::{Band, Frame, Unit};
 use crate::profile::Profile;
 use crate::synth::SLOT_S;
@@ -67,6 +67,24 @@ impl RawFormat {
         let (rows, columns, rate_hz) =
             parsed().ok_or_else(|| format!("{size} is no size such as 160x120 or 160x120@9"))?;
         Ok(Self { packing, rows, columns, rate_hz })
+    }
+}
+
+/// Refuses `source` if it is an address in a network.
+pub(super) fn refuse_address(source: &str) -> Result<()> {
+    let is_scheme = |scheme: &str| {
+        scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    };
+    match source.split_once("://") {
+        Some((scheme, _)) if is_scheme(scheme) && !Path::new(source).exists() => {
+            let what = "network addresses are not read";
+            Err(Error::new(Fault::Unsupported, source, what).hint(format_args!(
+                "pipe a stream: ffmpeg -i {source} -f rawvideo -pix_fmt gray - | wysiwyh live - \
+                 --raw gray8 WIDTHxHEIGHT@RATE --sensor NAME; rasters on servers are read by \
+                 their GDAL names, such as /vsicurl/{source}"
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

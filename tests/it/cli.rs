@@ -316,6 +316,41 @@ fn what_cannot_be_heard_is_refused_by_name() {
         refused(&output, 1, name);
         assert!(!out.exists(), "{name}");
     }
+    // A picture is no sound, whichever model is named.
+    let output = program().args(["listen", "-o"]).args([&out, &scene]).output().unwrap();
+    assert!(!text(&output.stderr).contains("--sensor"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_a_sound_says_itself_is_not_taken_from_options_and_that_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scene, sounds) = (folder.path().join("a.png"), folder.path().join("sounds"));
+    picture(&scene);
+    let convert = ["convert", "--sensor", "hituav-lwir", "-o"];
+    program().args(convert).args([&sounds, &scene]).assert().success();
+    let heard = |more: &[&str]| {
+        let mut listen = program();
+        listen.arg("listen").arg(sounds.join("a.wav")).arg("-o").arg(folder.path().join("out"));
+        listen.args(more).output().unwrap()
+    };
+    let output = heard(&[]);
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    assert!(told.contains(": 1 frame, 0.1 s of sound.\n"), "{told}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let [other, own] =
+        ["simulated-lwir", "hituav-lwir"].map(|n| root.join(format!("sensors/{n}.safetensors")));
+    let others = ["--sensor", "lepton3", "--span", "0..40", "--preset", "listen", "--model"];
+    let output = heard(&[&others[..], &[other.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let expected = "says itself how it was made, so --sensor, --span, --preset, --model are not \
+                    used.\n";
+    assert!(text(&output.stderr).ends_with(expected), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), told);
+    let output = heard(&["--model", own.to_str().unwrap()]);
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
+    let output = heard(&["--model", "nowhere.safetensors"]);
+    refused(&output, 1, "nowhere.safetensors");
 }
 
 #[test]
@@ -494,5 +529,41 @@ fn outputs_have_the_permissions_of_any_new_file() {
     for name in names_in(&out) {
         let mode = fs::metadata(out.join(&name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o640, "{name}");
+    }
+}
+
+#[test]
+fn profiles_of_ones_own_are_listed_and_broken_ones_told() {
+    let home = tempfile::tempdir().unwrap();
+    let shelf = home.path().join("wysiwyh/sensors");
+    fs::create_dir_all(&shelf).unwrap();
+    let shown = program().args(["sensors", "show", "lepton3"]).output().unwrap();
+    let profile = text(&shown.stdout).replace("name = \"lepton3\"", "name = \"mine\"");
+    fs::write(shelf.join("mine.toml"), &profile).unwrap();
+    let broken = profile.replace("unit = \"celsius\"", "unit = \"furlong\"");
+    fs::write(shelf.join("broken.toml"), broken).unwrap();
+    let list = |plain: &str| {
+        let mut command = program();
+        command.env("XDG_CONFIG_HOME", home.path()).env("WYSIWYH_PLAIN", plain);
+        let output = command.args(["sensors", "list"]).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let (listed, said) = list("1");
+    assert!(listed.starts_with("mine: bands 1; ") && listed.contains("\nlepton3: "), "{listed}");
+    assert!(said.starts_with("This profile of yours is broken: "), "{said}");
+    assert!(said.contains("broken.toml: line ") && said.contains("`furlong`"), "{said}");
+    // A table is asked for by a 0, too.
+    assert!(list("0").0.starts_with("name  "), "{}", list("0").0);
+}
+
+#[test]
+fn addresses_in_a_network_are_refused_with_what_to_do() {
+    for address in ["rtsp://127.0.0.1:1/stream", "http://127.0.0.1:1/a.mjpg", "https://h/b.tif"] {
+        let output = program().args(["live", address, "--no-speaker", "-o", "-"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        let output = program().args(["inspect", address]).output().unwrap();
+        refused(&output, 1, "network addresses are not read");
+        assert!(text(&output.stderr).contains(&format!("ffmpeg -i {address} ")), "{address}");
     }
 }
