@@ -6,6 +6,7 @@ use std::io::{self, BufRead, IsTerminal, Read};
 use std::process::{Command as Process, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use wysiwyh::live::{Command, Keys};
 use wysiwyh::sensor::STDIN;
@@ -14,6 +15,15 @@ use super::report::Report;
 
 /// No command is longer; the rest of a line that is goes unread.
 const LONGEST_LINE: u64 = 256;
+
+/// How often is looked whether a shell has taken the terminal, and given it back.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Whoever looks so much later has been stopped.
+const STOPPED: Duration = Duration::from_secs(1);
+
+/// What makes a terminal send each key at once, and show none.
+const SINGLE_KEYS: [&str; 6] = ["-icanon", "-echo", "min", "1", "time", "0"];
 
 /// The terminal's settings before they were changed, as `stty` wrote them.
 static SETTINGS: Mutex<Option<String>> = Mutex::new(None);
@@ -61,6 +71,9 @@ impl<T: Send + 'static> Console<T> {
                     true => hint,
                     false => "The program stty is missing: press Enter after each key.",
                 });
+                if single {
+                    std::thread::spawn(keep_single_keys);
+                }
                 std::thread::spawn(move || match single {
                     true => read_keys(&sender, press),
                     false => read_lines(&sender, report, line),
@@ -94,11 +107,31 @@ fn take_single_keys() -> bool {
     let mut settings = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
     *settings = Some(before);
     drop(settings);
-    let taken = stty(&["-icanon", "-echo", "min", "1", "time", "0"]).is_some();
+    let taken = stty(&SINGLE_KEYS).is_some();
     if !taken {
         restore_terminal();
     }
     taken
+}
+
+/// Takes single keys again whenever this process has been stopped and goes on, until
+/// the terminal gets its settings back: a shell has them as it likes meanwhile.
+fn keep_single_keys() {
+    let (mut looked, mut away) = (Instant::now(), false);
+    loop {
+        std::thread::sleep(LOOK);
+        // Held while the settings change, so that they are given back after that.
+        let settings = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
+        if settings.is_none() {
+            return;
+        }
+        let here = is_in_foreground();
+        away |= !here || looked.elapsed() > STOPPED;
+        looked = Instant::now();
+        if away && here {
+            away = stty(&SINGLE_KEYS).is_none();
+        }
+    }
 }
 
 /// What `stty` says of our terminal, if it can.

@@ -185,6 +185,11 @@ fn marks_stand_in_the_session() {
 /// A terminal by the program `script`, in which `live` runs between two looks
 /// at the terminal's settings; `None`, and a line, where it is missing.
 fn terminal(wav: &Path) -> Option<Talk> {
+    terminal_that(wav, [""; 2])
+}
+
+/// Likewise; before and after `live` the shell does what these say.
+fn terminal_that(wav: &Path, [first, then]: [&str; 2]) -> Option<Talk> {
     let asked = Command::new("script").arg("--version").output();
     if !asked.is_ok_and(|output| output.status.success()) {
         skipped("util-linux's script is not installed");
@@ -192,8 +197,8 @@ fn terminal(wav: &Path) -> Option<Talk> {
     }
     // The shell outlives Ctrl-C, to look at the settings afterwards.
     let line = format!(
-        "trap : INT; echo \"before [$(stty -g)]\"; '{}' live simulated:1 --no-speaker -o '{}'; \
-         echo \"after [$(stty -g)]\"",
+        "trap : INT; {first} echo \"before [$(stty -g)]\"; '{}' live simulated:1 --no-speaker -o '{}'; \
+         {then} echo \"after [$(stty -g)]\"",
         program().display(),
         wav.display()
     );
@@ -233,11 +238,6 @@ fn a_terminal_gives_single_keys_and_gets_its_settings_back() {
 }
 
 #[test]
-fn mute_silences_the_speaker_alone_without_a_jump() {
-    let Some(pulse) = Pulse::start() else { return };
-    let values: Vec<u8> = (0..150).map(|n| 100 + n % 50).collect();
-    let scene = pictures(pulse.folder.path(), &values);
-#[test]
 fn a_program_that_was_stopped_and_goes_on_takes_single_keys_again() {
     let folder = tempfile::tempdir().unwrap();
     let wav = folder.path().join("sound.wav");
@@ -257,6 +257,11 @@ fn a_program_that_was_stopped_and_goes_on_takes_single_keys_again() {
     assert_eq!(settings(&said, "before"), settings(&said, "after"), "{said}");
 }
 
+#[test]
+fn mute_silences_the_speaker_alone_without_a_jump() {
+    let Some(pulse) = Pulse::start() else { return };
+    let values: Vec<u8> = (0..150).map(|n| 100 + n % 50).collect();
+    let scene = pictures(pulse.folder.path(), &values);
     let [heard_wav, quiet_wav] = ["heard.wav", "quiet.wav"].map(|n| pulse.folder.path().join(n));
     let tape = pulse.record();
     let mut command = pulse.command(program());
