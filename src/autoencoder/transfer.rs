@@ -133,8 +133,8 @@ impl Linear {
     }
 
     /// Puts into the `empty` bands of `picture`, `[band, row, column]`, normalised, what
-    /// its other bands say of them: pixel by pixel the linear regression on these, by
-    /// how the model's bands vary together; their mean where there are no others.
+    /// its other bands, of which there is one at least, say of them: pixel by pixel the
+    /// linear regression on these, by how the model's bands vary together.
     pub fn complete(&self, picture: &mut Array3<f32>, empty: &[usize]) {
         let covariance = (&self.spectral * &self.spectral_variance()).dot(&self.spectral.t());
         let known: Vec<usize> = (0..picture.dim().0).filter(|b| !empty.contains(b)).collect();

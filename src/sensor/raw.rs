@@ -78,11 +78,14 @@ pub(super) fn refuse_address(source: &str) -> Result<()> {
     match source.split_once("://") {
         Some((scheme, _)) if is_scheme(scheme) && !Path::new(source).exists() => {
             let what = "network addresses are not read";
-            Err(Error::new(Fault::Unsupported, source, what).hint(format_args!(
+            let mut hint = format!(
                 "pipe a stream: ffmpeg -i {source} -f rawvideo -pix_fmt gray - | wysiwyh live - \
-                 --raw gray8 WIDTHxHEIGHT@RATE --sensor NAME; rasters on servers are read by \
-                 their GDAL names, such as /vsicurl/{source}"
-            )))
+                 --raw gray8 WIDTHxHEIGHT@RATE"
+            );
+            if scheme.starts_with("http") {
+                hint += &format!("; a raster is read as GDAL calls it: /vsicurl/{source}");
+            }
+            Err(Error::new(Fault::Unsupported, source, what).hint(hint))
         }
         _ => Ok(()),
     }

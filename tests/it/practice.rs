@@ -158,6 +158,7 @@ fn what_is_said_while_the_pictures_are_listed_answers_nothing_and_q_ends_it_at_o
     wait_for("the question", || talk.said().contains("1 of 1: which was it?"));
     assert!(!talk.said().contains(": it was"), "{}", talk.said());
     talk.ask("6\n", ": it was");
+    wait_for("the log", || log_csv.is_file());
     assert_eq!(log(&log_csv)[0][1], "6");
     let mut talk = started();
     talk.ask("q\n", "before the first answer");

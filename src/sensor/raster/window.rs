@@ -9,7 +9,7 @@ use super::bands::Shared;
 use super::layer::Layer;
 use super::part::Window;
 use super::{Quality, Raster, library};
-use crate::error::{Fault, Result};
+use crate::error::{Error, Fault, Result};
 use crate::frame;
 use crate::profile::Sight;
 
@@ -36,26 +36,24 @@ impl Raster {
                 let (r, c) = (top - row, left - column);
                 let window = Window { row: top, column: left, rows: height, columns: width };
                 let part = data.slice_mut(s![.., r..r + height, c..c + width]);
-                library::call(Fault::Input, &self.path, || self.fill(window, part)).map_err(
-                    |error| {
-                        let broken = self.broken(window);
-                        let error = error.moved(Path::new(&self.path), Path::new(broken));
-                        library::advised(broken, error)
-                    },
-                )?;
+                let read = library::call(Fault::Input, &self.path, || self.fill(window, part));
+                read.map_err(|error| self.blamed(error, window))?;
             }
         }
         Ok(())
     }
 
-    /// The file that cannot be read at `window`, of several that make a product.
-    fn broken(&self, window: Window) -> &str {
+    /// `error`, met at `window`, about the file that cannot be read there, of several
+    /// that make a product.
+    fn blamed(&self, error: Error, window: Window) -> Error {
         let fails = |layer: &&Layer| {
             let part = &self.parts[layer.part];
             let read = || part.stored(layer.index, window).map(drop);
             library::call(Fault::Input, &part.path, read).is_err()
         };
-        self.layers.iter().find(fails).map_or(&self.path, |layer| &self.parts[layer.part].path)
+        let broken = self.layers.iter().find(fails);
+        let path = broken.map_or(&self.path, |layer| &self.parts[layer.part].path);
+        library::advised(path, error.moved(Path::new(&self.path), Path::new(path)))
     }
 
     /// Rows and columns of the pieces in which a window of `columns` is read:
