@@ -211,13 +211,10 @@ pub fn sources(words: &[String]) -> Result<Vec<String>> {
     Ok(sources)
 }
 
-/// Whether a part of `path` begins with a dot that its `pattern` does not have there: `*`
-/// stands for no hidden files.
+/// Whether `path` is hidden, or lies in what is, and its `pattern` asks for nothing hidden.
 fn is_hidden(path: &Path, pattern: &str) -> bool {
-    let asked: Vec<_> = Path::new(pattern).components().map(|part| part.as_os_str()).collect();
-    path.components().map(|part| part.as_os_str()).any(|part| {
-        let dotted = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
-        let own = asked.iter().any(|asked| *asked == part || (dotted(asked) && dotted(part)));
-        dotted(part) && !own
-    })
+    let dotted = |path: &Path| {
+        path.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."))
+    };
+    dotted(path) && !dotted(Path::new(pattern))
 }

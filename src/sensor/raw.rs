@@ -126,7 +126,8 @@ impl Raw {
         let name = if source == STDIN { "standard input" } else { source };
         // A manifest can say what the command line cannot.
         if rows == 0 || columns == 0 || rate_hz.is_some_and(|hz| !RATES_HZ.contains(&hz)) {
-            let what = format!("{columns} x {rows} pixels at the rate {rate_hz:?} are no pictures");
+            let rate = rate_hz.map_or(String::new(), |hz| format!(" at {hz} pictures a second"));
+            let what = format!("{columns} x {rows} pixels{rate} are no pictures");
             return Err(Error::usage("--raw", what));
         }
         if packing.bytes(rows, columns).max(rows.saturating_mul(columns).saturating_mul(4)) > LIMIT
