@@ -55,7 +55,8 @@ lint:
 	cargo fmt --check
 	@# Later compilers warn of more than this code has met: there, warnings are shown only.
 	@if rustc --version | grep -qF 'rustc $(RUST).'; then deny='-D warnings'; fi; set -ex; \
-	cargo clippy --locked $(FEATURES) --all-targets --test soak -- $$deny; \
+	cargo clippy --locked $(FEATURES) --all-targets -- $$deny; \
+	cargo clippy --locked $(FEATURES) --test soak -- $$deny; \
 	RUSTDOCFLAGS="$$deny" cargo doc --locked $(FEATURES) --no-deps
 
 SECONDS ?= 300

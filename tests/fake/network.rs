@@ -1,5 +1,7 @@
 //! Cameras on the network of this computer: Aravis' own fake of one.
 
+#![allow(dead_code, reason = "not every binary of tests unplugs them")]
+
 use std::fs::File;
 
 /// Held by whoever puts a camera on the network or looks for all there are:

@@ -80,7 +80,11 @@ impl Talk {
     pub fn ask(&mut self, text: &str, expected: &str) -> String {
         let before = self.said().len();
         self.send(text);
-        wait_for(expected, || self.said()[before..].contains(expected));
+        let start = Instant::now();
+        while !self.said()[before..].contains(expected) {
+            assert!(start.elapsed() < PATIENCE, "no {expected:?} in: {}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
         self.said()[before..].to_owned()
     }
 

@@ -4,8 +4,9 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use ebur128::{EbuR128, Mode};
 use ndarray::Axis;
@@ -21,7 +22,7 @@ use wysiwyh::spectrum::{Layout, Preset};
 use wysiwyh::synth::{JOIN, SAMPLE_RATE, SLOT};
 use wysiwyh::voice::Voice;
 
-use crate::pulse::interrupt;
+use crate::pulse::{PATIENCE, interrupt};
 pub use crate::pulse::{Process, Pulse, Tape, wait_for};
 use crate::skipped::skipped;
 use crate::trip::{array, convert, listen};
@@ -168,51 +169,89 @@ fn heard_against_written(pulse: &Pulse) -> Option<Vec<f32>> {
     Some(errors.collect())
 }
 
-/// A JACK server of the test's own, which plays 44,100 samples a second to nobody;
-/// `None`, and a line, where there is none to start.
-fn jack(name: &str) -> Option<Process> {
-    let server = Command::new("jackd")
-        .args(["--no-realtime", "-n", name, "-d", "dummy", "-r", "44100", "-p", "2048"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(server) = server else {
-        skipped("JACK is not installed");
-        return None;
-    };
-    Some(Process(server))
+/// JACK keeps a list of eight servers, from which one that is killed is only taken when
+/// another of its name begins.
+const JACK: &str = "wysiwyh-test";
+
+/// The JACK server [`JACK`], which plays 44,100 samples a second to nobody, until the test
+/// has ended; `None`, and a line, where it cannot be started.
+fn jack() -> Option<Jack> {
+    // Some machines have the program and nothing that its servers need.
+    for _ in 0..3 {
+        let server = Command::new("jackd")
+            .args(["--no-realtime", "-n", JACK])
+            .args(["-d", "dummy", "-r", "44100", "-p", "2048"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(server) = server else {
+            skipped("JACK is not installed");
+            return None;
+        };
+        let (mut server, start) = (Jack(server), Instant::now());
+        while server.0.try_wait().unwrap().is_none() && start.elapsed() < PATIENCE / 6 {
+            if jack_ports().is_some() {
+                return Some(server);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    skipped("JACK does not start on this machine");
+    None
+}
+
+/// A JACK server, which frees what it shares with its clients when it is asked to end.
+struct Jack(Child);
+
+impl Drop for Jack {
+    fn drop(&mut self) {
+        let (start, mut asked) = (Instant::now(), false);
+        while self.0.try_wait().is_ok_and(|ended| ended.is_none()) {
+            if !std::mem::replace(&mut asked, true) {
+                interrupt(&self.0);
+            }
+            if start.elapsed() > PATIENCE / 6 {
+                let _ = self.0.kill();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// The ports of the server [`JACK`], if it answers.
+fn jack_ports() -> Option<String> {
+    let asked = Command::new("jack_lsp")
+        .env("JACK_DEFAULT_SERVER", JACK)
+        .env("JACK_NO_START_SERVER", "1")
+        .output()
+        .ok()?;
+    asked.status.success().then(|| String::from_utf8_lossy(&asked.stdout).into_owned())
 }
 
 #[test]
 fn a_device_of_another_rate_plays_what_is_written() {
     let folder = tempfile::tempdir().unwrap();
-    let name = format!("wysiwyh-{}", std::process::id());
-    let Some(_server) = jack(&name) else { return };
+    let Some(_server) = jack() else { return };
     let [conf, wav, heard] = ["conf", "sound.wav", "heard.wav"].map(|n| folder.path().join(n));
     let ports = "{ 0 system:playback_1 1 system:playback_2 }";
     fs::write(&conf, format!("pcm.!default {{ type jack playback_ports {ports} }}\n")).unwrap();
     let port = || {
-        let asked = Command::new("jack_lsp").env("JACK_DEFAULT_SERVER", &name).output().unwrap();
-        let ports = String::from_utf8_lossy(&asked.stdout).into_owned();
+        let ports = jack_ports()?;
         ports.lines().find(|port| port.starts_with("wysiwyh")).map(str::to_owned)
     };
-    wait_for("the JACK server", || {
-        let asked = Command::new("jack_lsp").env("JACK_DEFAULT_SERVER", &name).output().unwrap();
-        asked.status.success()
-    });
     let mut live = Process(
         Command::new(program())
             .args(["live", "simulated:1", "-o"])
             .arg(&wav)
             .env("ALSA_CONFIG_PATH", &conf)
-            .env("JACK_DEFAULT_SERVER", &name)
+            .env("JACK_DEFAULT_SERVER", JACK)
             .stderr(fs::File::create(folder.path().join("said")).unwrap())
             .spawn()
             .unwrap(),
     );
     wait_for("its port", || port().is_some());
     let recorded = Command::new("jack_rec")
-        .env("JACK_DEFAULT_SERVER", &name)
+        .env("JACK_DEFAULT_SERVER", JACK)
         .arg("-f")
         .arg(&heard)
         .args(["-d", "8", &port().unwrap()])

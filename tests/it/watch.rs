@@ -262,7 +262,7 @@ mod viewers {
         wait_for("the loss of the viewer", || talk.said().contains("A viewer is gone"));
         let until = length(&wav) + 10 * 9600;
         wait_for("sound without the viewer", || length(&wav) > until);
-        talk.ask("status\n", "sound frames sent");
+        talk.ask("status\n", " sent, ");
         talk.send("q\n");
         let (code, said) = talk.end();
         assert_eq!(code, Some(0), "{said}");
@@ -312,7 +312,7 @@ mod viewers {
         let shown = folder.path().join("shown.rrd");
         wait_for("the session", || fs::metadata(&shown).is_ok_and(|file| file.len() > 100_000));
         drop(viewer);
-        talk.ask("status\n", "sound frames sent");
+        talk.ask("status\n", " sent, ");
         talk.send("q\n");
         let (code, said) = talk.end();
         assert_eq!(code, Some(0), "{said}");
