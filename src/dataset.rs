@@ -437,7 +437,7 @@ pub fn expand(paths: &[String], tell: Option<Tell>) -> Result<Vec<String>> {
         };
         sources.extend(inside.iter().map(|source| source.display().to_string()));
     }
-    Ok(sources)
+    Ok(sensor::captures_once(sources))
 }
 
 /// The files in an ordinary folder, and the products that are folders in it.

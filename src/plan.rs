@@ -175,7 +175,7 @@ impl FromStr for Part {
 
 /// The sources that `words` name: each one itself; the files that match it
 /// where it is a pattern such as `archive/**/*.tif`, in order of their names;
-/// or the items of a STAC collection.
+/// or the items of a STAC collection. Files of one capture are one source.
 ///
 /// # Errors
 ///
@@ -208,7 +208,7 @@ pub fn sources(words: &[String]) -> Result<Vec<String>> {
                 .hint("* stands for any part of a name, ** for any folders"));
         }
     }
-    Ok(sources)
+    Ok(crate::sensor::captures_once(sources))
 }
 
 /// Whether `path` is hidden, or lies in what is, and its `pattern` asks for nothing hidden.

@@ -9,9 +9,9 @@ use super::jpeg::Thermal;
 use crate::error::{Error, Result};
 use crate::recorder::MAGIC as RRD;
 
-/// How many bytes are looked at: one packet of a transport stream, and the next
-/// one's first byte.
-const HEAD: u64 = 189;
+/// How many bytes are looked at: one packet of a transport stream and the next one's
+/// first byte, or as far as a tar file's name of its own format.
+const HEAD: u64 = 262;
 
 /// Whether `head` begins with `word`, in letters of either case.
 fn begins(head: &[u8], word: &[u8]) -> bool {
@@ -28,6 +28,7 @@ pub(super) enum Content {
     Video,
     Sound,
     Session,
+    Archive,
     Other,
 }
 
@@ -83,6 +84,16 @@ impl Content {
             b"DKIF",
             b"\x06\x0e\x2b\x34\x02\x05\x01\x01",
         ];
+        // ZIP, gzip, bzip2, XZ, Zstandard, 7z, RAR.
+        const ARCHIVES: [&[u8]; 7] = [
+            b"PK\x03\x04",
+            b"\x1f\x8b",
+            b"BZh",
+            b"\xfd7zXZ\0",
+            b"\x28\xb5\x2f\xfd",
+            b"7z\xbc\xaf\x27\x1c",
+            b"Rar!",
+        ];
         // The first box of MP4 and QuickTime files.
         const BOXES: [&[u8]; 6] = [b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"];
         let is = |magics: &[&[u8]]| magics.iter().any(|magic| head.starts_with(magic));
@@ -113,6 +124,8 @@ impl Content {
             Self::Session
         } else if is(&[b"fLaC"]) || (is(&[b"RIFF", b"RF64"]) && at(8, 4) == b"WAVE") {
             Self::Sound
+        } else if is(&ARCHIVES) || at(257, 5) == b"ustar" {
+            Self::Archive
         } else {
             Self::Other
         }

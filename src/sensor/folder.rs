@@ -292,7 +292,9 @@ pub(super) fn settle(
     full_scale: f32,
     profile: Option<&Profile>,
 ) -> Result<Frame> {
-    heat::check(subject, data.view(), full_scale, profile)?;
+    let size = [data.len_of(Axis(1)), data.len_of(Axis(2))];
+    let highest = || data.iter().copied().fold(0.0, f32::max);
+    heat::check(subject, size, full_scale.into(), highest, profile)?;
     let found = match data.len_of(Axis(0)) {
         1 => vec![Band::new("grey", Unit::Counts)],
         _ => colours(),

@@ -1,16 +1,29 @@
 //! Whether numbers can be the temperatures that a thermal camera's profile lists.
 
-use ndarray::ArrayView3;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::frame::Band;
 use crate::profile::Profile;
 
-/// Refuses to take counts from 0 to `full_scale`, `[band, row, column]`, for the
-/// temperatures that `profile` lists, where they are none: an alarm would believe them.
+/// `bands` as they are where a file states no scale of its own and holds floats: what a
+/// profile lists as temperatures are those, as whole numbers alone stand for others.
+pub(super) fn floats(bands: &[Band]) -> Arc<[Band]> {
+    let own = |band: &Band| match band.unit.is_temperature() {
+        true => Band { scale: 1.0, offset: 0.0, ..band.clone() },
+        false => band.clone(),
+    };
+    bands.iter().map(own).collect()
+}
+
+/// Refuses to take whole numbers up to `full_scale`, the largest of their type, for the
+/// temperatures that `profile` lists, where they are none: an alarm would believe them. A
+/// picture has `[rows, columns]`; `highest` looks for its highest number.
 pub(super) fn check(
     subject: &str,
-    counts: ArrayView3<f32>,
-    full_scale: f32,
+    [rows, columns]: [usize; 2],
+    full_scale: f64,
+    highest: impl FnOnce() -> f32,
     profile: Option<&Profile>,
 ) -> Result<()> {
     let is_heat = |p: &&Profile| {
@@ -29,7 +42,6 @@ pub(super) fn check(
         return refuse(what, "give the file with the temperatures in it");
     }
     let Some(camera) = &profile.camera else { return Ok(()) };
-    let (_, rows, columns) = counts.dim();
     let is_own = camera.sizes.contains(&[columns as u32, rows as u32]);
     if let Some([first, own_rows]) = camera.picture.filter(|&[_, own]| is_own && own != rows) {
         let what = format!(
@@ -39,8 +51,9 @@ pub(super) fn check(
         let cut = format!("ffmpeg -i FILE -vf crop={columns}:{own_rows}:0:{first} OUT");
         return refuse(what, &format!("cut them out, as with `{cut}`"));
     }
-    let highest = counts.iter().copied().fold(0.0, f32::max);
-    if let Some(most) = camera.counts_up_to.filter(|&most| highest <= f32::from(most)) {
+    let Some(most) = camera.counts_up_to else { return Ok(()) };
+    let highest = highest();
+    if highest <= f32::from(most) {
         let what = format!(
             "has no number above {highest}: counts of {name} without temperatures end at {most}"
         );
@@ -51,16 +64,13 @@ pub(super) fn check(
 
 #[cfg(test)]
 mod tests {
-    use ndarray::Array3;
-
     use super::*;
 
     #[test]
     fn brightness_telemetry_and_bare_counts_are_no_temperatures() {
         let lepton = Profile::find("lepton3").unwrap();
         let check = |rows, count: f32, full_scale| {
-            let counts = Array3::from_elem((1, rows, 160), count);
-            super::check("a.raw", counts.view(), full_scale, Some(&lepton))
+            super::check("a.raw", [rows, 160], full_scale, || count, Some(&lepton))
         };
         let refused =
             |rows, count, full_scale| check(rows, count, full_scale).unwrap_err().to_string();
@@ -70,7 +80,6 @@ mod tests {
             refused(122, 29_315.0, 65_535.0).contains("has 122 rows, of which those from 0 to 119")
         );
         assert!(refused(120, 8_000.0, 65_535.0).contains("no number above 8000"));
-        let counts = Array3::zeros((1, 9, 9));
-        assert!(super::check("a.raw", counts.view(), 255.0, None).is_ok());
+        assert!(super::check("a.raw", [9, 9], 255.0, || 0.0, None).is_ok());
     }
 }

@@ -345,9 +345,9 @@ fn open_path(
     }
     let content = if metadata.is_dir() { None } else { Some(Content::of(path)?) };
     #[cfg(feature = "gdal")]
-    if content == Some(Content::Other) {
+    if let Some(content @ (Content::Archive | Content::Other)) = content {
         // Before anything is opened here to see whether it is a product.
-        probe::check(source, content).map_err(|error| error.or_hint(READ))?;
+        probe::check(source, Some(content)).map_err(|error| error.or_hint(readable(content)))?;
     }
     #[cfg(feature = "gdal")]
     if raster::Raster::is_product(path) {
@@ -373,15 +373,25 @@ fn open_path(
         Content::Video => Ok(Box::new(Video::open(path, profile)?)),
         Content::Sound => Err(Error::input(path, "is a sound, not a picture")
             .hint("`wysiwyh listen` turns its own sounds back into pictures")),
-        Content::Other => {
-            raster(source, Some(content), profile, options).map_err(|error| error.or_hint(READ))
-        }
+        // Some products are read as the archives that they come in.
+        Content::Archive | Content::Other => raster(source, Some(content), profile, options)
+            .map_err(|error| error.or_hint(readable(content))),
     }
 }
 
-/// What to do with what is no raster either.
-const READ: &str = "pictures, rasters and videos are read, by what they are; pixels without a \
-                    header with --raw FORMAT SIZE@RATE";
+/// What to do with a file of this `content` that is no raster either.
+fn readable(content: Content) -> &'static str {
+    match content {
+        Content::Archive => {
+            "unpack it, or name a file in it, as /vsizip/A.zip/FILE or /vsitar/A.tar.gz/FILE, or \
+             what gzip has packed as /vsigzip/A.tif.gz"
+        }
+        _ => {
+            "pictures, rasters and videos are read, by what they are; pixels without a header with \
+             --raw FORMAT SIZE@RATE"
+        }
+    }
+}
 
 /// The sources in the folder at `path` where they are more than a file each:
 /// the product that it is, or its captures by one file of each; `None` for an
@@ -392,6 +402,12 @@ pub(crate) fn sources_in(path: &Path, tell: Option<Tell>) -> Option<Vec<PathBuf>
         return Some(vec![path.to_owned()]);
     }
     (path.is_dir() && Rig::is_one(path)).then(|| Rig::captures(path, tell))
+}
+
+/// `sources` with one file of each capture of a camera of several lenses: any of its
+/// files stands for the capture.
+pub(crate) fn captures_once(sources: Vec<String>) -> Vec<String> {
+    Rig::once(sources)
 }
 
 /// Whether `source` is the name of an item in a STAC collection, `FILE#ID`.

@@ -10,7 +10,8 @@ mod align;
 mod flight;
 mod lens;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -66,6 +67,24 @@ impl Rig {
         }
         let first = |(_, files): Capture| files.into_iter().next();
         flight.complete.into_iter().filter_map(first).collect()
+    }
+
+    /// `sources` with one file of each capture, the first that stands there.
+    pub(super) fn once(mut sources: Vec<String>) -> Vec<String> {
+        let mut seen: HashMap<_, bool> = HashMap::new();
+        sources.retain(|source| {
+            let path = Path::new(source);
+            let Some(name) = stem(path).filter(|_| ends_in(path, &TIFFS)) else { return true };
+            match seen.entry((folder_of(path).to_owned(), name)) {
+                // Opening a file tells for all those of its name.
+                Entry::Occupied(is_one) => !*is_one.get(),
+                Entry::Vacant(place) => {
+                    place.insert(Lens::is_one(path));
+                    true
+                }
+            }
+        });
+        sources
     }
 
     /// The files of the capture that the file at `path` belongs to.

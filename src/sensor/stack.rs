@@ -4,25 +4,23 @@
 //! The crate that decodes them drops bands of some files without a word and
 //! panics on others; both kinds are recognised by their tags and refused.
 
+mod page;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
 use ndarray::Array3;
-use tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
+use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
-use tiff::{ColorType, TiffError, TiffResult};
+use tiff::{TiffError, TiffResult};
 
-use super::markup::{elements, plain};
-use super::{BEYOND, LIMIT, Sensor, Source, check_size, colours, count, reconcile};
+use self::page::{Page, Pages, Role, role};
+use super::{BEYOND, LIMIT, Sensor, Source, count, heat, reconcile};
 use crate::error::{Error, Fault, Result, caught};
-use crate::frame::{Band, Frame, Unit};
+use crate::frame::{Band, Frame};
 use crate::profile::Profile;
 use crate::synth::SLOT_S;
-
-/// How pages may be compressed: not at all, as faxes, by LZW, JPEG, deflate
-/// under its new and its old number, or PackBits.
-const COMPRESSIONS: [u16; 7] = [1, 4, 5, 7, 8, 32946, 32773];
 
 /// The tag in which GDAL keeps scale, offset and description of each band.
 const GDAL_METADATA: Tag = Tag::Unknown(42112);
@@ -37,6 +35,9 @@ pub struct Stack {
     path: String,
     source: Source,
     nodata: Option<f64>,
+    /// Whose temperatures whole numbers are taken for, as the file does not say what they
+    /// are.
+    heat: Option<Profile>,
     /// The pages, alike in size, and where they stand among the directories of the
     /// file.
     pages: Pages,
@@ -66,7 +67,12 @@ impl Stack {
             };
             Ok((text(metadata), text(nodata)))
         })?;
-        let bands = reconcile(&path, page.bands(&stated.0), profile)?;
+        let found = page.bands(&stated.0);
+        let silent = found.iter().all(|band| (band.scale, band.offset) == (1.0, 0.0));
+        let mut bands = reconcile(&path, found, profile)?;
+        if silent && page.full_scale.is_none() {
+            bands = heat::floats(&bands);
+        }
         let (pages, damage) = page.alike(&mut decoder, &path)?;
         let what = match pages.len() {
             1 => count(bands.len(), "band"),
@@ -80,7 +86,8 @@ impl Stack {
             ..Source::of(format!("{path}: TIFF, {what}, {} x {} pixels", page.columns, page.rows))
         };
         let nodata = stated.1.trim_matches([' ', '\0']).parse().ok();
-        Ok(Self { decoder, path, source, nodata, pages, delivered: 0, damage })
+        let heat = profile.filter(|_| silent).cloned();
+        Ok(Self { decoder, path, source, nodata, heat, pages, delivered: 0, damage })
     }
 
     /// Decodes `page`, which stands in `directory` of the file.
@@ -100,6 +107,10 @@ impl Stack {
                 rows * columns * samples
             );
             return Err(Error::input(&self.path, what));
+        }
+        if let (Some(profile), Some(full_scale)) = (self.heat.take(), page.full_scale) {
+            let highest = || (0..length).map(&stored).fold(0.0, f64::max) as f32;
+            heat::check(&self.path, [rows, columns], full_scale, highest, Some(&profile))?;
         }
         let bands = &self.source.bands;
         let data = Array3::from_shape_fn((bands.len(), rows, columns), |(band, row, column)| {
@@ -207,171 +218,6 @@ impl Outline {
     }
 }
 
-/// Pages, and where they stand among the directories of their file, from 0.
-type Pages = Vec<(usize, Page)>;
-
-/// How the numbers of a page lie in its file.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Page {
-    rows: usize,
-    columns: usize,
-    /// Numbers per pixel, alpha included.
-    samples: usize,
-    /// Which of them says that a pixel is transparent.
-    alpha: Option<usize>,
-    /// Whether one band follows the other, instead of one pixel the other.
-    planar: bool,
-    /// Whether the first three samples are red, green and blue.
-    colour: bool,
-}
-
-impl Page {
-    /// Describes the page that `decoder` stands at, in `directory` of the
-    /// file, and refuses those that would decode wrongly.
-    fn read(decoder: &mut Decoder<BufReader<File>>, path: &str, directory: usize) -> Result<Self> {
-        let (page, colour_type, white_is_zero, compression) = guard(path, directory, || {
-            let (columns, rows) = decoder.dimensions()?;
-            let number = |tag: u32| usize::try_from(tag).unwrap_or(usize::MAX);
-            let colour_type = decoder.colortype()?;
-            let samples = decoder.find_tag_unsigned::<u16>(Tag::SamplesPerPixel)?.unwrap_or(1);
-            let samples = usize::from(samples);
-            let planar = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration)? == Some(2);
-            let extra =
-                decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples)?.unwrap_or_default();
-            let photometric = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation)?;
-            // ExtraSamples describes the last samples; 1 and 2 are alpha. A single
-            // one is what there is to see, whatever is said of it.
-            let alpha = extra.iter().position(|&kind| kind == 1 || kind == 2);
-            let alpha = alpha.filter(|_| samples > 1);
-            let alpha = alpha.map(|at| (samples + at).saturating_sub(extra.len()));
-            let colour = matches!(colour_type, ColorType::RGB(_) | ColorType::RGBA(_));
-            let (rows, columns) = (number(rows), number(columns));
-            let page = Self { rows, columns, samples, alpha, planar, colour };
-            let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression)?.unwrap_or(1);
-            Ok((page, colour_type, photometric == Some(0), compression))
-        })?;
-        let refuse = |what: String| {
-            let what = format!("page {} {what}", directory + 1);
-            Err(Error::new(Fault::Unsupported, path, what)
-                .hint("`gdal_translate` turns it into a plain TIFF file"))
-        };
-        let (given, taken) = (page.samples, usize::from(colour_type.num_samples()));
-        match colour_type {
-            ColorType::CMYK(_) | ColorType::CMYKA(_) | ColorType::YCbCr(_) | ColorType::Lab(_) => {
-                return refuse(format!("holds colours of the kind {colour_type:?}"));
-            }
-            _ if !matches!(colour_type.bit_depth(), 8 | 16 | 32 | 64) => {
-                return refuse(format!("stores {} bits per number", colour_type.bit_depth()));
-            }
-            _ if given != taken => {
-                return refuse(format!("has {given} bands, but would decode to {taken} colours"));
-            }
-            _ if page.planar && decoder.get_chunk_type() == ChunkType::Tile => {
-                return refuse("keeps its bands apart in tiles".to_string());
-            }
-            _ if !COMPRESSIONS.contains(&compression) => {
-                return refuse(format!("is compressed by method {compression}")).map_err(|e| {
-                    e.hint("another program has to decompress it first, such as tifffile")
-                });
-            }
-            _ if white_is_zero => return refuse("is a negative: 0 is white".to_string()),
-            _ => {}
-        }
-        let bytes = page.rows.saturating_mul(page.columns).saturating_mul(page.samples * 4);
-        let (number, bands) = (directory + 1, count(page.samples, "band"));
-        let size = format_args!("{} x {} pixels and {bands}", page.columns, page.rows);
-        check_size(path, bytes, format_args!("page {number} of {size} takes"))?;
-        Ok(page)
-    }
-
-    /// All pages of the size of this, the first one of the file, with their
-    /// directories, and what is wrong with the first page that is unreadable.
-    fn alike(
-        self,
-        decoder: &mut Decoder<BufReader<File>>,
-        path: &str,
-    ) -> Result<(Pages, Option<Error>)> {
-        let mut pages = vec![(0, self)];
-        for directory in 1.. {
-            if !decoder.more_images() {
-                break;
-            }
-            let role = guard(path, directory, || {
-                decoder.next_image()?;
-                role(decoder)
-            });
-            let page = match role {
-                Ok(Role::Reduced) => continue,
-                Ok(Role::Mask) => {
-                    let what = format!("page {} masks another one", directory + 1);
-                    return Err(Error::new(Fault::Unsupported, path, what)
-                        .hint("a build with the feature `gdal` honours it"));
-                }
-                Ok(Role::Picture) => Page::read(decoder, path, directory),
-                Err(error) => Err(error),
-            };
-            match page {
-                Ok(page) if page.size() == self.size() => pages.push((directory, page)),
-                Ok(page) => {
-                    let (size, first) = (page.size(), self.size());
-                    let what = format!("page {} is {size}, but page 1 is {first}", directory + 1);
-                    return Err(Error::input(path, what)
-                        .hint("all pages of a sequence need the same size and bands"));
-                }
-                Err(error) => return Ok((pages, Some(error))),
-            }
-        }
-        Ok((pages, None))
-    }
-
-    fn size(&self) -> String {
-        let bands = count(self.samples - usize::from(self.alpha.is_some()), "band");
-        format!("{} x {} pixels of {bands}", self.columns, self.rows)
-    }
-
-    /// Where the number of `sample` at (`row`, `column`) lies.
-    fn position(&self, sample: usize, row: usize, column: usize) -> usize {
-        if self.planar {
-            (sample * self.rows + row) * self.columns + column
-        } else {
-            (row * self.columns + column) * self.samples + sample
-        }
-    }
-
-    /// The sample that holds `band`.
-    fn sample(&self, band: usize) -> usize {
-        band + usize::from(self.alpha.is_some_and(|alpha| alpha <= band))
-    }
-
-    /// The bands of the frame, as the metadata that GDAL wrote describes them.
-    fn bands(&self, metadata: &str) -> Vec<Band> {
-        let number = self.samples - usize::from(self.alpha.is_some());
-        let mut bands: Vec<Band> = if self.colour {
-            colours()
-        } else {
-            (1..=number).map(|band| Band::new(band.to_string(), Unit::Counts)).collect()
-        };
-        for item in elements(metadata, "Item") {
-            let sample: Option<usize> =
-                item.attribute("sample").and_then(|sample| sample.parse().ok());
-            let (Some(sample), Some(role)) = (sample, item.attribute("role")) else { continue };
-            let value = item.content;
-            let at = |band: &usize| self.sample(*band) == sample;
-            let Some(band) = (0..bands.len()).find(at).map(|band| &mut bands[band]) else {
-                continue;
-            };
-            let number = value.trim().parse::<f64>().ok().filter(|number| number.is_finite());
-            match (role, number) {
-                ("scale", Some(scale)) if scale != 0.0 => band.scale = scale,
-                ("offset", Some(offset)) => band.offset = offset,
-                ("description", _) if !value.is_empty() => band.name = plain(value),
-                _ => {}
-            }
-        }
-        bands
-    }
-}
-
 /// A decoder that allows what the memory budget allows, instead of less.
 pub(super) fn decoder(path: &str) -> Result<Decoder<BufReader<File>>> {
     let file = File::open(path).map_err(|e| Error::input(path, e))?;
@@ -409,27 +255,6 @@ pub(super) fn guard<T>(
         }
         None => Err(Error::input(path, format!("page {page} is damaged"))),
     }
-}
-
-/// What a page is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Picture,
-    /// A reduced copy of another page, or of its mask.
-    Reduced,
-    /// It says which pixels of another page have a reading.
-    Mask,
-}
-
-/// The role of the page that `decoder` stands at, by bits 0 and 2 of
-/// NewSubfileType.
-fn role(decoder: &mut Decoder<BufReader<File>>) -> TiffResult<Role> {
-    let bits = decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType)?.unwrap_or(0);
-    Ok(match (bits & 1 != 0, bits & 4 != 0) {
-        (true, _) => Role::Reduced,
-        (false, true) => Role::Mask,
-        (false, false) => Role::Picture,
-    })
 }
 
 /// Access to the stored numbers, whatever their type, and how many there are.

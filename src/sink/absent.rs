@@ -71,6 +71,12 @@ impl Speaker {
         match *self {}
     }
 
+    /// Says that no more samples will come, so that it is no gap when they have
+    /// been played.
+    pub fn end(&self) {
+        match *self {}
+    }
+
     /// Whether there is a device at present.
     pub fn is_connected(&self) -> bool {
         match *self {}

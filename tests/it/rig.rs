@@ -291,6 +291,16 @@ fn captures_are_trained_on_and_heard() {
     convert.assert().success();
     let seconds = seconds_of(&sounds.join("flight.wav"));
     assert!((0.3..0.6).contains(&seconds), "{seconds} s");
+    // The files of a capture are one scene, whichever of them are named.
+    let scenes = folder.path().join("scenes");
+    let mut convert = crate::cli::program();
+    convert
+        .arg("convert")
+        .arg(captures.join("IMG_000[12]_*.tif"))
+        .arg(captures.join("IMG_0001_5.tif"));
+    convert.arg("-o").arg(&scenes).arg("--model").arg(&model).assert().success();
+    let made = fs::read_dir(&scenes).unwrap().flatten().map(|entry| entry.path());
+    assert_eq!(made.filter(|path| path.extension().is_some_and(|own| own == "wav")).count(), 2);
 }
 
 /// Length of a WAV file of 16-bit samples in one channel at 48 kHz.

@@ -2,12 +2,13 @@
 //! that their library expects.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gdal::raster::{Buffer, GdalType, RasterCreationOptions};
 use gdal::{DriverManager, Metadata};
-use tiff::encoder::{TiffEncoder, colortype};
+use tiff::encoder::colortype::{ColorType, Gray8, Gray16, Gray32Float};
+use tiff::encoder::{TiffEncoder, TiffValue, colortype};
 use tiff::tags::Tag;
 use wysiwyh::sensor::{Options, Sensor, open};
 use wysiwyh::voice::recognise;
@@ -187,11 +188,47 @@ fn what_is_no_picture_at_all_is_told_from_one() {
         ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "pointer of Git LFS"),
         ("<!DOCTYPE html><html><body>404</body></html>", "web page"),
         ("GRIB, or rather not", "not recognized"),
+        ("PK\u{3}\u{4} and so on", "not recognized"),
     ] {
         let path = folder.path().join("a.tif");
         fs::write(&path, text).unwrap();
         let error = open(&path.to_string_lossy(), None, &Options::default()).unwrap_err();
         assert!(error.to_string().contains(said) && error.advice().is_some(), "{error}");
+        assert_eq!(error.advice().unwrap().contains("/vsizip/"), text.starts_with("PK"));
+    }
+}
+
+/// A TIFF file in `folder` of so many `pages` of 160 x 120 pixels, all of them `value`.
+fn pages<C: ColorType<Inner: Copy>>(folder: &Path, pages: usize, value: C::Inner) -> PathBuf
+where
+    [C::Inner]: TiffValue,
+{
+    let path = folder.join(format!("{pages}.tif"));
+    let mut encoder = TiffEncoder::new(fs::File::create(&path).unwrap()).unwrap();
+    for _ in 0..pages {
+        encoder.write_image::<C>(160, 120, &[value; 160 * 120]).unwrap();
+    }
+    path
+}
+
+#[test]
+fn pages_of_a_thermal_camera_are_its_temperatures_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let lepton = Profile::find("lepton3").unwrap();
+    let first = |path: &Path| {
+        let mut sensor = open(&path.to_string_lossy(), Some(&lepton), &Options::default())?;
+        sensor.next().unwrap().map(|frame| frame.data[[0, 60, 80]])
+    };
+    for count in [1, 3] {
+        let whole = pages::<Gray16>(folder.path(), count, 29_315);
+        assert_eq!(first(&whole).unwrap(), 20.0, "{count}");
+        let float = pages::<Gray32Float>(folder.path(), count, 21.5);
+        assert_eq!(first(&float).unwrap(), 21.5, "{count}");
+        let error = |path: PathBuf| first(&path).unwrap_err().to_string();
+        let bare = error(pages::<Gray16>(folder.path(), count, 8_000));
+        assert!(bare.contains("no number above 8000"), "{bare}");
+        let screen = error(pages::<Gray8>(folder.path(), count, 200));
+        assert!(screen.contains("up to 255, which are brightness"), "{screen}");
     }
 }
 

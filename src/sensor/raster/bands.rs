@@ -22,7 +22,7 @@ use crate::frame::{Band, Unit};
 use crate::profile::{Bands, Profile};
 use crate::sensor::markup::{elements, plain};
 use crate::sensor::naming::same_name;
-use crate::sensor::reconcile;
+use crate::sensor::{heat, reconcile};
 pub(super) use spectrum::axes;
 pub(super) use spectrum::micrometres;
 use spectrum::{Lists, along_axis, ending, spectrum};
@@ -115,11 +115,10 @@ pub(super) fn layers(
         None => false,
     };
     for layer in shown.iter_mut().filter(|layer| silent.contains(&layer.index)) {
-        // Floats are temperatures already, too, whatever whole numbers stand for.
-        let is_heat = layer.band.unit.is_temperature()
-            && library::call(Fault::Input, path, || layer.is_float(dataset))?;
-        if divided || is_heat {
+        if divided {
             (layer.band.scale, layer.band.offset) = (1.0, 0.0);
+        } else if layer.band.unit.is_temperature() {
+            take_heat(layer, dataset, path, profile)?;
         }
     }
     let shared_mask = match (alpha, masks.first()) {
@@ -135,6 +134,35 @@ pub(super) fn layers(
         None => library::call(Fault::Input, path, || highest(&shown, dataset)).unwrap_or_default(),
     };
     Ok(Layers { shown, shared_mask, left_out, divided, highest })
+}
+
+/// Takes the numbers of `layer`, of which `dataset` says nothing, for the temperatures that
+/// `profile` lists: floats are those, and whole numbers stand for them.
+///
+/// # Errors
+///
+/// If they cannot be.
+fn take_heat(
+    layer: &mut Layer,
+    dataset: &Dataset,
+    path: &str,
+    profile: Option<&Profile>,
+) -> Result<()> {
+    let full_scale = library::call(Fault::Input, path, || match layer.is_float(dataset)? {
+        true => Ok(None),
+        false => layer.highest(dataset),
+    })?;
+    let Some(full_scale) = full_scale else {
+        (layer.band.scale, layer.band.offset) = (1.0, 0.0);
+        return Ok(());
+    };
+    let (columns, rows) = dataset.raster_size();
+    // A piece that is damaged tells when it is read.
+    let highest = || {
+        let middle = layer.middle(dataset).unwrap_or_default();
+        middle.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    };
+    heat::check(path, [rows, columns], full_scale, highest, profile)
 }
 
 /// The highest stored number of the first of `layers`.

@@ -91,7 +91,7 @@ impl Layer {
 
     /// The stored numbers in the middle of `dataset` that are neither missing nor
     /// 0, which is what most programs fill borders with.
-    fn middle(&self, dataset: &Dataset) -> gdal::errors::Result<Vec<f32>> {
+    pub fn middle(&self, dataset: &Dataset) -> gdal::errors::Result<Vec<f32>> {
         let band = dataset.rasterband(self.index)?;
         let (columns, rows) = dataset.raster_size();
         let size = (columns.min(PIECE), rows.min(PIECE));
