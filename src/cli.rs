@@ -176,15 +176,6 @@ impl VoiceArguments {
         }
     }
 
-    /// Whether anything is chosen by which a session that is played again would
-    /// sound otherwise; a model may be given because it lies elsewhere.
-    fn chooses(&self) -> bool {
-        let Self { sensor, values, span, polarity, low, high, axis, hearing, .. } = self;
-        let pitch = low.is_some() || high.is_some() || axis.is_some() || hearing.is_some();
-        let picture = sensor.is_some() || span.is_some() || polarity.is_some();
-        picture || pitch || values.is_some()
-    }
-
     /// The options that were given, by their names, save the model; a seed of 0 is as
     /// good as none.
     fn given(&self) -> Vec<&'static str> {

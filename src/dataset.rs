@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array3, s};
 
 use crate::autoencoder::linear::Linear;
+use crate::autoencoder::loadings::Loadings;
 use crate::error::{Error, Fault, Result};
 use crate::frame::{Area, Band, Frame};
 use crate::model::{Model, View, normalise};
@@ -123,8 +124,13 @@ impl Dataset {
             return Err(Error::usage("--from", what)
                 .hint("give data that it has not seen, or start from another model"));
         }
-        let (bands, range) = (self.bands.clone(), self.range.clone());
-        let seen = model.through(View { bands, range, grid: self.grid }, profile.clone())?;
+        let (bands, range, grid) = (self.bands.clone(), self.range.clone(), self.grid);
+        let frames: Vec<&Frame> = self.frames(Part::Train).map(|(_, frame)| frame).collect();
+        let loadings = match Loadings::are_needed(&bands) {
+            true => Loadings::of(&frames, &range)?,
+            false => None,
+        };
+        let seen = model.through(View { bands, range, grid, loadings }, profile.clone())?;
         self.prior = Some(Prior {
             path: seen.autoencoder().linear().clone(),
             model: format!("{} {}", model.name(), model.hash()),

@@ -99,7 +99,8 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
         Err(error) if error.fault == Fault::Unsupported => say(&format!("no session: {error}")),
         Err(error) => return Err(named(error)),
     }
-    let files = staging.publish(&names)?;
+    // An earlier session is of another sound.
+    let files = staging.replace(&["session.rrd".to_owned()], &names)?;
     Ok(Summary { files, ..summary })
 }
 

@@ -124,7 +124,7 @@ struct Sound {
 /// shorter than it says, as a recording in which frames are to be found: nobody knows
 /// from which end an editor took something.
 fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
-    let said = match sink::read(audio) {
+    let (said, sides) = match sink::read(audio) {
         Ok(Recording { samples, sides, sample_rate, header: Some(header), .. })
             if sample_rate as usize == SAMPLE_RATE
                 && header.frames.is_none_or(|frames| frames <= slots(&header, samples.len())) =>
@@ -134,12 +134,12 @@ fn open(audio: &Path, voice: &Voice) -> Result<Sound> {
             let model = seen(audio, &header, model)?;
             return Ok(Sound { samples, header, model, sureness: None, said: true });
         }
-        Ok(recording) => recording.header,
-        Err(error) if error.fault == Fault::Unsupported => None,
+        Ok(mut recording) => (recording.header.take(), recording.into_sides()),
+        Err(error) if error.fault == Fault::Unsupported => (None, None),
         Err(error) => return Err(error),
     };
     // Before anybody is asked for a model: what holds no sound needs none.
-    let sides: [Vec<f32>; 2] = sink::decode(audio)?;
+    let sides = sides.map_or_else(|| sink::decode(audio), Ok)?;
     let is_said = said.is_some();
     let (mut header, model) = match said {
         Some(header) => {
@@ -198,7 +198,7 @@ fn find_model(audio: &Path, header: &Header, given: Option<&Path>) -> Result<Mod
         if model.hash() == header.model_hash {
             return Ok(model);
         }
-        other = Some(format!("; {} is {}", path.display(), short(model.hash())));
+        other = Some(format!("; {} is {:.12}", path.display(), model.hash()));
     }
     for profile in Profile::shelf()? {
         if Profile::shipped_model(&profile.name).is_some() {
@@ -216,9 +216,9 @@ fn find_model(audio: &Path, header: &Header, given: Option<&Path>) -> Result<Mod
         }
     }
     let what = format!(
-        "made by the model {} with hash {}, which is not here{}",
+        "made by the model {} with hash {:.12}, which is not here{}",
         header.model,
-        short(&header.model_hash),
+        header.model_hash,
         other.unwrap_or_default()
     );
     Err(Error::input(audio, what).hint(
@@ -257,16 +257,14 @@ fn seen(audio: &Path, header: &Header, model: Model) -> Result<Model> {
     let [rows, columns] = view.grid;
     let grid = 1..=LARGEST_GRID;
     let fits = grid.contains(&rows) && grid.contains(&columns);
+    if view.loadings.as_ref().is_some_and(|loadings| !loadings.fit(bands)) {
+        return wrong(format!("its loadings are not of {bands} bands"));
+    }
     if view.range.iter().any(|[low, high]| low >= high) || !fits {
         return wrong(format!("its sensor has an empty range, or a grid of {rows} x {columns}"));
     }
     let profile = Profile { name: header.profile.clone(), ..model.profile().clone() };
     model.through(view.clone(), profile)
-}
-
-/// The first twelve digits of a hash: enough to tell models apart.
-fn short(hash: &str) -> &str {
-    hash.get(..12).unwrap_or(hash)
 }
 
 /// The model file in `folder` whose hash is `hash`: see [`Model::of_hash`].

@@ -95,7 +95,7 @@ pub fn footprints(scene: &Scene, positions: &[[u32; 2]]) -> Result<Vec<Option<Fo
 #[derive(Debug, Default)]
 pub struct Atlas {
     /// By the map's reference system.
-    ways: HashMap<String, Way>,
+    ways: HashMap<String, Option<Way>>,
 }
 
 impl Atlas {
@@ -116,6 +116,7 @@ impl Atlas {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(Way::from(&georeference.crs_wkt)?),
         };
+        let Some(way) = way else { return Ok(vec![None; positions.len()]) };
         let rings = |positions: &[[u32; 2]], edge: usize| -> Result<Vec<Ring>> {
             let points = positions.iter().flat_map(|&position| around(scene, position, edge));
             let points = points.map(|(row, column)| georeference.locate(row, column)).collect();

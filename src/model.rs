@@ -15,6 +15,8 @@ use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::Autoencoder;
+use crate::autoencoder::linear::Linear;
+use crate::autoencoder::loadings::Loadings;
 use crate::autoencoder::transfer::{Mixing, Sight, neighbours};
 use crate::digest::Digest;
 use crate::error::{Error, Fault, Result};
@@ -69,6 +71,19 @@ pub struct View {
     pub range: Vec<[f64; 2]>,
     /// Rows and columns of the pictures.
     pub grid: [usize; 2],
+    /// How the bands vary together, where no wavelength tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loadings: Option<Loadings>,
+}
+
+impl View {
+    /// How its bands follow from those of a model, `own`, whose pictures `linear` describes.
+    fn mixing(&self, linear: &Linear, own: Sight<'_>) -> Mixing {
+        match &self.loadings {
+            Some(loadings) => loadings.mixing(own.bands.len()),
+            None => Mixing::between(linear, own, Sight { bands: &self.bands, range: &self.range }),
+        }
+    }
 }
 
 /// A trained code for frames of one kind.
@@ -196,9 +211,8 @@ impl Model {
     /// If the grid of `view` has fewer pixels than the code has values.
     pub fn through(&self, view: View, profile: Profile) -> Result<Self> {
         let own = Sight { bands: &self.bands, range: &self.range };
-        let new = Sight { bands: &view.bands, range: &view.range };
         let linear = self.autoencoder.linear();
-        let mixing = Mixing::between(linear, own, new);
+        let mixing = view.mixing(linear, own);
         let weights: Vec<f32> = view.bands.iter().map(Band::weight).collect();
         let linear = linear.through(&mixing, &weights, view.grid)?;
         let device = self.autoencoder.device();
@@ -222,7 +236,7 @@ impl Model {
     /// # Errors
     ///
     /// If a wavelength lies beyond the bands that the model was trained on, or
-    /// between two of different units.
+    /// between two of different units, or what was sent states none.
     pub fn at(&self, wavelengths_um: &[f32], range: &[[f64; 2]]) -> Result<Self> {
         // What was trained, without a view.
         let own = Self::from_bytes(&self.file, &self.name)?;
@@ -235,9 +249,13 @@ impl Model {
         let wanted = Mixing::between(linear, old, Sight { bands: &bands, range: &range });
         let linear = match &self.view {
             None => linear.reading(None, &wanted)?,
+            Some(view) if view.loadings.is_some() => {
+                let what = format!("the bands of {} state none", self.profile.name);
+                return Err(Error::usage("--wavelengths", what)
+                    .hint("give the file wavelengths before it is converted"));
+            }
             Some(view) => {
-                let seen = Sight { bands: &view.bands, range: &view.range };
-                let sent = Mixing::between(linear, old, seen);
+                let sent = view.mixing(linear, old);
                 linear.reading(Some((&sent, self.autoencoder.linear())), &wanted)?
             }
         };
@@ -251,7 +269,7 @@ impl Model {
     fn between(&self, wavelength_um: f32, range: &[[f64; 2]]) -> Result<(Band, [f64; 2])> {
         let mut band = Band::new(format!("{wavelength_um} um"), Unit::Counts);
         band.wavelength_um = Some(wavelength_um);
-        let neighbours = neighbours(&self.bands, &band);
+        let neighbours = neighbours(&self.bands, band.wavelength_um);
         let Some(&(first, _)) = neighbours.first() else { return Err(self.beyond(wavelength_um)) };
         band.unit = self.bands[first].unit;
         let other = neighbours.iter().map(|&(i, _)| &self.bands[i]).find(|b| b.unit != band.unit);

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -214,7 +214,23 @@ pub fn sources(words: &[String]) -> Result<Vec<String>> {
 /// Whether `path` is hidden, or lies in what is, and its `pattern` asks for nothing hidden.
 fn is_hidden(path: &Path, pattern: &str) -> bool {
     let dotted = |path: &Path| {
-        path.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."))
+        path.components().any(|part| match part {
+            Component::Normal(name) => name.as_encoded_bytes().starts_with(b"."),
+            _ => false,
+        })
     };
     dotted(path) && !dotted(Path::new(pattern))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_files_are_left_out_unless_they_are_asked_for() {
+        let hidden = |path: &str, pattern| is_hidden(Path::new(path), pattern);
+        assert!(!hidden("../a/b.tif", "../a/*.tif") && !hidden("./b.tif", "./*.tif"));
+        assert!(hidden("../a/._b.tif", "../a/*.tif") && hidden("./.c/b.tif", "./**/*.tif"));
+        assert!(!hidden(".c/b.tif", ".c/*.tif"));
+    }
 }

@@ -361,8 +361,8 @@ fn ask_one(
             return Ok(None);
         }
         say(&format!("{} of {total}: {question}", number + 1));
+        let since = Instant::now();
         loop {
-            let since = Instant::now();
             let answer = match listener.answer(stage)? {
                 Some(Answer::Quit) | None => return Ok(None),
                 Some(Answer::Again) => break,

@@ -211,9 +211,11 @@ impl Sonifier {
                 "There is no more than {count} of {profile}: its model speaks as far as they tell."
             ));
         }
-        let mut text = format!(
-            "No model was trained for {profile}: {name} speaks for it, as far as their bands agree"
-        );
+        let way = match view.loadings {
+            Some(_) => "by how its bands, which state no wavelengths, vary together here",
+            None => "as far as their bands agree",
+        };
+        let mut text = format!("No model was trained for {profile}: {name} speaks for it, {way}");
         if let (&[[low, high]], Some(band)) = (&self.range[..], self.model.bands().first()) {
             text += &format!("; {low:.4} {unit} is quiet, {high:.4} loud", unit = band.unit);
         }

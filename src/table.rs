@@ -186,10 +186,14 @@ pub fn save(path: &Path, columns: Vec<(Field, ArrayRef)>, about: &[(&str, String
     staged.finish()
 }
 
-/// A column `code` for [`save`]: one byte for each value of 0..1,
-/// `round(255 * value)`; null where there is none.
+/// The byte by which tables have a value of a code, 0..1: `round(255 * value)`.
+pub(crate) fn code_byte(value: f32) -> u8 {
+    (255.0 * value).round() as u8
+}
+
+/// A column `code` for [`save`], a [`code_byte`] for each value; null where there is none.
 pub fn codes<'a>(codes: impl Iterator<Item = Option<&'a [f32]>>) -> (Field, ArrayRef) {
-    let byte = |value: &f32| Some((255.0 * value).round() as u8);
+    let byte = |&value: &f32| Some(code_byte(value));
     let lists = codes.map(|code| code.map(|code| code.iter().map(byte)));
     let column = ListArray::from_iter_primitive::<UInt8Type, _, _>(lists);
     (Field::new("code", column.data_type().clone(), true), Arc::new(column))

@@ -1,6 +1,7 @@
 //! Which model speaks for a source, and how: from a user's settings to a
 //! sensor and a sonifier that fit each other.
 
+mod first;
 mod recognise;
 
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::autoencoder::loadings::Loadings;
 use crate::dataset::{self, GRID};
 use crate::degree::Degree;
 use crate::ears::Ears;
@@ -22,19 +24,9 @@ use crate::sink::Header;
 use crate::sonifier::Sonifier;
 use crate::spectrum::{Axis, Mapping, Preset};
 
+use self::first::First;
+
 pub use self::recognise::recognise;
-
-/// What a span is learned from: so many pictures of a camera or a pipe, as
-/// somebody is waiting for the sound, and so many of what is recorded.
-const FIRST_OF_STREAM: usize = 3;
-const FIRST_OF_RECORDING: usize = 64;
-
-/// But of no more values than this, of 4 bytes each.
-const FIRST_VALUES: usize = 32 << 20;
-
-/// A span that pictures with a clock show is widened by this share of itself
-/// on either side: what comes later goes beyond what came first.
-const WIDER: f64 = 0.25;
 
 /// A user's choice of model and sound; what is `None` follows the source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,9 +79,6 @@ impl Listener {
         mapping.axis = self.axis.unwrap_or(mapping.axis);
     }
 }
-
-/// A source, and per band the values that mean 0 and 1.
-type Ranged = (Box<dyn Sensor>, Vec<[f64; 2]>);
 
 /// A source that is open, and who speaks for it.
 #[derive(Debug)]
@@ -175,18 +164,22 @@ impl Voice {
         }
         let own = part.as_deref().or(model.as_ref().map(Model::range));
         let stated = self.stated(&bands, &profile, own)?;
-        let range: Vec<[f64; 2]> = match stated.iter().copied().collect() {
-            Some(range) => range,
-            None => {
-                let found;
-                (sensor, found) = first_range(source, sensor)?;
-                stated.iter().zip(found).map(|(stated, found)| stated.unwrap_or(found)).collect()
+        let unknown = model.is_none() && Loadings::are_needed(&bands);
+        let (range, loadings) = match stated.iter().copied().collect() {
+            Some(range) if !unknown => (range, None),
+            _ => {
+                let first;
+                (sensor, first) = First::of(source, sensor, &profile, &options)?;
+                first.shown(source, &stated, unknown)?
             }
         };
         let model = match model {
             Some(model) if part.is_none() => model,
-            Some(model) => seen(&model, &profile, sensor.source(), &range)?,
-            None => seen(&general(&profile, sensor.source())?, &profile, sensor.source(), &range)?,
+            Some(model) => seen(&model, &profile, sensor.source(), range.clone(), None)?,
+            None => {
+                let general = general(&profile, sensor.source())?;
+                seen(&general, &profile, sensor.source(), range.clone(), loadings)?
+            }
         };
         Ok(Ready { sensor, sonifier: self.sonifier(model, range)? })
     }
@@ -227,13 +220,15 @@ impl Voice {
     ///
     /// # Errors
     ///
-    /// If the session cannot be read, or its model is not here.
+    /// If the session cannot be read, its model is not here, or something is known of
+    /// objects, which no session can follow.
     pub fn again(&self, source: &str) -> Result<Option<(Ready, Header)>> {
-        let (path, Options { raw, turn, speed, .. }) = (Path::new(source), &self.reading);
+        let (path, Options { raw, turn, speed, object, .. }) = (Path::new(source), &self.reading);
         let changed = raw.is_some() || !turn.is_none() || !speed.is_own();
         if changed || !is_session(path) {
             return Ok(None);
         }
+        object.refuse(source)?;
         let session = Session::open(path)?.coded();
         let header = session.header().clone();
         if let Some(given) = &self.model
@@ -316,29 +311,6 @@ impl Voice {
     }
 }
 
-/// The values that mean 0 and 1 in each band by what `sensor`, opened from
-/// `source`, shows first; it shows that all the same.
-fn first_range(source: &str, sensor: Box<dyn Sensor>) -> Result<Ranged> {
-    let found = sensor.source();
-    let (bands, clock) = (found.bands.len(), found.period_s.is_some());
-    let values = bands * found.rows * found.columns;
-    let count = match sensor.losses().is_some() || !sensor::is_repeatable(source) {
-        true => FIRST_OF_STREAM,
-        false => FIRST_OF_RECORDING.min(FIRST_VALUES / values.max(1)).max(1),
-    };
-    let peeked = sensor::Peeked::at(sensor, count)?;
-    if peeked.first().next().is_none() {
-        let what = "no reading in its first pictures, from which a span could be learned";
-        return Err(Error::input(source, what).hint("give the span as --span LO..HI"));
-    }
-    let mut range = dataset::percentiles(peeked.first(), bands);
-    for [low, high] in range.iter_mut().filter(|_| clock) {
-        let wider = WIDER * (*high - *low);
-        (*low, *high) = (*low - wider, *high + wider);
-    }
-    Ok((Box::new(peeked), range))
-}
-
 /// A general model that can speak for the sensor of `profile`, whose pictures are
 /// like `source`: one of a single band for a single band, one of several for
 /// several.
@@ -357,13 +329,20 @@ fn general(profile: &Profile, source: &Source) -> Result<Model> {
 }
 
 /// `model` seen through the sensor of `profile`, whose pictures are like `source`
-/// and mean 0 and 1 at `range`.
-fn seen(model: &Model, profile: &Profile, source: &Source, range: &[[f64; 2]]) -> Result<Model> {
+/// and mean 0 and 1 at `range`; `loadings` say how its bands vary together, where no
+/// wavelength does.
+fn seen(
+    model: &Model,
+    profile: &Profile,
+    source: &Source,
+    range: Vec<[f64; 2]>,
+    loadings: Option<Loadings>,
+) -> Result<Model> {
     let grid = match profile.source {
         Kind::Scene => [GRID; 2],
         Kind::Frames => dataset::grid(source.rows, source.columns),
     };
-    let view = View { bands: source.bands.to_vec(), range: range.to_vec(), grid };
+    let view = View { bands: source.bands.to_vec(), range, grid, loadings };
     model.through(view, profile.clone())
 }
 
@@ -524,7 +503,7 @@ mod tests {
             Frame::new(Array3::zeros((1, 120, 160)), profile.listed_bands().unwrap().into(), 0.0);
         let source = Source::like(&frame, "");
         let model = general(&profile, &source).unwrap();
-        let model = seen(&model, &profile, &source, &[[20.0, 30.0]]).unwrap();
+        let model = seen(&model, &profile, &source, vec![[20.0, 30.0]], None).unwrap();
         assert_eq!((model.name(), model.grid()), ("hituav-lwir", [48, 64]));
         assert_eq!(model.profile().name, "generic-rjpeg");
         model.accepts(&frame.bands).unwrap();

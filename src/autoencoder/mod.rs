@@ -19,6 +19,7 @@ pub mod digits;
 pub mod estimate;
 pub mod haar;
 pub mod linear;
+pub mod loadings;
 pub mod transfer;
 
 mod network;

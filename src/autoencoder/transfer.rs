@@ -46,6 +46,9 @@ pub struct Mixing {
     pub weights: Array2<f32>,
     /// What is added, `[band]`.
     pub offset: Array1<f32>,
+    /// How bands that follow from none vary, `[band, axis]`: along axes at right angles to
+    /// each other, by so much.
+    pub apart: Array2<f32>,
 }
 
 impl Mixing {
@@ -63,7 +66,10 @@ impl Mixing {
         let deviations = linear.band_deviations();
         for (index, (band, &[low, high])) in new.bands.iter().zip(new.range).enumerate() {
             let single = old.bands.len() == 1 && new.bands.len() == 1;
-            let neighbours = if single { vec![(0, 1.0)] } else { neighbours(old.bands, band) };
+            let neighbours = match single {
+                true => vec![(0, 1.0)],
+                false => neighbours(old.bands, band.wavelength_um),
+            };
             if neighbours.is_empty() {
                 continue;
             }
@@ -86,14 +92,20 @@ impl Mixing {
                 }
             }
         }
-        Self { weights, offset }
+        let alone: Vec<usize> = (0..new.bands.len())
+            .filter(|&band| weights.row(band).iter().all(|&w| w == 0.0))
+            .collect();
+        let apart = Array2::from_shape_fn((new.bands.len(), alone.len()), |(band, axis)| {
+            if alone[axis] == band { DEVIATION } else { 0.0 }
+        });
+        Self { weights, offset, apart }
     }
 }
 
-/// The bands of `old` between which `band` lies by wavelength, with weights
+/// The bands of `old` between which a band at `wavelength_um` lies, with weights
 /// that sum to 1; none where it lies beyond them or its wavelength is unknown.
-pub fn neighbours(old: &[Band], band: &Band) -> Vec<(usize, f32)> {
-    let Some(at) = band.wavelength_um.filter(|um| um.is_finite()) else { return vec![] };
+pub fn neighbours(old: &[Band], wavelength_um: Option<f32>) -> Vec<(usize, f32)> {
+    let Some(at) = wavelength_um.filter(|um| um.is_finite()) else { return vec![] };
     let mut known: Vec<(usize, f32)> =
         old.iter().enumerate().filter_map(|(i, b)| Some((i, b.wavelength_um?))).collect();
     known.sort_by(|a, b| a.1.total_cmp(&b.1));
@@ -163,12 +175,13 @@ impl Linear {
 
     /// This linear path for pictures on `grid` of a sensor whose bands follow
     /// from its own by `mixing`, and whose band energy weighs them with
-    /// `weights`. A band that follows from none is taken to vary like the
-    /// leading spectral component, by itself.
+    /// `weights`. What follows from none is taken to vary over a picture like the
+    /// leading spectral component, by itself. A narrow `grid` with few frequencies has a
+    /// code of fewer values, a power of two.
     ///
     /// # Errors
     ///
-    /// If `grid` has fewer frequencies than the code has values.
+    /// If eigenvalues do not converge.
     pub fn through(&self, mixing: &Mixing, weights: &[f32], grid: [usize; 2]) -> Result<Self> {
         let sight = Transfer::new(self, mixing, grid)?;
         let pixels = grid[0] * grid[1];
@@ -212,7 +225,8 @@ impl Linear {
             synthesis: Array2::zeros((0, 0)),
             deviation: Array1::zeros(0),
         };
-        let path = Moments::known(frame, seen).solve(self.values, 0.0)?;
+        let most = 1 << frame.selected.len().max(1).ilog2();
+        let path = Moments::known(frame, seen).solve(self.values.min(most), 0.0)?;
         Ok(path.leading(self.components()))
     }
 
@@ -300,9 +314,9 @@ impl Transfer {
         let weighted = &seen * &power.mapv(f32::sqrt);
         let gram = weighted.dot(&weighted.t());
         let bands = gram.nrows();
-        let alone: Vec<usize> =
-            (0..bands).filter(|&band| mixing.weights.row(band).iter().all(|&w| w == 0.0)).collect();
-        let (values, vectors) = match alone.len() == bands {
+        let apart = &mixing.apart;
+        let lengths = apart.mapv(|along| along * along).sum_axis(Axis(0)).mapv(f32::sqrt);
+        let (values, vectors) = match mixing.weights.iter().all(|&weight| weight == 0.0) {
             // Thousands of bands without a wavelength would take a minute for nothing.
             true => (Vec::new(), Mat::zeros(bands, 0)),
             false => eigen(&Mat::from_fn(bands, bands, |a, b| f64::from(gram[(a, b)])))?,
@@ -310,10 +324,10 @@ impl Transfer {
         let least = 1e-9 * values.first().copied().unwrap_or(0.0);
         let following = values.iter().take(SPECTRAL_COMPONENTS).filter(|&&v| v > least).count();
         let spectral =
-            Array2::from_shape_fn((bands, following + alone.len()), |(band, component)| {
+            Array2::from_shape_fn((bands, following + apart.ncols()), |(band, component)| {
                 match component.checked_sub(following) {
                     None => vectors[(band, component)] as f32,
-                    Some(index) => f32::from(u8::from(alone[index] == band)),
+                    Some(axis) => apart[(band, axis)] / lengths[axis],
                 }
             });
         // More or fewer pixels show the same pattern with more or less energy.
@@ -323,9 +337,9 @@ impl Transfer {
         let leading: f32 =
             own.filter(|&(&i, _)| (i as usize) < pixels).map(|(_, v)| v).sum::<f32>()
                 / pixels as f32;
-        for mut row in mix.axis_iter_mut(Axis(0)).skip(following) {
+        for (mut row, length) in mix.axis_iter_mut(Axis(0)).skip(following).zip(lengths) {
             row.fill(0.0);
-            row[0] = DEVIATION / leading.sqrt().max(1e-6) * finer;
+            row[0] = length / leading.sqrt().max(1e-6) * finer;
         }
         Ok(Self { spectral, sources: sources(old, &mix, grid), following })
     }
@@ -392,6 +406,12 @@ mod tests {
                 })
             })
             .collect()
+    }
+
+    /// Three bands that are those of the model.
+    fn identity() -> Mixing {
+        let (weights, offset) = (Array2::eye(3), Array1::zeros(3));
+        Mixing { weights, offset, apart: Array2::zeros((3, 0)) }
     }
 
     fn keep(pictures: &[Array3<f32>], bands: &[usize]) -> Vec<Array3<f32>> {
@@ -495,8 +515,7 @@ mod tests {
         let line: Vec<f32> = given.iter().map(|a| y + slope * (a - x)).collect();
         assert!(error_read < 1.1 * off(&line), "{error_read} against {}", off(&line));
         // Of what was sent, it reads what the path itself decodes.
-        let own =
-            linear.reading(None, &Mixing { weights: Array2::eye(3), offset: Array1::zeros(3) });
+        let own = linear.reading(None, &identity());
         let again = read_from(&linear, own.unwrap(), &unseen);
         let direct = read_from(&linear, linear.clone(), &unseen);
         assert!(again.iter().zip(&direct).all(|(a, b)| (a - b).abs() < 1e-4));
@@ -538,7 +557,7 @@ mod tests {
     #[test]
     fn a_smaller_grid_shows_the_same_pattern() {
         let linear = trained(&scenes(1, 200));
-        let identity = Mixing { weights: Array2::eye(3), offset: Array1::zeros(3) };
+        let identity = identity();
         let small = linear.through(&identity, &[1.0; 3], [4, 8]).unwrap();
         let halved: Vec<Array3<f32>> = scenes(2, 50)
             .iter()

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use wysiwyh::Result;
 use wysiwyh::catalogue::Catalogue;
 use wysiwyh::plan::Manifest;
 use wysiwyh::sensor;
+use wysiwyh::{Result, check_place};
 
 use super::convert::exit_code;
+use super::replaceable;
 use super::report::Report;
 
 /// Collects the records that `convert` leaves beside its sounds into one
@@ -31,7 +32,7 @@ pub struct Arguments {
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
     /// The table
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE.parquet", value_parser = replaceable("parquet"))]
     output: PathBuf,
     /// Count what is missing of this manifest, and leave out what is not of it
     #[arg(long, value_name = "FILE")]
@@ -40,6 +41,7 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
+        check_place(&self.output)?;
         let manifest = self.manifest.as_deref().map(Manifest::read).transpose()?;
         let catalogue = Catalogue::read(&self.folders, manifest.as_ref())?;
         catalogue.write(&self.output)?;

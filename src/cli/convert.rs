@@ -139,8 +139,13 @@ pub struct How {
     /// product marks them (Sentinel-2 SCL, Landsat QA_PIXEL): `mask` takes it
     /// for missing, and leaves tiles out that show nothing else; `keep` lets
     /// them be heard
-    #[arg(long, value_parser = ["mask", "keep"], default_value = "mask")]
-    clouds: String,
+    #[arg(long, value_parser = clouds(), default_value = "mask")]
+    clouds: bool,
+}
+
+/// Whether readings that clouds hide are kept.
+fn clouds() -> impl TypedValueParser<Value = bool> {
+    choice(&[("mask", false), ("keep", true)])
 }
 
 fn positive(text: &str) -> std::result::Result<f64, String> {
@@ -162,7 +167,7 @@ impl How {
             (None, Some(seconds)) => Detail::Duration(seconds),
             (None, None) => Detail::Fitting,
         };
-        let (route, clouds, speed) = (self.route, self.clouds == "keep", self.pace.speed);
+        let (route, clouds, speed) = (self.route, self.clouds, self.pace.speed);
         let reading = Options { detail, route, clouds, speed, ..self.reading.options()? };
         let preset = if self.original { Preset::Original } else { self.preset };
         Ok(Settings {

@@ -12,7 +12,7 @@ use wysiwyh::{Error, Result};
 
 use super::console::Console;
 use super::report::Report;
-use super::{STOP, SpeakerArguments, choose};
+use super::{STOP, SpeakerArguments, choose, replaceable};
 
 /// Finds out in two minutes which tones you hear, and with which ear you hear
 /// more, and fits the sound of live, demo and practice to your ears.
@@ -32,7 +32,7 @@ with headphones on. Who hears with one ear is noticed, and gets no sound that
 moves from side to side.")]
 pub struct Arguments {
     /// Write the settings to this file, for --hearing, in place of yours
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = replaceable("toml"))]
     output: Option<PathBuf>,
     /// Seed of the order of the tones
     #[arg(long, value_name = "N", default_value_t = 0)]

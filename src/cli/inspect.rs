@@ -87,9 +87,10 @@ pub struct Arguments {
 impl Arguments {
     pub fn run(self, report: &Report) -> Result<ExitCode> {
         let reading = Options { speed: self.pace.speed, ..self.reading.options()? };
-        let name = self.source.unwrap_or_else(|| STDIN.to_owned());
+        let name = self.source.clone().unwrap_or_else(|| STDIN.to_owned());
         if self.reading.raw.is_none() && is_session(Path::new(&name)) {
             reading.speed.check(&name)?;
+            self.refuse_of_pictures(&name, &reading)?;
             return session::inspect(Path::new(&name), self.table.as_deref(), self.json, report);
         }
         if self.table.is_some() {
@@ -136,6 +137,26 @@ impl Arguments {
             false => report.print(text(&found, profile.as_ref(), sound))?,
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Refuses the options by which pictures are read, as `session` is told of, not read.
+    fn refuse_of_pictures(&self, session: &str, reading: &Options) -> Result<()> {
+        reading.object.refuse(session)?;
+        let options = [
+            ("--sensor", self.sensor.is_some()),
+            ("--npy", self.npy.is_some()),
+            ("--all", self.all),
+            ("--frames", self.frames.is_some()),
+            ("--rotate and --flip", !reading.turn.is_none()),
+        ];
+        match options.iter().find(|(_, given)| *given) {
+            Some((option, _)) => {
+                let what = format!("{session} is a session, and its pictures are not read");
+                Err(Error::usage(option, what)
+                    .hint("leave it out; --table FILE.csv has the code of every sound frame"))
+            }
+            None => Ok(()),
+        }
     }
 }
 

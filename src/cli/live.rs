@@ -126,7 +126,7 @@ impl Arguments {
             return Ok(done);
         }
         let source = self.source.unwrap_or_else(|| STDIN.to_owned());
-        let again = self.preset.is_none() && !self.original && !self.voice.chooses();
+        let again = self.preset.is_none() && !self.original && self.voice.given().is_empty();
         let preset = match self.original {
             true => Preset::Original,
             false => self.preset.unwrap_or(Preset::Listen),

@@ -17,7 +17,9 @@ use wysiwyh::{Error, Fault, Result, check_place};
 
 use super::console::Console;
 use super::report::Report;
-use super::{ReadingArguments, STOP, SpeakerArguments, VoiceArguments, choice, choose};
+use super::{
+    ReadingArguments, STOP, SpeakerArguments, VoiceArguments, choice, choose, replaceable,
+};
 
 /// Trains your ear: plays pictures, and asks which they were, or whether two
 /// are the same.
@@ -52,7 +54,7 @@ pub struct Arguments {
     output: Option<PathBuf>,
     /// Write a row for each trial to this CSV file: what was played, the answer,
     /// whether it was right, how often it was played and the seconds it took
-    #[arg(long, value_name = "FILE.csv")]
+    #[arg(long, value_name = "FILE.csv", value_parser = replaceable("csv"))]
     log: Option<PathBuf>,
     #[command(flatten)]
     voice: VoiceArguments,

@@ -53,10 +53,6 @@ pub struct Arguments {
     /// Seed of the split and of the training
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// The linear path alone, in closed form; so it is without --minutes and
-    /// --steps
-    #[arg(long, conflicts_with_all = ["minutes", "steps", "resume", "rrd"])]
-    analytic: bool,
     /// Train a network for so many minutes
     #[arg(long, value_name = "M", value_parser = minutes)]
     minutes: Option<f64>,

@@ -17,7 +17,7 @@ use crate::sensor::{Scene, Source};
 use crate::sink::Header;
 use crate::sonifier::Sonifier;
 use crate::synth::SLOT_S;
-use crate::table::TableWriter;
+use crate::table::{TableWriter, code_byte};
 
 /// So many rows wait for their places, which are cheaper to find together.
 const WAITING: usize = 512;
@@ -59,7 +59,7 @@ impl Chip {
         Self {
             position: [frame.position.0 as u32, frame.position.1 as u32],
             time_s: frame.time_s,
-            code: heard.code.iter().map(|value| (255.0 * value).round() as u8).collect(),
+            code: heard.code.iter().copied().map(code_byte).collect(),
             band_means: means.into_iter().map(|mean| mean.map(|mean| mean as f32)).collect(),
             loudness_lufs: heard.loudness_lufs as f32,
             psnr_db: heard.psnr_db.filter(|_| seen).map(|psnr_db| psnr_db as f32),

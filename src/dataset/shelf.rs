@@ -4,7 +4,7 @@
 //! certificates. A file gets its name once its checksum is right; what was
 //! fetched of one that was cut off waits beside it, as `NAME.part`.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::process::Stdio;
@@ -18,6 +18,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Fault, Result};
 use crate::intake;
 use crate::program;
+use crate::staging;
 
 /// Manifest and checksums of those that come with the program, as far as their
 /// files are listed.
@@ -282,6 +283,9 @@ fn fetch(
 /// Runs curl, and asks `look` now and then whether to go on; its exit status and
 /// what it says where it fails.
 fn curl(url: &str, part: &Path, look: &mut dyn FnMut() -> bool) -> Result<Option<(i32, String)>> {
+    let lock = File::options().append(true).create(true).open(part);
+    let lock = lock.map_err(|e| Error::output(part, e))?;
+    staging::is_ours(&lock, part)?;
     let mut child = program::command("curl")
         .args(["--fail", "--location", "--silent", "--show-error", "--proto", "=http,https"])
         .args(["--connect-timeout", "30", "--speed-limit", "1", "--speed-time", "60"])
@@ -289,7 +293,9 @@ fn curl(url: &str, part: &Path, look: &mut dyn FnMut() -> bool) -> Result<Option
         .arg(part)
         .arg("--url")
         .arg(url)
-        .stdin(Stdio::null())
+        // It reads nothing, and holds the lock for as long as it lives: longer than we do,
+        // where we are killed.
+        .stdin(Stdio::from(lock))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -311,6 +317,10 @@ fn curl(url: &str, part: &Path, look: &mut dyn FnMut() -> bool) -> Result<Option
         }
     };
     let status = child.wait().map_err(|e| Error::new(Fault::Device, "curl", e))?;
+    if fs::metadata(part).is_ok_and(|part| part.len() == 0) {
+        // Nothing came, and nothing is to go on from.
+        fs::remove_file(part).map_err(|e| Error::output(part, e))?;
+    }
     if status.success() {
         return Ok(None);
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::{PREVIEWS, SUMMARY, short};
+use super::{PREVIEWS, SUMMARY};
 use crate::frame::Band;
 use crate::inspect::Statistics;
 use crate::inspect::many::{self, FEW};
@@ -51,7 +51,7 @@ impl Heard {
         let (source, seconds) = (&header.source, frames as f64 * SLOT_S);
         let mut lines = vec![
             format!("{source}: {}, {seconds:.1} s of sound.", count(frames, "frame")),
-            format!("The model is {} ({}).", header.model, short(&header.model_hash)),
+            format!("The model is {} ({:.12}).", header.model, header.model_hash),
         ];
         let mut say = |line: String| lines.push(line);
         if header.original {

@@ -111,8 +111,14 @@ pub fn run(settings: &Settings, stop: &AtomicBool, say: &mut dyn FnMut(&str)) ->
     };
     let listened = listener.listen(&mut microphone, over, say);
     // What was heard is kept, whatever ended it.
-    let summary = listener.finish(settings.folder.as_deref().zip(staging))?;
-    listened.map(|()| summary)
+    let (summary, kept) = listener.finish(settings.folder.as_deref().zip(staging), say);
+    match listened.and(kept) {
+        Ok(()) => Ok(summary),
+        Err(error) => {
+            summary.failures.iter().for_each(|failure| say(&failure.to_string()));
+            Err(error)
+        }
+    }
 }
 
 /// What hears one slot after another.
@@ -171,16 +177,27 @@ impl Listener {
         Ok(())
     }
 
-    /// Closes everything whole; the pictures appear in their folder.
-    fn finish(mut self, folder: Option<(&Path, StagedFolder)>) -> Result<Summary> {
+    /// Closes everything whole; the pictures, if there are any, appear in their folder.
+    fn finish(
+        mut self,
+        folder: Option<(&Path, StagedFolder)>,
+        say: &mut dyn FnMut(&str),
+    ) -> (Summary, Result<()>) {
         if let Some(recorder) = self.recorder.take() {
             self.summary.failures.extend(recorder.finish().err());
         }
-        if let (Some((folder, staging)), Some(array)) = (folder, self.array) {
-            array.finish()?;
-            staging.replace(&remains(folder), &[ARRAY.to_owned()])?;
-        }
-        Ok(self.summary)
+        let kept = match (folder, self.array) {
+            (Some((folder, _)), Some(_)) if self.summary.frames == 0 => {
+                say(&format!("No frame was heard: {} stays as it was.", folder.display()));
+                Ok(())
+            }
+            (Some((folder, staging)), Some(array)) => array
+                .finish()
+                .and_then(|()| staging.replace(&remains(folder), &[ARRAY.to_owned()]))
+                .map(drop),
+            _ => Ok(()),
+        };
+        (self.summary, kept)
     }
 
     /// Makes a picture of `slot`; false if it holds none.

@@ -161,10 +161,6 @@ mod tests {
             self.taken.lock().unwrap().push(-1.0);
             Ok(())
         }
-
-        fn clipped(&self) -> u64 {
-            0
-        }
     }
 
     fn slow() -> (Growing, Sender<()>, Arc<Mutex<Vec<f32>>>) {

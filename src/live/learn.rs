@@ -5,7 +5,8 @@
 //! gives way to everything else, and stored where the sensor's profile is
 //! looked for: it speaks from the next run on.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,11 +15,11 @@ use std::thread::JoinHandle;
 use ndarray::{Array3, Zip};
 
 use crate::dataset::{Dataset, Gathered, Part};
+use crate::digest::Digest;
 use crate::error::{Error, Fault, Result};
 use crate::frame::Frame;
-use crate::model::Model;
 use crate::profile::Profile;
-use crate::staging;
+use crate::staging::{self, StagedFile};
 use crate::synth::SLOT_S;
 use crate::train::{self, Settings};
 
@@ -159,18 +160,30 @@ fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     pool.build().map_err(|e| Error::new(Fault::Device, "learning", e))?.install(work)
 }
 
-/// Computes the model and stores it at `place`; a model that lies there is
-/// kept, as sounds that it made need it.
+/// Copies what lies at `place`, if anything does, to a name of its own, by what is in it:
+/// sounds that a model made need it, and one that cannot be read here may be of a later
+/// version.
+fn keep(place: &Path, name: &str) -> Result<()> {
+    if !place.is_file() {
+        return Ok(());
+    }
+    let (digest, _) = Digest::of_file(place).map_err(|e| Error::input(place, e))?;
+    let hash = digest.to_string();
+    let kept = place.with_file_name(format!("{name}-{hash:.12}.safetensors"));
+    let mut staged = StagedFile::create(&kept)?;
+    File::open(place)
+        .and_then(|mut before| io::copy(&mut before, staged.file()))
+        .map_err(|e| Error::output(&kept, e))?;
+    staged.finish()
+}
+
+/// Computes the model and stores it at `place`; what lies there is kept.
 fn learn(gathered: Gathered, profile: &Profile, place: &Path) -> Result<String> {
     let dataset = gathered.dataset()?;
     let change = change(&dataset);
     let settings = Settings::default();
     let model = train::analytic(&dataset, profile, &settings, &mut |_| ControlFlow::Continue(()))?;
-    if let Ok(before) = Model::load(place) {
-        let short = before.hash().get(..12).unwrap_or_default();
-        let kept = place.with_file_name(format!("{}-{short}.safetensors", profile.name));
-        before.save(&kept)?;
-    }
+    keep(place, &profile.name)?;
     model.save(place)?;
     let mut text = format!(
         "The model is learned and stored as {}: from the next run on it speaks for {}.",

@@ -378,10 +378,7 @@ impl Outputs {
             }
             recorder.log(moment);
         }
-        if self.header.scene.is_some() {
-            self.header.positions.push([frame.position.0 as u32, frame.position.1 as u32]);
-        }
-        self.summary.slots += 1;
+        self.count([frame.position.0 as u32, frame.position.1 as u32]);
         self.summary.repeated += u64::from(!fresh);
         Ok(())
     }
@@ -391,8 +388,16 @@ impl Outputs {
         let samples = sonifier.rest();
         self.play(sonifier, &samples, None, None, SLOT);
         self.keep(&samples, None, say);
-        self.summary.slots += 1;
+        self.count(self.header.positions.last().copied().unwrap_or_default());
         self.summary.silent += 1;
+    }
+
+    /// Counts a slot; of a scene it lies at `position`, which its file tells of each.
+    fn count(&mut self, position: [u32; 2]) {
+        self.summary.slots += 1;
+        if self.header.scene.is_some() {
+            self.header.positions.push(position);
+        }
     }
 
     /// Closes every output whole; the summary tells what failed.

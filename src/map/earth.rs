@@ -25,15 +25,18 @@ use crate::staging::part_of;
 pub(super) struct Way(CoordTransform);
 
 impl Way {
-    /// The way from the map whose reference system is `crs_wkt`.
-    pub fn from(crs_wkt: &str) -> Result<Self> {
+    /// The way from the map whose reference system is `crs_wkt`; `None` where no way leads
+    /// to the Earth, as from a map of Mars.
+    pub fn from(crs_wkt: &str) -> Result<Option<Self>> {
         library::call(Fault::Input, PLACE, || {
             let (mut here, mut wgs84) =
                 (SpatialRef::from_wkt(crs_wkt)?, SpatialRef::from_epsg(4326)?);
             // Rasters store x before y, whatever their reference system says.
             here.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
             wgs84.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
-            Ok(Self(CoordTransform::new(&here, &wgs84)?))
+            let way = CoordTransform::new(&here, &wgs84).ok();
+            library::forgive();
+            Ok(way.map(Self))
         })
     }
 

@@ -309,22 +309,13 @@ impl Recorder {
         }
     }
 
-    /// Whether every target still takes data; worth asking now and then in a
-    /// long session.
-    ///
-    /// # Errors
-    ///
-    /// If a target has been given up, and why. The others go on.
-    pub fn check(&self) -> Result<()> {
-        self.outlets.iter().try_for_each(Outlet::check)
-    }
-
-    /// Says in which files the session has gone on, and gives up the targets that
+    /// Says in which files the session has gone on (after `session.rrd` come
+    /// `session-2.rrd` and so on, each a session by itself), and gives up the targets that
     /// have failed, as a viewer whose window is closed, or a file on a full disk,
     /// with a word. Everything else goes on. Anybody may close a viewer; the
     /// errors of files, whose end is missing, are returned.
     pub fn tell(&mut self, say: &mut dyn FnMut(&str)) -> Vec<Error> {
-        for path in self.begun() {
+        for path in self.outlets.iter().flat_map(Outlet::begun) {
             say(&format!("The session goes on in {}.", path.display()));
         }
         let mut failures = vec![];
@@ -345,12 +336,6 @@ impl Recorder {
     /// Whether every target has been given up.
     pub fn is_lost(&self) -> bool {
         self.outlets.is_empty()
-    }
-
-    /// The files in which the session has gone on since this was asked last: after
-    /// `session.rrd` come `session-2.rrd` and so on, each a session by itself.
-    pub fn begun(&self) -> Vec<PathBuf> {
-        self.outlets.iter().flat_map(Outlet::begun).collect()
     }
 
     /// Writes what is still queued, closes every target and tells what was

@@ -119,7 +119,7 @@ impl Cptv {
             self.counts[row * columns + column] as f32
         });
         let path = self.path.to_string_lossy();
-        let frame = settle(&path, data, f32::from(u16::MAX), self.profile.as_ref());
+        let frame = settle(&path, data, Some(u16::MAX.into()), self.profile.as_ref());
         Some(frame.map(|mut frame| {
             let period_s = self.source.period_s.unwrap_or(0.0);
             frame.time_s = match (fields.number(b't'), self.first_ms) {

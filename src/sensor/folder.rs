@@ -73,7 +73,8 @@ impl Folder {
                 _ => format!("holds no pictures of its own, only {}", count(folders, "folder")),
             };
             return Err(Error::input(path, what).hint(format!(
-                "pictures end in {} or tif; name the folder that holds them",
+                "pictures end in {} or tif; name the folder that holds them, and rasters of other \
+                 endings one by one or by a pattern",
                 PICTURES.join(", ")
             )));
         }
@@ -281,20 +282,23 @@ fn picture(path: &Path, profile: Option<&Profile>) -> Result<Frame> {
     let (image, maximum) = decode(path)?;
     let (data, full_scale) = planes(path, &image, maximum)?;
     let data = if wants_one(profile) { single(data, full_scale) } else { data };
-    settle(&path.to_string_lossy(), data, full_scale, profile)
+    settle(&path.to_string_lossy(), data, Some(full_scale), profile)
 }
 
 /// A frame of the counts in `data` from 0 to `full_scale`, one grey band or three
-/// colours, with bands, scale and offset of `profile`.
+/// colours, with bands, scale and offset of `profile`; floats have no full scale, and are
+/// the temperatures that a profile lists.
 pub(super) fn settle(
     subject: &str,
     mut data: Array3<f32>,
-    full_scale: f32,
+    full_scale: Option<f32>,
     profile: Option<&Profile>,
 ) -> Result<Frame> {
     let size = [data.len_of(Axis(1)), data.len_of(Axis(2))];
     let highest = || data.iter().copied().fold(0.0, f32::max);
-    heat::check(subject, size, full_scale.into(), highest, profile)?;
+    if let Some(full_scale) = full_scale {
+        heat::check(subject, size, full_scale.into(), highest, profile)?;
+    }
     let found = match data.len_of(Axis(0)) {
         1 => vec![Band::new("grey", Unit::Counts)],
         _ => colours(),
@@ -309,6 +313,7 @@ pub(super) fn settle(
             error
         }
     })?;
+    let bands = if full_scale.is_none() { heat::floats(&bands) } else { bands };
     for (band, mut plane) in bands.iter().zip(data.outer_iter_mut()) {
         if (band.scale, band.offset) != (1.0, 0.0) {
             plane.mapv_inplace(|value| (f64::from(value) * band.scale + band.offset) as f32);

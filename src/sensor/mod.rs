@@ -191,7 +191,11 @@ pub struct Object {
 impl Object {
     /// Refuses `source`, whose temperatures are not computed here, if
     /// anything is known.
-    fn refuse(self, source: &str) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// If anything is.
+    pub fn refuse(self, source: &str) -> Result<()> {
         let flags = [
             ("--emissivity", self.emissivity),
             ("--distance", self.distance_m),

@@ -94,8 +94,8 @@ pub(super) fn refuse_address(source: &str) -> Result<()> {
 /// Grey pictures whose pixels follow each other without a header, from
 /// standard input (`-`), a named pipe or a file.
 ///
-/// They are counts, with scale and offset of the profile, and come at the
-/// stated rate. A thread of its own waits for them, so that a writer who
+/// They are counts, with scale and offset of the profile, or floats, which are the
+/// temperatures that a profile lists, if it does; they come at the stated rate. A thread of its own waits for them, so that a writer who
 /// neither writes nor closes keeps nobody from stopping.
 #[derive(Debug)]
 pub struct Raw {
@@ -212,13 +212,14 @@ impl Raw {
         packing.unpack(bytes, rows * columns, &mut counts);
         let data = Array3::from_shape_vec((1, rows, columns), counts)
             .map_err(|e| Error::input(&self.name, e))?;
-        let mut frame = settle(&self.name, data, full_scale(packing), self.profile.as_ref())?;
+        let full_scale = (packing != Packing::F32Le).then(|| full_scale(packing));
+        let mut frame = settle(&self.name, data, full_scale, self.profile.as_ref())?;
         frame.time_s = self.delivered as f64 * self.source.period_s.unwrap_or(SLOT_S);
         Ok(frame)
     }
 }
 
-/// The highest count of `packing`.
+/// The largest number that a pixel of `packing` could hold, of which cameras may use less.
 fn full_scale(packing: Packing) -> f32 {
     2f32.powi(packing.bits() as i32) - 1.0
 }

@@ -97,7 +97,8 @@ impl Video {
         } else {
             data
         };
-        Some(settle(&self.path, data, self.layout.full_scale(), self.profile.as_ref()))
+        let full_scale = Some(self.layout.full_scale());
+        Some(settle(&self.path, data, full_scale, self.profile.as_ref()))
     }
 
     /// What is wrong with a video that ended: nothing, or a reason why it

@@ -36,6 +36,7 @@ use crate::profile::Polarity;
 use crate::sensor::{Scene, Speed};
 use crate::spectrum::Mapping;
 use crate::staging::{self, part_of};
+use crate::synth::SAMPLE_RATE;
 
 pub use flac::FlacSink;
 pub use foreign::decode;
@@ -262,9 +263,6 @@ pub trait FileSink: Sink {
     ///
     /// If the header does not fit the format.
     fn replace_header(&mut self, header: &Header) -> Result<()>;
-
-    /// How many samples did not fit 16 bits so far.
-    fn clipped(&self) -> u64;
 }
 
 /// The formats of audio files.
@@ -354,6 +352,16 @@ pub struct Recording {
     pub header: Option<Header>,
 }
 
+impl Recording {
+    /// Left and right at our rate, equal where there are not two channels; `None` where it is
+    /// of another rate, or longer than [`decode`] has it.
+    pub(crate) fn into_sides(self) -> Option<[Vec<f32>; 2]> {
+        let ours = self.sample_rate as usize == SAMPLE_RATE;
+        let taken = ours && self.samples.len() <= foreign::LONGEST_S * SAMPLE_RATE;
+        taken.then(|| self.sides.unwrap_or_else(|| [self.samples.clone(), self.samples]))
+    }
+}
+
 /// Reads the WAV or FLAC file at `path`, whatever its name.
 ///
 /// A file that ends early, as a killed process leaves it, gives what it has.
@@ -381,14 +389,10 @@ pub fn read(path: &Path) -> Result<Recording> {
     }
 }
 
-/// Rounds to 16 bits, saturating; counts what did not fit.
-fn quantise(sample: f32, clipped: &mut u64) -> i16 {
-    let value = (f64::from(sample) * 32768.0).round();
-    if !(-32768.0..=32767.0).contains(&value) {
-        *clipped += 1;
-    }
+/// Rounds to 16 bits, saturating.
+fn quantise(sample: f32) -> i16 {
     // The cast saturates, and makes 0 of NaN.
-    value as i16
+    (f64::from(sample) * 32768.0).round() as i16
 }
 
 /// A file being written.
@@ -521,11 +525,9 @@ pub(crate) mod tests {
 
     #[test]
     fn rounding_is_plain_and_saturates() {
-        let mut clipped = 0;
         let quantised = [0.0, 0.6, -0.6, 32767.4, 32767.6, -32768.4, -40000.0, f32::NAN]
-            .map(|value| quantise(value / 32768.0, &mut clipped));
+            .map(|value| quantise(value / 32768.0));
         assert_eq!(quantised, [0, 1, -1, 32767, 32767, -32768, -32768, 0]);
-        assert_eq!(clipped, 3);
     }
 
     #[test]

@@ -44,7 +44,6 @@ pub struct WavSink {
     /// Bytes of samples in the file.
     written: u64,
     channels: u16,
-    clipped: u64,
     /// The largest file that is still RIFF.
     riff_limit: u64,
 }
@@ -79,7 +78,6 @@ impl WavSink {
             pending: Vec::with_capacity(2 * SECOND),
             written: 0,
             channels: header.channels() as u16,
-            clipped: 0,
             riff_limit: u32::MAX.into(),
         };
         let head = sink.head(0);
@@ -148,7 +146,7 @@ impl Sink for WavSink {
     fn write(&mut self, samples: &[f32]) -> Result<()> {
         for block in samples.chunks(SAMPLE_RATE) {
             for &sample in block {
-                self.pending.extend(quantise(sample, &mut self.clipped).to_le_bytes());
+                self.pending.extend(quantise(sample).to_le_bytes());
             }
             if self.pending.len() >= SECOND {
                 self.flush()?;
@@ -172,10 +170,6 @@ impl FileSink for WavSink {
     fn replace_header(&mut self, header: &Header) -> Result<()> {
         self.news = info(header)?;
         Ok(())
-    }
-
-    fn clipped(&self) -> u64 {
-        self.clipped
     }
 }
 

@@ -57,6 +57,17 @@ fn brightness_on_a_screen_is_no_temperature() {
 }
 
 #[test]
+fn floats_are_the_temperatures_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let raw = folder.path().join("a.raw");
+    fs::write(&raw, [31.25f32.to_le_bytes(); 64 * 48].concat()).unwrap();
+    let mut inspect = program();
+    inspect.args(["inspect", "--raw", "f32le", "64x48@9", "--say", "--sensor"]);
+    let output = inspect.arg(profile(folder.path())).arg(&raw).output().unwrap();
+    assert!(text(&output.stdout).contains("31.25"), "{}", text(&output.stdout));
+}
+
+#[test]
 fn temperatures_come_through_a_pipe_and_a_short_end_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut bytes = pictures(3);

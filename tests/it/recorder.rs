@@ -149,9 +149,9 @@ fn every_value_of_every_slot_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     for pace in [Pace::Live, Pace::Batch] {
         let path = folder.path().join(format!("{pace:?}.rrd"));
-        let recorder = Recorder::new(&save(&path, pace), &session()).unwrap();
+        let mut recorder = Recorder::new(&save(&path, pace), &session()).unwrap();
         (0..20).for_each(|slot| recorder.log(moment(slot)));
-        recorder.check().unwrap();
+        assert_eq!(recorder.tell(&mut |said| panic!("{said}")), []);
         // A complete file or none, unless it is live.
         assert_eq!(path.exists(), pace == Pace::Live);
         assert_eq!(recorder.finish().unwrap(), Drops { pictures: 0 });
@@ -187,15 +187,16 @@ fn long_sessions_go_on_in_files_of_their_own() {
     // This one is somebody else's.
     std::fs::write(place("a-3.rrd"), "mine").unwrap();
     let target = Target { longest: 8, ..save(&place("a.rrd"), Pace::Live) };
-    let recorder = Recorder::new(&target, &session()).unwrap();
+    let mut recorder = Recorder::new(&target, &session()).unwrap();
     (0..20).for_each(|slot| recorder.log(moment(slot)));
     recorder.mark(20, 2.0, "the end");
     let mut begun = vec![];
     super::speaker::wait_for("two more files", || {
-        begun.extend(recorder.begun());
+        assert_eq!(recorder.tell(&mut |said| begun.push(said.to_owned())), []);
         begun.len() == 2
     });
-    assert_eq!(begun, [place("a-2.rrd"), place("a-4.rrd")]);
+    let goes_on = |name| format!("The session goes on in {}.", place(name).display());
+    assert_eq!(begun, ["a-2.rrd", "a-4.rrd"].map(goes_on));
     recorder.finish().unwrap();
     for (name, slots) in [("a.rrd", 0..8), ("a-2.rrd", 8..16), ("a-4.rrd", 16..20)] {
         let engine = recording(&place(name));

@@ -132,6 +132,10 @@ fn a_session_that_is_cut_off_or_damaged_is_read_as_far_as_it_goes() {
     refused(&output.unwrap(), 1, "no/a.csv");
     let source = program().args(["inspect", "simulated", "--table", "a.csv"]).output().unwrap();
     refused(&source, 2, "simulated is no session");
+    for option in [&["--npy", "a.npy"][..], &["--frames", "3"], &["--emissivity", "0.9"]] {
+        let output = program().arg("inspect").arg(&path).args(option).output().unwrap();
+        refused(&output, 2, option[0]);
+    }
 
     let training = folder.path().join("t.rrd");
     let target = Target { save: Some(training.clone()), ..Target::default() };

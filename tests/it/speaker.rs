@@ -410,11 +410,17 @@ fn listening_to_an_input_without_any_sound_ends_in_its_time() {
     let pipe = format!("file={}", pulse.folder.path().join("pipe").display());
     let load = ["load-module", "module-pipe-source", "source_name=nothing", &pipe];
     pulse.pactl(&load);
+    // What was heard before stays where nothing is.
+    let heard = pulse.folder.path().join("heard");
+    fs::create_dir(&heard).unwrap();
+    for name in ["frames.npy", "summary.txt"] {
+        fs::write(heard.join(name), "before").unwrap();
+    }
     let listening = pulse
         .command(program())
         .args(["listen", "--live", "--sensor", "simulated-lwir", "--device", "nothing"])
         .args(["--seconds", "4", "-o"])
-        .arg(pulse.folder.path().join("heard"))
+        .arg(&heard)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -426,6 +432,9 @@ fn listening_to_an_input_without_any_sound_ends_in_its_time() {
     out.chain(err).read_to_string(&mut told).unwrap();
     assert!(listening.0.wait().unwrap().success(), "{told}");
     assert!(told.contains("0 frames") && told.contains("Nothing comes"), "{told}");
+    assert!(told.contains("stays as it was"), "{told}");
+    assert_eq!(fs::read_dir(&heard).unwrap().count(), 2);
+    assert_eq!(fs::read(heard.join("frames.npy")).unwrap(), b"before");
 }
 
 #[test]

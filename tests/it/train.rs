@@ -295,7 +295,6 @@ fn training_flags_that_contradict_each_other_are_wrong_usage() {
         command.args(["train", "simulated:1", "--sensor", "simulated-lwir", "-o", &model]);
         command.args(flags).assert().code(2);
     };
-    run(&["--analytic", "--steps", "5"]);
     run(&["--steps", "5", "--minutes", "1"]);
     run(&["--minutes", "-1"]);
     run(&["--resume"]);

@@ -162,6 +162,12 @@ fn a_sound_of_a_scene_that_was_cut_or_trimmed_gives_its_pictures() {
         assert!((least..=32).contains(&frames.dim().0), "{name}: {:?}", frames.dim());
         assert!(!place("heard/mosaic.tif").exists());
     }
+    // What is a WAV file at our rate needs no other program.
+    let mut alone = program();
+    alone.env("PATH", "").arg("listen").arg(place("trimmed.wav")).arg("-o").arg(place("alone"));
+    let output = alone.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(array(&place("alone/frames.npy")) == array(&place("heard/frames.npy")));
 }
 
 #[test]

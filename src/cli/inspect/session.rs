@@ -143,45 +143,8 @@ fn dropped(replay: &Replay) -> Option<u64> {
 
 /// The session in sentences, for eyes and ears alike.
 fn sentences(path: &Path, replay: &Replay) -> Vec<String> {
-    let about = |name: &str| replay.about.get(name).map(String::as_str).filter(|v| !v.is_empty());
-    let mut lines = vec![format!(
-        "{}: a session of {}, {}, {:.1} s.",
-        path.display(),
-        about("source").unwrap_or("an unknown source"),
-        count(replay.moments.len(), "sound frame"),
-        seconds(replay)
-    )];
-    if let (Some(version), Some(command)) = (about("version"), about("command_line")) {
-        lines.push(format!("It was recorded by wysiwyh {version}: {command}"));
-    }
-    if let (Some(profile), Some(model), Some(hash)) =
-        (about("profile"), about("model"), about("model_hash"))
-    {
-        let (short, seed) = (hash.get(..12).unwrap_or(hash), about("seed").unwrap_or("unknown"));
-        lines.push(format!(
-            "The sensor is {profile}, the model {model} ({short}), the seed {seed}."
-        ));
-    }
-    if about("header").is_some() {
-        lines.push(format!("It can be heard again: wysiwyh live {}", path.display()));
-    }
-    if let (Some(wav), Some(lead_in)) = (about("wav"), about("lead_in_s")) {
-        lines.push(format!("The sound is in {wav}; second 0 here is second {lead_in} there."));
-    }
-    let told = [
-        ("psnr_db", "PSNR of what comes back", "dB", 1.0, 1),
-        ("loudness_lufs", "Loudness", "LUFS", 1.0, 1),
-        ("latency_s", "Latency", "ms", 1e3, 0),
-    ];
-    for (name, title, unit, scale, digits) in told {
-        let Some(span) = Span::of(replay, name) else { continue };
-        let Span { mean, lowest, lowest_s, highest, highest_s } = span;
-        let [mean, lowest, highest] = [mean, lowest, highest].map(|value| scale * value);
-        lines.push(format!(
-            "{title}: {mean:.digits$} {unit} on average, from {lowest:.digits$} at {lowest_s:.1} s \
-             to {highest:.digits$} at {highest_s:.1} s."
-        ));
-    }
+    let mut lines = provenance(path, replay);
+    lines.extend(scores(replay));
     if let Some(left_out) = Span::of(replay, "left_out") {
         lines.push(format!("Pictures of the source that came too fast: {}.", left_out.highest));
     }
@@ -202,4 +165,52 @@ fn sentences(path: &Path, replay: &Replay) -> Vec<String> {
         lines.push(format!("Mark at {time_s:.1} s: {text}"));
     }
     lines
+}
+
+/// What was recorded, by whom, and where its sound is.
+fn provenance(path: &Path, replay: &Replay) -> Vec<String> {
+    let about = |name: &str| replay.about.get(name).map(String::as_str).filter(|v| !v.is_empty());
+    let mut lines = vec![format!(
+        "{}: a session of {}, {}, {:.1} s.",
+        path.display(),
+        about("source").unwrap_or("an unknown source"),
+        count(replay.moments.len(), "sound frame"),
+        seconds(replay)
+    )];
+    if let (Some(version), Some(command)) = (about("version"), about("command_line")) {
+        lines.push(format!("It was recorded by wysiwyh {version}: {command}"));
+    }
+    if let (Some(profile), Some(model), Some(hash)) =
+        (about("profile"), about("model"), about("model_hash"))
+    {
+        let seed = about("seed").unwrap_or("unknown");
+        lines.push(format!(
+            "The sensor is {profile}, the model {model} ({hash:.12}), the seed {seed}."
+        ));
+    }
+    if about("header").is_some() {
+        lines.push(format!("It can be heard again: wysiwyh live {}", path.display()));
+    }
+    if let (Some(wav), Some(lead_in)) = (about("wav"), about("lead_in_s")) {
+        lines.push(format!("The sound is in {wav}; second 0 here is second {lead_in} there."));
+    }
+    lines
+}
+
+/// What its scores were on average, and when they were lowest and highest.
+fn scores(replay: &Replay) -> Vec<String> {
+    let told = [
+        ("psnr_db", "PSNR of what comes back", "dB", 1.0, 1),
+        ("loudness_lufs", "Loudness", "LUFS", 1.0, 1),
+        ("latency_s", "Latency", "ms", 1e3, 0),
+    ];
+    let sentence = |(name, title, unit, scale, digits): (&str, &str, &str, f64, usize)| {
+        let Span { mean, lowest, lowest_s, highest, highest_s } = Span::of(replay, name)?;
+        let [mean, lowest, highest] = [mean, lowest, highest].map(|value| scale * value);
+        Some(format!(
+            "{title}: {mean:.digits$} {unit} on average, from {lowest:.digits$} at {lowest_s:.1} s \
+             to {highest:.digits$} at {highest_s:.1} s."
+        ))
+    };
+    told.into_iter().filter_map(sentence).collect()
 }

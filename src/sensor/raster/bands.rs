@@ -22,7 +22,7 @@ use crate::frame::{Band, Unit};
 use crate::profile::{Bands, Profile};
 use crate::sensor::markup::{elements, plain};
 use crate::sensor::naming::same_name;
-use crate::sensor::{heat, reconcile};
+use crate::sensor::{colours, heat, reconcile};
 pub(super) use spectrum::axes;
 pub(super) use spectrum::micrometres;
 use spectrum::{Lists, along_axis, ending, spectrum};
@@ -45,6 +45,9 @@ pub(super) struct Layers {
 
 /// So many bands are looked at for their highest number.
 const LOOKED_AT: usize = 16;
+
+/// Rows and columns in the middle of a band that tell whether it is opacity.
+const LOOKED_AT_SIDE: usize = 64;
 
 /// A mask that holds for all bands of a file.
 #[derive(Clone, Copy, Debug)]
@@ -240,13 +243,45 @@ fn claims(dataset: &Dataset) -> gdal::errors::Result<(Vec<Claim>, Option<usize>)
     for position in 0..count {
         let band = dataset.rasterband(position + 1)?;
         let colour = colour(&band);
-        if colour == Some(ColorInterpretation::AlphaBand) && count > 1 {
+        let marked = colour == Some(ColorInterpretation::AlphaBand) && count > 1;
+        if marked && is_opacity(dataset, &band) {
             alpha = Some(position + 1);
         } else {
             claims.push(Claim::read(dataset, &band, position, colour, &lists));
         }
     }
+    colour_pictures(&mut claims);
     Ok((claims, alpha))
+}
+
+/// Whether most of the numbers in the middle of `band` make a pixel visible or hide it, so
+/// that it is the opacity that the file says it is: the fourth band of an instrument is
+/// often marked so, too, as programs take four bands for a picture.
+fn is_opacity(dataset: &Dataset, band: &RasterBand) -> bool {
+    let (columns, rows) = dataset.raster_size();
+    let size = (columns.min(LOOKED_AT_SIDE), rows.min(LOOKED_AT_SIDE));
+    let corner = (((columns - size.0) / 2) as isize, ((rows - size.1) / 2) as isize);
+    let mut numbers = vec![0.0f32; size.0 * size.1];
+    let read = band.read_into_slice(corner, size, size, &mut numbers, None);
+    library::forgive();
+    let ends = numbers.iter().filter(|number| [0.0, 1.0, 255.0, 65535.0].contains(number));
+    // What is damaged tells when it is read.
+    read.is_err() || 2 * ends.count() >= numbers.len()
+}
+
+/// Gives a picture in red, green and blue, whose file says no more of them, the names and
+/// wavelengths of an ordinary camera's, as pictures in other formats have them.
+fn colour_pictures(claims: &mut [Claim]) {
+    let own = colours();
+    let is_plain = |(claim, own): (&Claim, &Band)| {
+        let Band { name, common_name, wavelength_um, .. } = &claim.band;
+        name.is_empty() && *common_name == own.common_name && wavelength_um.is_none()
+    };
+    if claims.len() == own.len() && claims.iter().zip(&own).all(is_plain) {
+        for (claim, own) in claims.iter_mut().zip(own) {
+            (claim.band.name, claim.band.wavelength_um) = (own.name, own.wavelength_um);
+        }
+    }
 }
 
 impl Claim {
@@ -285,7 +320,9 @@ impl Claim {
         let attribute = |name: &str| if lists.are_attributes { ending(band, name) } else { None };
         let stated = [Some(band.unit()), item("unit"), item("GRIB_UNIT"), attribute("_units")];
         let mut unit = stated.into_iter().flatten().find_map(|text| known_unit(&text));
-        let mut found = Band::new(name(band, &description), Unit::Counts);
+        let variable = || item("NETCDF_VARNAME").filter(|_| dataset.raster_count() == 1);
+        let own = variable().unwrap_or_else(|| name(band, &description));
+        let mut found = Band::new(own, Unit::Counts);
         let along = || along_axis(dataset, band);
         if let Some((wavelength, fwhm)) =
             spectrum(band, &description, position, lists).or_else(along)

@@ -15,7 +15,8 @@ const FEWEST: usize = 3;
 const HIGHEST: u32 = 12;
 
 /// The scene in the folder at `path`, if all its TIFF or JPEG 2000 files are called alike
-/// but for the number of their band, and lie on a map with one band each.
+/// but for the number of their band, and lie on a map with one band each; those that say
+/// themselves that they are none are left out.
 ///
 /// # Errors
 ///
@@ -29,6 +30,8 @@ pub(super) fn product(path: &str) -> Result<Option<Product>> {
         return Err(Error::input(path, what)
             .hint("unpack the whole product; single bands can be opened on their own"));
     }
+    let (others, files): (Vec<String>, Vec<String>) =
+        files.into_iter().partition(|name| is_beside(name));
     let Some(mut files) = files.into_iter().map(Named::new).collect::<Option<Vec<Named>>>() else {
         return Ok(None);
     };
@@ -47,7 +50,40 @@ pub(super) fn product(path: &str) -> Result<Option<Product>> {
             None => return Ok(None),
         }
     }
-    Ok(Some(Product::new(path, None, pieces, vec![])))
+    let said = match &others[..] {
+        [] => vec![],
+        others => vec![format!("without {}", others.join(", "))],
+    };
+    Ok(Some(Product::new(path, None, pieces, said)))
+}
+
+/// What lies beside bands and is none: pictures for the eye, and the maps of classes,
+/// clouds, aerosol and water vapour of Sentinel-2 and Landsat.
+const BESIDE: [&str; 16] = [
+    "tci",
+    "pvi",
+    "preview",
+    "thumbnail",
+    "browse",
+    "scl",
+    "aot",
+    "wvp",
+    "cld",
+    "snw",
+    "msk",
+    "qa",
+    "qa60",
+    "bqa",
+    "pixel",
+    "radsat",
+];
+
+/// Whether the name of a file says that it is no band: one of its words is of [`BESIDE`],
+/// and none of a band.
+fn is_beside(name: &str) -> bool {
+    let words = || name.split(|c: char| !c.is_alphanumeric());
+    let is_other = |word: &str| BESIDE.contains(&word.to_ascii_lowercase().as_str());
+    words().any(is_other) && words().all(|word| number_of(word).is_none())
 }
 
 /// Whether `files` are bands and masks of one Landsat product, by its identifier of seven
