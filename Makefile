@@ -111,10 +111,11 @@ screenshots:
 	cargo build --locked $(FEATURES)
 	bash docs/screenshots.sh '$(CARGO_TARGET_DIR)/debug/wysiwyh' '$(ORACLES)'
 
+# Tests are of the whole program.
 features:
 	@bash setup.sh test
 	for feature in '' gdal sound uvc rerun gpu $(GIGE); do \
-		CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)-features' cargo clippy --locked --all-targets \
+		CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)-features' cargo clippy --locked --lib --bins --examples \
 			--no-default-features --features "$$feature" -- -D warnings || exit 1; \
 	done
 

@@ -78,7 +78,6 @@ use self::words::told_aside;
 pub use self::alarm::Limit;
 pub use self::capture::Sent;
 pub use self::command::{Command, HELP, Keys};
-pub use self::outputs::open_speaker;
 
 /// By how much one command changes the volume, in dB.
 const VOLUME_STEP_DB: f32 = 3.0;

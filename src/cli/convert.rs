@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use clap::Args;
 use clap::builder::TypedValueParser;
+use clap::{ArgAction, Args};
 use serde_json::json;
 use wysiwyh::convert::{self, Estimate, Event, Job, Settings, Summary, Unit};
 use wysiwyh::plan::{self, Manifest, Part};
@@ -139,7 +139,7 @@ pub struct How {
     /// product marks them (Sentinel-2 SCL, Landsat QA_PIXEL): `mask` takes it
     /// for missing, and leaves tiles out that show nothing else; `keep` lets
     /// them be heard
-    #[arg(long, value_parser = clouds(), default_value = "mask")]
+    #[arg(long, action = ArgAction::Set, value_parser = clouds(), default_value = "mask")]
     clouds: bool,
 }
 

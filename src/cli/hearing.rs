@@ -5,9 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use wysiwyh::ears::{self, Answer, Check, Comparison, Ears, Sides, Sitting};
-use wysiwyh::live::open_speaker;
 use wysiwyh::sink::Sink;
-use wysiwyh::sink::device::Way;
+use wysiwyh::sink::device::{Way, open_speaker};
 use wysiwyh::{Error, Result};
 
 use super::console::Console;

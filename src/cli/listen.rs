@@ -93,8 +93,7 @@ impl Arguments {
             };
             let summary = listen::run_live(&settings, &STOP, say)?;
             report.print(&summary)?;
-            let fail = |_, error| report.failure(error);
-            return Ok(summary.failures.iter().fold(ExitCode::SUCCESS, fail));
+            return Ok(report.failures(&summary.failures));
         };
         let mut progress = None;
         let heard =

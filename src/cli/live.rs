@@ -163,8 +163,7 @@ impl Arguments {
         drop(console);
         let summary = summary?;
         report.print(sentence(&summary))?;
-        let fail = |_, error| report.failure(error);
-        Ok(summary.failures.iter().fold(ExitCode::SUCCESS, fail))
+        Ok(report.failures(&summary.failures))
     }
 }
 

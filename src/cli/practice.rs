@@ -5,11 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::TypedValueParser;
-use wysiwyh::live::open_speaker;
 use wysiwyh::practice::{self, Answer, Practice, Score, Stage, Task};
 use wysiwyh::sensor;
 use wysiwyh::session;
-use wysiwyh::sink::device::Way;
+use wysiwyh::sink::device::{Way, open_speaker};
 use wysiwyh::sink::{self, Format, Header, Sink};
 use wysiwyh::spectrum::Preset;
 use wysiwyh::voice::Ready;

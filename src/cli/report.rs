@@ -98,6 +98,12 @@ impl Report {
         }
     }
 
+    /// Says `errors`, after which everything else went on, and gives the exit status of the
+    /// last one; success where there are none.
+    pub fn failures(&self, errors: &[Error]) -> ExitCode {
+        errors.iter().fold(ExitCode::SUCCESS, |_, error| self.failure(error))
+    }
+
     /// Progress on `what`, in steps of which there are `total`, if known.
     pub fn progress(&self, what: &str, total: Option<usize>) -> Progress {
         let redrawn = !self.plain && io::stderr().is_terminal();

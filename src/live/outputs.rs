@@ -10,12 +10,12 @@ use super::glance::Glance;
 use super::growing::Growing;
 use super::latency::Latency;
 use super::{Heard, Settings, Summary};
-use crate::ears::Sides;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::recorder::Recorder;
 use crate::sensor::Source;
 use crate::session;
+use crate::sink::device::open_speaker;
 use crate::sink::guard::VOLUMES_DB;
 use crate::sink::{self, Format, Header, Sink, Speaker};
 use crate::sonifier::{Sonifier, Sound};
@@ -456,38 +456,4 @@ fn create(
         (header.channels() * WAV_BYTES * SAMPLE_RATE) as f64 * HOUR_S / 1e6
     ));
     Ok(file)
-}
-
-/// Opens the speaker called `device`, or the system's choice, at `volume_db` and
-/// for ears that hear as `sides` say, and says what it is; where there is none,
-/// says so, or fails if it is `needed`.
-///
-/// # Errors
-///
-/// If a speaker that is needed cannot be opened, or none is called `device`.
-pub fn open_speaker(
-    volume_db: Option<f32>,
-    device: Option<&str>,
-    sides: Sides,
-    needed: bool,
-    say: &mut dyn FnMut(&str),
-) -> Result<Option<Box<Speaker>>> {
-    let Some(volume_db) = volume_db else { return Ok(None) };
-    match Speaker::open(volume_db, device, sides.gains()) {
-        Ok(speaker) => {
-            let name = speaker.name();
-            say(&format!("It plays to {name} at {volume_db} dB, and begins quietly."));
-            if let Some((side, db)) = sides.louder() {
-                say(&format!("The {side} side is made quieter by {db} dB, as it suits your ears."));
-            }
-            Ok(Some(Box::new(speaker)))
-        }
-        Err(error) if matches!(error.fault, Fault::Device | Fault::Unsupported) && !needed => {
-            let reason = error.to_string();
-            let reason = reason.trim_end_matches('.');
-            say(&format!("There is no speaker, so nothing is played: {reason}."));
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
 }

@@ -73,7 +73,7 @@ impl Geopackage {
 pub(super) enum Way {}
 
 impl Way {
-    pub fn from(_crs_wkt: &str) -> Result<Self> {
+    pub fn from(_crs_wkt: &str) -> Result<Option<Self>> {
         Err(unsupported("footprints"))
     }
 

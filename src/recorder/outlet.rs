@@ -130,6 +130,10 @@ struct Parts {
 
 impl Parts {
     /// Writes `entry`, into the next file if its time has come.
+    #[cfg_attr(
+        not(feature = "rerun"),
+        allow(unreachable_code, unused_variables, reason = "there are no streams")
+    )]
     fn write(&mut self, entry: &Entry, queue: &Queue) -> std::result::Result<(), String> {
         if let (Entry::Slot(slot), Some(path)) = (entry, &self.path) {
             let end = *self.end.get_or_insert(slot.slot.saturating_add(self.longest));

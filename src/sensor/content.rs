@@ -60,7 +60,7 @@ impl Content {
                 .hint("the server answered with an error: fetch the file again"));
         }
         Ok(match Self::of_bytes(&head) {
-            Self::Other if cptv::is_one(path) => Self::Cptv,
+            Self::Archive if cptv::is_one(path) => Self::Cptv,
             Self::Picture if Thermal::of(path) == Some(Thermal::Flir) => Self::Flir,
             content => content,
         })

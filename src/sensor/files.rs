@@ -40,11 +40,14 @@ pub fn files(source: &str) -> Vec<PathBuf> {
 }
 
 /// The bands of the product that `source` names, if it names one.
+#[cfg(feature = "gdal")]
 fn of_product(source: &str) -> Vec<PathBuf> {
-    #[cfg(feature = "gdal")]
-    return super::raster::Raster::files(source).into_iter().map(PathBuf::from).collect();
-    #[cfg(not(feature = "gdal"))]
-    return vec![];
+    super::raster::Raster::files(source).into_iter().map(PathBuf::from).collect()
+}
+
+#[cfg(not(feature = "gdal"))]
+fn of_product(_: &str) -> Vec<PathBuf> {
+    vec![]
 }
 
 /// The file that the ENVI header at `path` describes, which lies beside it: of

@@ -415,11 +415,14 @@ pub(crate) fn captures_once(sources: Vec<String>) -> Vec<String> {
 }
 
 /// Whether `source` is the name of an item in a STAC collection, `FILE#ID`.
+#[cfg(feature = "gdal")]
 pub(crate) fn is_item(source: &str) -> bool {
-    #[cfg(feature = "gdal")]
-    return raster::Raster::is_item(source) && !Path::new(source).exists();
-    #[cfg(not(feature = "gdal"))]
-    return false;
+    raster::Raster::is_item(source) && !Path::new(source).exists()
+}
+
+#[cfg(not(feature = "gdal"))]
+pub(crate) fn is_item(_: &str) -> bool {
+    false
 }
 
 /// The names of the items in the STAC collection at `source`; none where it
@@ -428,11 +431,14 @@ pub(crate) fn is_item(source: &str) -> bool {
 /// # Errors
 ///
 /// If an item has no id.
+#[cfg(feature = "gdal")]
 pub(crate) fn items(source: &str) -> Result<Option<Vec<String>>> {
-    #[cfg(feature = "gdal")]
-    return raster::Raster::items(source);
-    #[cfg(not(feature = "gdal"))]
-    return Ok(None);
+    raster::Raster::items(source)
+}
+
+#[cfg(not(feature = "gdal"))]
+pub(crate) fn items(_: &str) -> Result<Option<Vec<String>>> {
+    Ok(None)
 }
 
 /// Whether `path` is no file, but a name that GDAL understands, such as

@@ -27,6 +27,8 @@ pub struct Session {
     header: Header,
     slots: Slots,
     coded: bool,
+    /// Whether there was a sound frame, or nobody waits for one any more.
+    begun: bool,
 }
 
 impl Session {
@@ -67,7 +69,7 @@ impl Session {
             ..Source::of(describe(path, &header))
         };
         let path = path.to_string_lossy().into_owned();
-        Ok(Self { path, source, header, slots, coded: false })
+        Ok(Self { path, source, header, slots, coded: false, begun: false })
     }
 
     /// The same with the code that each picture was sent as, and with a picture
@@ -137,7 +139,12 @@ impl Iterator for Session {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let frame = self.slots.next()?.and_then(|recorded| self.frame(recorded));
+            let begun = std::mem::replace(&mut self.begun, true);
+            let Some(recorded) = self.slots.next() else {
+                let what = "ends before its first sound frame";
+                return (!begun).then(|| Err(Error::input(&self.path, what)));
+            };
+            let frame = recorded.and_then(|recorded| self.frame(recorded));
             if let Some(frame) = frame.transpose() {
                 return Some(frame);
             }

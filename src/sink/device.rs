@@ -10,7 +10,9 @@
 use std::fmt;
 use std::process::{Command, Stdio};
 
-use crate::error::{Error, Result};
+use super::Speaker;
+use crate::ears::Sides;
+use crate::error::{Error, Fault, Result};
 
 /// Whether sound leaves or comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,6 +213,40 @@ mod local {
     /// This build opens no devices.
     pub fn list(_: Way) -> Vec<Device> {
         vec![]
+    }
+}
+
+/// Opens the speaker called `device`, or the system's choice, at `volume_db` and
+/// for ears that hear as `sides` say, and says what it is; where there is none,
+/// says so, or fails if it is `needed`.
+///
+/// # Errors
+///
+/// If a speaker that is needed cannot be opened, or none is called `device`.
+pub fn open_speaker(
+    volume_db: Option<f32>,
+    device: Option<&str>,
+    sides: Sides,
+    needed: bool,
+    say: &mut dyn FnMut(&str),
+) -> Result<Option<Box<Speaker>>> {
+    let Some(volume_db) = volume_db else { return Ok(None) };
+    match Speaker::open(volume_db, device, sides.gains()) {
+        Ok(speaker) => {
+            let name = speaker.name();
+            say(&format!("It plays to {name} at {volume_db} dB, and begins quietly."));
+            if let Some((side, db)) = sides.louder() {
+                say(&format!("The {side} side is made quieter by {db} dB, as it suits your ears."));
+            }
+            Ok(Some(Box::new(speaker)))
+        }
+        Err(error) if matches!(error.fault, Fault::Device | Fault::Unsupported) && !needed => {
+            let reason = error.to_string();
+            let reason = reason.trim_end_matches('.');
+            say(&format!("There is no speaker, so nothing is played: {reason}."));
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -104,6 +104,28 @@ fn second_reader(parquet: &Path, csv: &Path) {
 }
 
 #[test]
+fn a_session_that_was_cut_off_before_its_first_sound_frame_is_not_played() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, cut, wav] = ["a.rrd", "cut.rrd", "a.wav"].map(|name| folder.path().join(name));
+    let live = |source: &str, more: &[&Path]| {
+        let mut live = program();
+        live.args(["live", source, "--no-speaker", "--frames", "3", "-o"]).arg(&wav).args(more);
+        live.output().unwrap()
+    };
+    assert!(live("simulated:1", &[Path::new("--rrd"), &whole]).status.success());
+    let bytes = fs::read(&whole).unwrap();
+    let mut refused = 0;
+    for length in (5_000..40_000).step_by(5_000) {
+        fs::write(&cut, &bytes[..length]).unwrap();
+        let output = live(cut.to_str().unwrap(), &[]);
+        let said = text(&output.stdout);
+        assert!(!said.contains("0 sound frames sent"), "{length}: {said}");
+        refused += usize::from(text(&output.stderr).contains("before its first sound frame"));
+    }
+    assert!(refused > 0);
+}
+
+#[test]
 fn a_session_that_is_cut_off_or_damaged_is_read_as_far_as_it_goes() {
     let folder = tempfile::tempdir().unwrap();
     let path = recorded(folder.path(), Pace::Batch);

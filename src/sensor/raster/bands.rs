@@ -49,6 +49,9 @@ const LOOKED_AT: usize = 16;
 /// Rows and columns in the middle of a band that tell whether it is opacity.
 const LOOKED_AT_SIDE: usize = 64;
 
+/// More different numbers there are readings.
+const FEW_OPACITIES: usize = 16;
+
 /// A mask that holds for all bands of a file.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Shared {
@@ -254,9 +257,9 @@ fn claims(dataset: &Dataset) -> gdal::errors::Result<(Vec<Claim>, Option<usize>)
     Ok((claims, alpha))
 }
 
-/// Whether most of the numbers in the middle of `band` make a pixel visible or hide it, so
-/// that it is the opacity that the file says it is: the fourth band of an instrument is
-/// often marked so, too, as programs take four bands for a picture.
+/// Whether `band` is the opacity that its file says it is, by the numbers in its middle:
+/// most of them make a pixel visible or hide it, or they are few. Programs that take any
+/// four bands for a picture mark the fourth one so, too.
 fn is_opacity(dataset: &Dataset, band: &RasterBand) -> bool {
     let (columns, rows) = dataset.raster_size();
     let size = (columns.min(LOOKED_AT_SIDE), rows.min(LOOKED_AT_SIDE));
@@ -265,8 +268,11 @@ fn is_opacity(dataset: &Dataset, band: &RasterBand) -> bool {
     let read = band.read_into_slice(corner, size, size, &mut numbers, None);
     library::forgive();
     let ends = numbers.iter().filter(|number| [0.0, 1.0, 255.0, 65535.0].contains(number));
+    let most = 2 * ends.count() >= numbers.len();
+    numbers.sort_by(f32::total_cmp);
+    numbers.dedup();
     // What is damaged tells when it is read.
-    read.is_err() || 2 * ends.count() >= numbers.len()
+    read.is_err() || most || numbers.len() <= FEW_OPACITIES
 }
 
 /// Gives a picture in red, green and blue, whose file says no more of them, the names and
