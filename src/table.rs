@@ -186,12 +186,13 @@ pub fn save(path: &Path, columns: Vec<(Field, ArrayRef)>, about: &[(&str, String
     staged.finish()
 }
 
-/// The byte by which tables have a value of a code, 0..1: `round(255 * value)`.
+/// The byte by which tables have a value of a code.
 pub(crate) fn code_byte(value: f32) -> u8 {
     (255.0 * value).round() as u8
 }
 
-/// A column `code` for [`save`], a [`code_byte`] for each value; null where there is none.
+/// A column `code` for [`save`]: one byte for each value of 0..1, `round(255 * value)`;
+/// null where there is none.
 pub fn codes<'a>(codes: impl Iterator<Item = Option<&'a [f32]>>) -> (Field, ArrayRef) {
     let byte = |&value: &f32| Some(code_byte(value));
     let lists = codes.map(|code| code.map(|code| code.iter().map(byte)));
