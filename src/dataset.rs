@@ -125,9 +125,9 @@ impl Dataset {
                 .hint("give data that it has not seen, or start from another model"));
         }
         let (bands, range, grid) = (self.bands.clone(), self.range.clone(), self.grid);
-        let frames: Vec<&Frame> = self.frames(Part::Train).map(|(_, frame)| frame).collect();
+        let frames = || self.frames(Part::Train).map(|(_, frame)| frame).collect::<Vec<_>>();
         let loadings = match Loadings::are_needed(&bands) {
-            true => Loadings::of(&frames, &range)?,
+            true => Loadings::of(&frames(), &range)?,
             false => None,
         };
         let seen = model.through(View { bands, range, grid, loadings }, profile.clone())?;

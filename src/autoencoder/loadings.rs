@@ -16,6 +16,9 @@ use crate::frame::{Band, Frame};
 /// So many pixels are looked at, about.
 const PIXELS: usize = 16_384;
 
+/// So many bands may have axes.
+pub const MOST: usize = 1024;
+
 /// Axes of less variance than this share of the first one's are noise.
 const LEAST: f64 = 1e-4;
 
@@ -30,9 +33,9 @@ pub struct Loadings {
 
 impl Loadings {
     /// Whether `bands` have to be looked at: there are several, and none states a
-    /// wavelength.
+    /// wavelength. More than [`MOST`] take too long.
     pub fn are_needed(bands: &[Band]) -> bool {
-        bands.len() > 1 && bands.iter().all(|band| band.wavelength_um.is_none())
+        (2..=MOST).contains(&bands.len()) && bands.iter().all(|band| band.wavelength_um.is_none())
     }
 
     /// Those of the pixels of `frames` that have a reading in every band, normalised by
@@ -50,8 +53,8 @@ impl Loadings {
         let covariance = pixels.t().dot(&pixels) / pixels.nrows() as f32;
         let covariance = Mat::from_fn(bands, bands, |a, b| f64::from(covariance[(a, b)]));
         let (values, vectors) = eigen(&covariance)?;
-        let first = values.first().copied().unwrap_or_default();
-        let kept = values.iter().take(SPECTRAL_COMPONENTS).take_while(|&&v| v > LEAST * first);
+        let least = LEAST * values.first().copied().unwrap_or_default().max(0.0);
+        let kept = values.iter().take(SPECTRAL_COMPONENTS).take_while(|&&v| v > least);
         let axis = |(at, value): (usize, &f64)| {
             (0..bands).map(|band| (vectors[(band, at)] * value.sqrt()) as f32).collect()
         };
@@ -59,10 +62,12 @@ impl Loadings {
         Ok((!axes.is_empty()).then(|| Self { mean: mean.to_vec(), axes }))
     }
 
-    /// Whether they are of so many `bands`, and numbers.
+    /// Whether they can be those of so many `bands`, wherever they come from.
     pub fn fit(&self, bands: usize) -> bool {
-        let fits = |row: &Vec<f32>| row.len() == bands && row.iter().all(|value| value.is_finite());
-        self.axes.len() <= SPECTRAL_COMPONENTS && self.axes.iter().all(fits) && fits(&self.mean)
+        let fits = |row: &[f32]| row.len() == bands && row.iter().all(|value| value.abs() <= 1.0);
+        let is_axis = |row: &Vec<f32>| fits(row) && row.iter().any(|value| value.abs() > 1e-9);
+        let most = bands.min(SPECTRAL_COMPONENTS);
+        (1..=most).contains(&self.axes.len()) && self.axes.iter().all(is_axis) && fits(&self.mean)
     }
 
     /// How pictures of these bands vary, which follow from no others.
@@ -143,6 +148,9 @@ mod tests {
                 _ => 0.125f32.powi(2),
             };
             assert!((found - expected).abs() < 1e-3, "{at:?}: {found} instead of {expected}");
+        }
+        for wrong in [vec![], vec![vec![0.0; 3]], vec![vec![f32::NAN; 3]], vec![vec![0.5; 3]; 4]] {
+            assert!(!Loadings { axes: wrong, ..loadings.clone() }.fit(3));
         }
         // One that is wholly without a reading says nothing.
         let mut empty = picture(&mut random);

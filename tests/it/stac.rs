@@ -159,6 +159,8 @@ fn files_of_one_band_each_are_one_scene_and_their_names_say_which() {
         let file = bands.join(format!("T34SXX_20240506_{name}_10m.tif"));
         geotiff(&file, 64, 10.0, 1, |_, row, column| number(at, row, column));
     }
+    // What says that it is no band is none.
+    geotiff(&bands.join("T34SXX_20240506_TCI_10m.tif"), 64, 10.0, 3, |_, row, _| row as u16);
     let check = |frame: &Frame| {
         assert_eq!(frame.bands.len(), 12);
         for (band, plane) in frame.bands.iter().zip(frame.data.outer_iter()) {
@@ -169,7 +171,10 @@ fn files_of_one_band_each_are_one_scene_and_their_names_say_which() {
     };
     check(&whole(bands.to_str().unwrap()));
     let told = program().arg("inspect").arg(&bands).output().unwrap();
-    assert!(text(&told.stdout).contains("sentinel2-l2a"), "{}", text(&told.stdout));
+    for said in ["sentinel2-l2a", "without T34SXX_20240506_TCI_10m.tif"] {
+        assert!(text(&told.stdout).contains(said), "{}", text(&told.stdout));
+    }
+    fs::remove_file(bands.join("T34SXX_20240506_TCI_10m.tif")).unwrap();
     // Sorted by name, as a shell does: the narrow infrared comes last.
     let mut files: Vec<PathBuf> = names_in(&bands).iter().map(|name| bands.join(name)).collect();
     files.sort();

@@ -17,6 +17,7 @@ use wysiwyh::{Frame, Profile, Unit};
 use crate::netcdf::{self, Variable};
 use crate::product::geotiff;
 use crate::speaker::program;
+use crate::trip::{array, convert, listen};
 
 /// The file at `path`, opened for whatever it is.
 pub fn opened(path: &Path) -> Box<dyn Sensor> {
@@ -229,6 +230,49 @@ fn pages_of_a_thermal_camera_are_its_temperatures_or_refused() {
         assert!(bare.contains("no number above 8000"), "{bare}");
         let screen = error(pages::<Gray8>(folder.path(), count, 200));
         assert!(screen.contains("up to 255, which are brightness"), "{screen}");
+    }
+}
+
+#[test]
+fn a_long_and_narrow_picture_is_heard_by_fewer_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let [png, heard] = ["a.png", "heard"].map(|name| folder.path().join(name));
+    image::GrayImage::from_fn(2272, 100, |x, _| image::Luma([(x / 9) as u8])).save(&png).unwrap();
+    let out = folder.path().join("out");
+    convert(&png, &out, &["--span", "0..255"]);
+    listen(&out.join("a.wav"), &heard);
+    let frames = array(&heard.join("frames.npy"));
+    let middle = |column| frames[(0, 0, frames.dim().2 / 2, column)];
+    assert!(middle(60) - middle(3) > 180.0, "{} to {}", middle(3), middle(60));
+}
+
+#[test]
+fn bands_without_wavelengths_go_together_as_their_pictures_show() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cube.tif");
+    // Forty bands of one pattern, each somewhat brighter than the last.
+    let options = RasterCreationOptions::from_iter(["PHOTOMETRIC=MINISBLACK"]);
+    let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
+    let file = driver.create_with_band_type_with_options::<f32, _>(&path, 64, 64, 40, &options);
+    let file = file.unwrap();
+    let value = |band: usize, row: usize, column: usize| {
+        let pattern = (row as f32 / 7.0).sin() * (column as f32 / 5.0).cos();
+        (100 + band) as f32 + (20.0 + band as f32) * pattern
+    };
+    for band in 0..40 {
+        let pixels = (0..64 * 64).map(|at| value(band, at / 64, at % 64)).collect();
+        let mut buffer = Buffer::new((64, 64), pixels);
+        file.rasterband(band + 1).unwrap().write((0, 0), (64, 64), &mut buffer).unwrap();
+    }
+    file.close().unwrap();
+    let out = folder.path().join("out");
+    convert(&path, &out, &["--preset", "data"]);
+    listen(&out.join("cube.wav"), &folder.path().join("heard"));
+    let frames = array(&folder.path().join("heard/frames.npy"));
+    for ((_, band, row, column), found) in frames.indexed_iter() {
+        let expected = value(band, row, column);
+        // By themselves, forty bands would have six numbers each.
+        assert!((found - expected).abs() < 6.0, "{band} {row} {column}: {found}, {expected}");
     }
 }
 
