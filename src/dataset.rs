@@ -108,8 +108,8 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// If the model was trained on groups that are held out here, or its code
-    /// has more values than these pictures have pixels.
+    /// If the model was trained on groups that are held out here, or
+    /// eigenvalues do not converge.
     pub fn start_from(&mut self, model: &Model, profile: &Profile) -> Result<()> {
         let groups = &model.record().trained_groups;
         let held_out = [self.groups(Part::Choose), self.groups(Part::Report)].concat();
@@ -443,7 +443,7 @@ pub fn expand(paths: &[String], tell: Option<Tell>) -> Result<Vec<String>> {
         };
         sources.extend(inside.iter().map(|source| source.display().to_string()));
     }
-    Ok(sensor::captures_once(sources))
+    Ok(sensor::Rig::once(sources))
 }
 
 /// The files in an ordinary folder, and the products that are folders in it.

@@ -208,7 +208,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// If the grid of `view` has fewer pixels than the code has values.
+    /// If eigenvalues do not converge.
     pub fn through(&self, view: View, profile: Profile) -> Result<Self> {
         let own = Sight { bands: &self.bands, range: &self.range };
         let linear = self.autoencoder.linear();

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::convert::{Job, Settings, Unit, id};
 use crate::error::{Error, Result};
-use crate::sensor::{Options, is_repeatable};
+use crate::sensor::{Options, Rig, is_repeatable};
 use crate::staging::StagedFile;
 
 /// A line longer than this is none of a manifest.
@@ -208,7 +208,7 @@ pub fn sources(words: &[String]) -> Result<Vec<String>> {
                 .hint("* stands for any part of a name, ** for any folders"));
         }
     }
-    Ok(crate::sensor::captures_once(sources))
+    Ok(Rig::once(sources))
 }
 
 /// Whether `path` is hidden, or lies in what is, and its `pattern` asks for nothing hidden.

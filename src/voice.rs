@@ -24,8 +24,6 @@ use crate::sink::Header;
 use crate::sonifier::Sonifier;
 use crate::spectrum::{Axis, Mapping, Preset};
 
-use self::first::First;
-
 pub use self::recognise::recognise;
 
 /// A user's choice of model and sound; what is `None` follows the source.
@@ -168,9 +166,10 @@ impl Voice {
         let (range, loadings) = match stated.iter().copied().collect() {
             Some(range) if !unknown => (range, None),
             _ => {
-                let first;
-                (sensor, first) = First::of(source, sensor, &profile, &options)?;
-                first.shown(source, &stated, unknown)?
+                let shown;
+                (sensor, shown) =
+                    first::look(source, sensor, &profile, &options, &stated, unknown)?;
+                shown
             }
         };
         let model = match model {

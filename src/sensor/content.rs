@@ -66,6 +66,20 @@ impl Content {
         })
     }
 
+    /// What to do with a file of it that is no raster either.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Archive => {
+                "unpack it, or name a file in it, as /vsizip/A.zip/FILE or /vsitar/A.tar.gz/FILE, \
+                 or what gzip has packed as /vsigzip/A.tif.gz"
+            }
+            _ => {
+                "pictures, rasters and videos are read, by what they are; pixels without a header \
+                 with --raw FORMAT SIZE@RATE"
+            }
+        }
+    }
+
     fn of_bytes(head: &[u8]) -> Self {
         const TIFFS: [&[u8]; 4] = [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"];
         const PICTURES: [&[u8]; 2] = [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"];

@@ -351,7 +351,7 @@ fn open_path(
     #[cfg(feature = "gdal")]
     if let Some(content @ (Content::Archive | Content::Other)) = content {
         // Before anything is opened here to see whether it is a product.
-        probe::check(source, Some(content)).map_err(|error| error.or_hint(readable(content)))?;
+        probe::check(source, Some(content)).map_err(|error| error.or_hint(content.advice()))?;
     }
     #[cfg(feature = "gdal")]
     if raster::Raster::is_product(path) {
@@ -379,21 +379,7 @@ fn open_path(
             .hint("`wysiwyh listen` turns its own sounds back into pictures")),
         // Some products are read as the archives that they come in.
         Content::Archive | Content::Other => raster(source, Some(content), profile, options)
-            .map_err(|error| error.or_hint(readable(content))),
-    }
-}
-
-/// What to do with a file of this `content` that is no raster either.
-fn readable(content: Content) -> &'static str {
-    match content {
-        Content::Archive => {
-            "unpack it, or name a file in it, as /vsizip/A.zip/FILE or /vsitar/A.tar.gz/FILE, or \
-             what gzip has packed as /vsigzip/A.tif.gz"
-        }
-        _ => {
-            "pictures, rasters and videos are read, by what they are; pixels without a header with \
-             --raw FORMAT SIZE@RATE"
-        }
+            .map_err(|error| error.or_hint(content.advice())),
     }
 }
 
@@ -406,12 +392,6 @@ pub(crate) fn sources_in(path: &Path, tell: Option<Tell>) -> Option<Vec<PathBuf>
         return Some(vec![path.to_owned()]);
     }
     (path.is_dir() && Rig::is_one(path)).then(|| Rig::captures(path, tell))
-}
-
-/// `sources` with one file of each capture of a camera of several lenses: any of its
-/// files stands for the capture.
-pub(crate) fn captures_once(sources: Vec<String>) -> Vec<String> {
-    Rig::once(sources)
 }
 
 /// Whether `source` is the name of an item in a STAC collection, `FILE#ID`.

@@ -69,8 +69,9 @@ impl Rig {
         flight.complete.into_iter().filter_map(first).collect()
     }
 
-    /// `sources` with one file of each capture, the first that stands there.
-    pub(super) fn once(mut sources: Vec<String>) -> Vec<String> {
+    /// `sources` with one file of each capture, the first that stands there: any of its
+    /// files stands for the capture.
+    pub(crate) fn once(mut sources: Vec<String>) -> Vec<String> {
         let mut seen: HashMap<_, bool> = HashMap::new();
         sources.retain(|source| {
             let path = Path::new(source);

@@ -23,74 +23,64 @@ const VALUES: usize = 32 << 20;
 /// on either side: what comes later goes beyond what came first.
 const WIDER: f64 = 0.25;
 
-/// Pictures that were looked at.
-pub(super) struct First {
-    frames: Vec<Frame>,
-    /// Whether others come later.
-    clock: bool,
-}
+/// Per band, the values that mean 0 and 1; and how bands vary together of which nothing
+/// else tells.
+pub(super) type Shown = (Vec<[f64; 2]>, Option<Loadings>);
 
-impl First {
-    /// Looks at what `sensor`, opened from `source` for `profile` with `options`, shows
-    /// first, or at pieces from all over it, if it is a scene; it shows all of it all the
-    /// same.
-    ///
-    /// # Errors
-    ///
-    /// If none can be read.
-    pub fn of(
-        source: &str,
-        sensor: Box<dyn Sensor>,
-        profile: &Profile,
-        options: &Options,
-    ) -> Result<(Box<dyn Sensor>, Self)> {
-        let found = sensor.source();
-        let clock = found.period_s.is_some();
-        if found.scene.is_some() && sensor::is_repeatable(source) {
-            let sample = Some(OF_SCENE);
-            let options = Options { sample, frames: None, tell: None, ..options.clone() };
-            let pieces = sensor::open(source, Some(profile), &options)?;
-            return Ok((sensor, Self { frames: readable(pieces)?, clock }));
-        }
-        let values = found.bands.len() * found.rows * found.columns;
-        let count = match sensor.losses().is_some() || !sensor::is_repeatable(source) {
-            true => OF_STREAM,
-            false => OF_RECORDING.min(VALUES / values.max(1)).max(1),
-        };
-        let peeked = Peeked::at(sensor, count)?;
-        let frames = peeked.first().cloned().collect();
-        Ok((Box::new(peeked), Self { frames, clock }))
-    }
-
-    /// Per band, the values that mean 0 and 1, unless they are `stated`; and how `unknown`
-    /// bands vary together.
-    ///
-    /// # Errors
-    ///
-    /// If there is no reading in what `source` showed.
-    pub fn shown(
-        &self,
-        source: &str,
-        stated: &[Option<[f64; 2]>],
-        unknown: bool,
-    ) -> Result<(Vec<[f64; 2]>, Option<Loadings>)> {
-        if self.frames.is_empty() && stated.contains(&None) {
+/// Looks at what `sensor`, opened from `source` for `profile` with `options`, shows first,
+/// or at pieces from all over it, if it is a scene; it shows all of it all the same. Values
+/// that are `stated` stay; `unknown` is whether its bands are.
+///
+/// # Errors
+///
+/// If none can be read, or has a reading from which a span could be learned.
+pub(super) fn look(
+    source: &str,
+    sensor: Box<dyn Sensor>,
+    profile: &Profile,
+    options: &Options,
+    stated: &[Option<[f64; 2]>],
+    unknown: bool,
+) -> Result<(Box<dyn Sensor>, Shown)> {
+    let found = sensor.source();
+    let wider = if found.period_s.is_some() { WIDER } else { 0.0 };
+    let learn = |frames: &[&Frame]| {
+        if frames.is_empty() && stated.contains(&None) {
             let what = "no reading in its first pictures, from which a span could be learned";
             return Err(Error::input(source, what).hint("give the span as --span LO..HI"));
         }
-        let mut found = dataset::percentiles(self.frames.iter(), stated.len());
-        for [low, high] in found.iter_mut().filter(|_| self.clock) {
-            let wider = WIDER * (*high - *low);
-            (*low, *high) = (*low - wider, *high + wider);
-        }
-        let range: Vec<[f64; 2]> =
-            stated.iter().zip(found).map(|(stated, found)| stated.unwrap_or(found)).collect();
-        let loadings = match unknown {
-            true => Loadings::of(&self.frames.iter().collect::<Vec<_>>(), &range)?,
-            false => None,
-        };
+        let range = range(frames, stated, wider);
+        let loadings = if unknown { Loadings::of(frames, &range)? } else { None };
         Ok((range, loadings))
+    };
+    if found.scene.is_some() && sensor::is_repeatable(source) {
+        let sample = Some(OF_SCENE);
+        let options = Options { sample, frames: None, tell: None, ..options.clone() };
+        let pieces = readable(sensor::open(source, Some(profile), &options)?)?;
+        return Ok((sensor, learn(&pieces.iter().collect::<Vec<_>>())?));
     }
+    let values = found.bands.len() * found.rows * found.columns;
+    let count = match sensor.losses().is_some() || !sensor::is_repeatable(source) {
+        true => OF_STREAM,
+        false => OF_RECORDING.min(VALUES / values.max(1)).max(1),
+    };
+    let peeked = Peeked::at(sensor, count)?;
+    let shown = learn(&peeked.first().collect::<Vec<_>>())?;
+    Ok((Box::new(peeked), shown))
+}
+
+/// The values that are `stated`, and where none are, those that `frames` show, `wider` by
+/// this share on either side.
+fn range(frames: &[&Frame], stated: &[Option<[f64; 2]>], wider: f64) -> Vec<[f64; 2]> {
+    if let Some(stated) = stated.iter().copied().collect() {
+        return stated;
+    }
+    let found = dataset::percentiles(frames.iter().copied(), stated.len());
+    let widened = found.into_iter().map(|[low, high]| {
+        let more = wider * (high - low);
+        [low - more, high + more]
+    });
+    stated.iter().zip(widened).map(|(stated, found)| stated.unwrap_or(found)).collect()
 }
 
 /// Those of `pieces` that have a reading, up to one that is damaged: that is told when it is

@@ -14,7 +14,7 @@ mod spectrum;
 use gdal::raster::{ColorInterpretation, GdalDataType, RasterBand};
 use gdal::{Dataset, Metadata};
 
-use super::layer::{Law, Layer};
+use super::layer::{self, Law, Layer};
 use super::library;
 use super::product::{Piece, Product, apart, sentinel2};
 use crate::error::{Fault, Result, caught};
@@ -46,10 +46,7 @@ pub(super) struct Layers {
 /// So many bands are looked at for their highest number.
 const LOOKED_AT: usize = 16;
 
-/// Rows and columns in the middle of a band that tell whether it is opacity.
-const LOOKED_AT_SIDE: usize = 64;
-
-/// More different numbers there are readings.
+/// More different numbers in the middle of a band are readings, and no opacity.
 const FEW_OPACITIES: usize = 16;
 
 /// A mask that holds for all bands of a file.
@@ -247,7 +244,7 @@ fn claims(dataset: &Dataset) -> gdal::errors::Result<(Vec<Claim>, Option<usize>)
         let band = dataset.rasterband(position + 1)?;
         let colour = colour(&band);
         let marked = colour == Some(ColorInterpretation::AlphaBand) && count > 1;
-        if marked && is_opacity(dataset, &band) {
+        if marked && is_opacity(&band) {
             alpha = Some(position + 1);
         } else {
             claims.push(Claim::read(dataset, &band, position, colour, &lists));
@@ -260,19 +257,16 @@ fn claims(dataset: &Dataset) -> gdal::errors::Result<(Vec<Claim>, Option<usize>)
 /// Whether `band` is the opacity that its file says it is, by the numbers in its middle:
 /// most of them make a pixel visible or hide it, or they are few. Programs that take any
 /// four bands for a picture mark the fourth one so, too.
-fn is_opacity(dataset: &Dataset, band: &RasterBand) -> bool {
-    let (columns, rows) = dataset.raster_size();
-    let size = (columns.min(LOOKED_AT_SIDE), rows.min(LOOKED_AT_SIDE));
-    let corner = (((columns - size.0) / 2) as isize, ((rows - size.1) / 2) as isize);
-    let mut numbers = vec![0.0f32; size.0 * size.1];
-    let read = band.read_into_slice(corner, size, size, &mut numbers, None);
+fn is_opacity(band: &RasterBand) -> bool {
+    let read = layer::middle(band);
     library::forgive();
+    // What is damaged tells when it is read.
+    let Ok(mut numbers) = read else { return true };
     let ends = numbers.iter().filter(|number| [0.0, 1.0, 255.0, 65535.0].contains(number));
     let most = 2 * ends.count() >= numbers.len();
     numbers.sort_by(f32::total_cmp);
     numbers.dedup();
-    // What is damaged tells when it is read.
-    read.is_err() || most || numbers.len() <= FEW_OPACITIES
+    most || numbers.len() <= FEW_OPACITIES
 }
 
 /// Gives a picture in red, green and blue, whose file says no more of them, the names and

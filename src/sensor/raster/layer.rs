@@ -1,6 +1,7 @@
 //! How the stored numbers of a band become readings.
 
 use gdal::Dataset;
+use gdal::raster::RasterBand;
 
 use crate::frame::{BRIGHTEST, Band, Unit};
 use crate::sensor::BEYOND;
@@ -92,13 +93,7 @@ impl Layer {
     /// The stored numbers in the middle of `dataset` that are neither missing nor
     /// 0, which is what most programs fill borders with.
     pub fn middle(&self, dataset: &Dataset) -> gdal::errors::Result<Vec<f32>> {
-        let band = dataset.rasterband(self.index)?;
-        let (columns, rows) = dataset.raster_size();
-        let size = (columns.min(PIECE), rows.min(PIECE));
-        let corner = ((columns - size.0) / 2, (rows - size.1) / 2);
-        let corner = (corner.0.try_into()?, corner.1.try_into()?);
-        let mut numbers = vec![0.0f32; size.0 * size.1];
-        band.read_into_slice(corner, size, size, &mut numbers, None)?;
+        let mut numbers = middle(&dataset.rasterband(self.index)?)?;
         numbers.retain(|number| {
             let number = f64::from(*number);
             number.abs() < BEYOND && number != 0.0 && !self.missing.contains(&number)
@@ -140,4 +135,15 @@ impl Layer {
             *reading = if there { value } else { f32::NAN };
         }
     }
+}
+
+/// The stored numbers in the middle of `band`.
+pub(super) fn middle(band: &RasterBand) -> gdal::errors::Result<Vec<f32>> {
+    let (columns, rows) = band.size();
+    let size = (columns.min(PIECE), rows.min(PIECE));
+    let corner = ((columns - size.0) / 2, (rows - size.1) / 2);
+    let corner = (corner.0.try_into()?, corner.1.try_into()?);
+    let mut numbers = vec![0.0f32; size.0 * size.1];
+    band.read_into_slice(corner, size, size, &mut numbers, None)?;
+    Ok(numbers)
 }
